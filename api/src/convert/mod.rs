@@ -1,0 +1,11 @@
+//! The event model to protobuf messages, and back.
+//!
+//! Out comes what [`crate::json`] writes, message for message; a test holds the two together.
+
+mod argument;
+mod event;
+mod hook;
+mod object;
+mod process;
+
+pub use event::{UnknownEvent, from_wire, to_wire};

@@ -1,0 +1,322 @@
+//! One filter: the fields that are set, all of which must match.
+
+use regex::{RegexSet, RegexSetBuilder};
+
+use super::capability::CapabilityFilter;
+use crate::event::{Event, Pod, Process};
+use crate::name::EventType;
+use crate::wire;
+
+/// Most memory that the expressions of one field may take when compiled, in bytes.
+const EXPRESSION_BYTES: usize = 4 << 20;
+
+/// Why a filter cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// A field that cannot be evaluated here.
+    #[error("filter field {field} is not supported")]
+    Unsupported {
+        /// Its name in the API.
+        field: &'static str,
+    },
+    /// An expression that is none.
+    #[error("filter field {field}: {source}")]
+    Expression {
+        /// Its name in the API.
+        field: &'static str,
+        /// What is wrong, with the expression.
+        source: Box<regex::Error>,
+    },
+    /// An event type that there is not.
+    #[error("filter field event_set: there is no event type {number}")]
+    EventType {
+        /// The number.
+        number: i32,
+    },
+    /// A condition on a capability set that is not exactly one.
+    #[error("filter field capabilities: give exactly one of any, all, exactly and none for a set")]
+    Capabilities,
+}
+
+/// One test on an event.
+#[derive(Debug, Clone)]
+enum Condition {
+    EventSet(Vec<EventType>),
+    PolicyNames(Vec<String>),
+    Process(OfProcess),
+    Parent(OfProcess),
+    Ancestor(OfProcess),
+    HealthCheck(bool),
+}
+
+/// One test on a process of the event.
+#[derive(Debug, Clone)]
+enum OfProcess {
+    Binary(RegexSet),
+    Arguments(RegexSet),
+    ContainerId(RegexSet),
+    ContainerName(RegexSet),
+    PodName(RegexSet),
+    NamespaceExpression(RegexSet),
+    Namespace(Vec<String>),
+    Pid(Vec<u32>),
+    InInitTree(bool),
+    Capabilities(CapabilityFilter),
+}
+
+impl Condition {
+    fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::EventSet(types) => types.contains(&event.event_type()),
+            Self::PolicyNames(names) => {
+                event.policy_name().is_some_and(|policy| names.iter().any(|name| name == policy))
+            }
+            Self::Process(test) => event.process().is_some_and(|process| test.matches(process)),
+            Self::Parent(test) => event.parent().is_some_and(|parent| test.matches(parent)),
+            Self::Ancestor(test) => event.ancestors().iter().any(|ancestor| test.matches(ancestor)),
+            Self::HealthCheck(wanted) => event.process().is_some_and(|process| {
+                let probe = |process: &Process| {
+                    let container = process.pod.as_ref().and_then(|pod| pod.container.as_ref());
+                    container.is_some_and(|container| container.maybe_exec_probe)
+                };
+                (probe(process) || event.parent().is_some_and(|parent| probe(parent))) == *wanted
+            }),
+        }
+    }
+}
+
+impl OfProcess {
+    fn matches(&self, process: &Process) -> bool {
+        let pod = |test: &dyn Fn(&Pod) -> bool| process.pod.as_deref().is_some_and(test);
+        match self {
+            Self::Binary(expressions) => expressions.is_match(&process.binary),
+            Self::Arguments(expressions) => expressions.is_match(&process.arguments),
+            Self::ContainerId(expressions) => expressions.is_match(&process.docker),
+            Self::ContainerName(expressions) => pod(&|pod| {
+                pod.container.as_ref().is_some_and(|container| expressions.is_match(&container.name))
+            }),
+            Self::PodName(expressions) => pod(&|pod| expressions.is_match(&pod.name)),
+            Self::NamespaceExpression(expressions) => pod(&|pod| expressions.is_match(&pod.namespace)),
+            Self::Namespace(names) => {
+                let namespace = process.pod.as_ref().map_or("", |pod| &pod.namespace);
+                names.iter().any(|name| name == namespace)
+            }
+            Self::Pid(pids) => process.pid.is_some_and(|pid| pids.contains(&pid)),
+            Self::InInitTree(wanted) => process.in_init_tree.unwrap_or(false) == *wanted,
+            Self::Capabilities(filter) => filter.matches(process),
+        }
+    }
+}
+
+/// The conditions of one filter, cheapest first.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    conditions: Vec<Condition>,
+}
+
+impl Filter {
+    /// Whether all conditions hold; a filter without any matches everything.
+    pub(super) fn matches(&self, event: &Event) -> bool {
+        self.conditions.iter().all(|condition| condition.matches(event))
+    }
+
+    pub(super) fn compile(filter: &wire::Filter) -> Result<Self, FilterError> {
+        refuse_unsupported(filter)?;
+        let mut conditions = Vec::new();
+        if !filter.event_set.is_empty() {
+            let types = filter
+                .event_set
+                .iter()
+                .map(|&number| EventType::from_number(number).ok_or(FilterError::EventType { number }));
+            conditions.push(Condition::EventSet(types.collect::<Result<_, _>>()?));
+        }
+        conditions.extend(filter.health_check.map(Condition::HealthCheck));
+        if !filter.policy_names.is_empty() {
+            conditions.push(Condition::PolicyNames(filter.policy_names.clone()));
+        }
+        let mut process = Vec::new();
+        if !filter.pid.is_empty() {
+            process.push(OfProcess::Pid(filter.pid.clone()));
+        }
+        process.extend(filter.in_init_tree.map(OfProcess::InInitTree));
+        if !filter.namespace.is_empty() {
+            process.push(OfProcess::Namespace(filter.namespace.clone()));
+        }
+        if let Some(capabilities) = &filter.capabilities {
+            process.push(OfProcess::Capabilities(CapabilityFilter::compile(capabilities)?));
+        }
+        conditions.extend(process.into_iter().map(Condition::Process));
+        expressions(filter, &mut conditions)?;
+        Ok(Self { conditions })
+    }
+}
+
+/// Adds the conditions that are regular expressions.
+fn expressions(filter: &wire::Filter, conditions: &mut Vec<Condition>) -> Result<(), FilterError> {
+    type Of = fn(OfProcess) -> Condition;
+    type Make = fn(RegexSet) -> OfProcess;
+    let fields: [(&'static str, &[String], Of, Make); 9] = [
+        ("namespace_regex", &filter.namespace_regex, Condition::Process, OfProcess::NamespaceExpression),
+        ("pod_regex", &filter.pod_regex, Condition::Process, OfProcess::PodName),
+        ("container_name_regex", &filter.container_name_regex, Condition::Process, OfProcess::ContainerName),
+        ("container_id", &filter.container_id, Condition::Process, OfProcess::ContainerId),
+        ("binary_regex", &filter.binary_regex, Condition::Process, OfProcess::Binary),
+        ("parent_binary_regex", &filter.parent_binary_regex, Condition::Parent, OfProcess::Binary),
+        ("ancestor_binary_regex", &filter.ancestor_binary_regex, Condition::Ancestor, OfProcess::Binary),
+        ("arguments_regex", &filter.arguments_regex, Condition::Process, OfProcess::Arguments),
+        ("parent_arguments_regex", &filter.parent_arguments_regex, Condition::Parent, OfProcess::Arguments),
+    ];
+    for (field, expressions, of, make) in fields {
+        if !expressions.is_empty() {
+            let set = RegexSetBuilder::new(expressions)
+                .size_limit(EXPRESSION_BYTES)
+                .build()
+                .map_err(|error| FilterError::Expression { field, source: Box::new(error) })?;
+            conditions.push(of(make(set)));
+        }
+    }
+    Ok(())
+}
+
+/// Every field of the message is named here or in [`Filter::compile`]: a new one does not compile until it is.
+fn refuse_unsupported(filter: &wire::Filter) -> Result<(), FilterError> {
+    let wire::Filter {
+        pid_set,
+        labels,
+        cel_expression,
+        event_set: _,
+        pid: _,
+        in_init_tree: _,
+        namespace: _,
+        policy_names: _,
+        container_id: _,
+        binary_regex: _,
+        parent_binary_regex: _,
+        arguments_regex: _,
+        parent_arguments_regex: _,
+        health_check: _,
+        pod_regex: _,
+        capabilities: _,
+        ancestor_binary_regex: _,
+        container_name_regex: _,
+        namespace_regex: _,
+    } = filter;
+    let unsupported = [
+        ("pid_set", !pid_set.is_empty()),
+        ("labels", !labels.is_empty()),
+        ("cel_expression", !cel_expression.is_empty()),
+    ];
+    match unsupported.into_iter().find(|(_, used)| *used) {
+        Some((field, _)) => Err(FilterError::Unsupported { field }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use super::super::FilterLists;
+    use crate::json::{read_event, read_message};
+    use crate::wire::Filter;
+
+    /// An exec in a pod with a parent and an ancestor, and a kprobe on the host without a parent.
+    const EVENTS: [&str; 2] = [
+        r#"{"process_exec":{"process":{"pid":7,"binary":"/bin/ls","arguments":"-l /etc","docker":"0123456789",
+            "in_init_tree":true,"cap":{"effective":["CAP_KILL","CAP_BPF"]},
+            "pod":{"namespace":"prod","name":"web-1","container":{"name":"main","maybe_exec_probe":true}}},
+            "parent":{"binary":"/bin/sh","arguments":"-c x"},"ancestors":[{"binary":"/sbin/init"}]}}"#,
+        r#"{"process_kprobe":{"process":{"pid":8,"binary":"/bin/cat"},"policy_name":"p"}}"#,
+    ];
+
+    /// Whether the filter, written as JSON, matches each of the events.
+    fn matches(filter: &str) -> [bool; 2] {
+        let filter: Filter = read_message(filter.as_bytes()).unwrap();
+        let lists = FilterLists::compile(&[filter], &[]).unwrap();
+        EVENTS.map(|event| lists.wants(&read_event(event.as_bytes()).unwrap()))
+    }
+
+    // proves: FLT-01, FLT-02, FLT-03 (pid), FLT-04, FLT-05, FLT-06, FLT-08, FLT-09, FLT-10
+    #[test]
+    fn each_field_tests_what_it_names() {
+        for (filter, expected) in [
+            ("{}", [true, true]),
+            (r#"{"event_set":["PROCESS_EXEC","PROCESS_EXIT"]}"#, [true, false]),
+            (r#"{"binary_regex":["^/sbin","cat$"]}"#, [false, true]),
+            (r#"{"arguments_regex":["/etc"]}"#, [true, false]),
+            (r#"{"parent_binary_regex":["sh"]}"#, [true, false]),
+            (r#"{"parent_arguments_regex":["^-c"]}"#, [true, false]),
+            (r#"{"ancestor_binary_regex":["init"]}"#, [true, false]),
+            (r#"{"ancestor_binary_regex":["sh"]}"#, [false, false]),
+            (r#"{"container_id":["^0123"]}"#, [true, false]),
+            (r#"{"container_name_regex":["ai"]}"#, [true, false]),
+            (r#"{"pod_regex":["^web-"]}"#, [true, false]),
+            (r#"{"namespace":["prod"]}"#, [true, false]),
+            (r#"{"namespace":[""]}"#, [false, true]),
+            (r#"{"namespace":["dev",""]}"#, [false, true]),
+            (r#"{"namespace_regex":["^pr"]}"#, [true, false]),
+            (r#"{"namespace_regex":[""]}"#, [true, false]),
+            (r#"{"pid":[1,8]}"#, [false, true]),
+            (r#"{"policy_names":["q","p"]}"#, [false, true]),
+            (r#"{"in_init_tree":true}"#, [true, false]),
+            (r#"{"in_init_tree":false}"#, [false, true]),
+            (r#"{"health_check":true}"#, [true, false]),
+            (r#"{"health_check":false}"#, [false, true]),
+            (r#"{"capabilities":{"effective":{"any":["CAP_KILL","CAP_CHOWN"]}}}"#, [true, false]),
+            (r#"{"capabilities":{"effective":{"all":["CAP_KILL","CAP_CHOWN"]}}}"#, [false, false]),
+            (r#"{"capabilities":{"effective":{"exactly":["CAP_KILL","CAP_BPF"]}}}"#, [true, false]),
+            (r#"{"capabilities":{"permitted":{"none":["CAP_KILL"]}}}"#, [true, false]),
+            (r#"{"binary_regex":["ls"],"pid":[8]}"#, [false, false]),
+        ] {
+            assert_eq!(matches(filter), expected, "{filter}");
+        }
+    }
+
+    // proves: FLT-01
+    #[test]
+    fn filters_are_joined_by_or_and_deny_wins() {
+        let event = read_event(EVENTS[0].as_bytes()).unwrap();
+        let filter = |text: &str| read_message::<Filter>(text.as_bytes()).unwrap();
+        let (hit, miss) = (filter(r#"{"pid":[7]}"#), filter(r#"{"pid":[99]}"#));
+        assert!(FilterLists::none().wants(&event));
+        assert!(FilterLists::compile(&[miss.clone(), hit.clone()], &[]).unwrap().wants(&event));
+        assert!(FilterLists::compile(&[], &[miss]).unwrap().wants(&event));
+        assert!(
+            !FilterLists::compile(std::slice::from_ref(&hit), std::slice::from_ref(&hit))
+                .unwrap()
+                .wants(&event)
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_process_matches_no_process_filter() {
+        let event = Arc::new(read_event(br#"{"test":{}}"#).unwrap());
+        for (filter, expected) in [
+            (r#"{"namespace":[""]}"#, false),
+            (r#"{"in_init_tree":false}"#, false),
+            (r#"{"event_set":["TEST"]}"#, true),
+        ] {
+            let filter: Filter = read_message(filter.as_bytes()).unwrap();
+            assert_eq!(FilterLists::compile(&[filter], &[]).unwrap().wants(&event), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_refused_by_name() {
+        for (filter, expected) in [
+            (r#"{"cel_expression":["true"]}"#, "filter field cel_expression is not supported"),
+            (r#"{"labels":["a=b"]}"#, "filter field labels is not supported"),
+            (r#"{"pid_set":[1]}"#, "filter field pid_set is not supported"),
+            (r#"{"event_set":[3]}"#, "filter field event_set: there is no event type 3"),
+            (r#"{"binary_regex":["("]}"#, "filter field binary_regex: "),
+            (r#"{"pod_regex":["(((a{100}){100}){100}){100}"]}"#, "filter field pod_regex: "),
+            (r#"{"capabilities":{"effective":{}}}"#, "filter field capabilities: give exactly one"),
+        ] {
+            let filter: Filter = read_message(filter.as_bytes()).unwrap();
+            let error = FilterLists::compile(&[], &[filter]).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

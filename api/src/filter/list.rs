@@ -1,0 +1,42 @@
+//! Allow and deny lists.
+
+use super::condition::{Filter, FilterError};
+use crate::event::Event;
+use crate::wire;
+
+/// Which events a listener wants: those that any filter of the allow list matches (all, where it is empty) and none of the
+/// deny list does.
+#[derive(Debug, Clone, Default)]
+pub struct FilterLists {
+    allow: Vec<Filter>,
+    deny: Vec<Filter>,
+}
+
+impl FilterLists {
+    /// Lets every event pass.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The lists of a request.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that cannot be evaluated, or the value it does not take.
+    pub fn compile(allow: &[wire::Filter], deny: &[wire::Filter]) -> Result<Self, FilterError> {
+        let compile =
+            |filters: &[wire::Filter]| filters.iter().map(Filter::compile).collect::<Result<Vec<_>, _>>();
+        Ok(Self { allow: compile(allow)?, deny: compile(deny)? })
+    }
+
+    /// Whether every event passes.
+    pub fn is_none(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+
+    /// Whether the listener wants this event.
+    pub fn wants(&self, event: &Event) -> bool {
+        (self.allow.is_empty() || self.allow.iter().any(|filter| filter.matches(event)))
+            && !self.deny.iter().any(|filter| filter.matches(event))
+    }
+}

@@ -1,0 +1,22 @@
+//! Numbers of the kernel to words of the API, and back. Pure functions and tables; nothing here allocates unless it returns
+//! a `String`.
+
+mod arguments;
+mod bits;
+mod bpf;
+mod capability;
+mod enums;
+mod exec_id;
+mod permission;
+mod process_flags;
+mod signal;
+
+pub use arguments::{absolute_binary, arguments_of_nul_separated, join_arguments};
+pub use bits::{PrivilegesChanged, Securebits, TaintedBits};
+pub use bpf::{bpf_cmd_name, bpf_cmd_number};
+pub use capability::{CAPABILITY_COUNT, CapabilitySet, capability_name, capability_number};
+pub use enums::{Action, EventType, ThrottleType};
+pub use exec_id::{ExecId, exec_id, parse_exec_id};
+pub use permission::permission;
+pub use process_flags::ProcessFlags;
+pub use signal::{exit_status, signal_name};

@@ -1,0 +1,54 @@
+//! Writing an event allocates nothing once its processes are rendered and the buffer is large enough.
+#![expect(unsafe_code, reason = "an allocator that counts")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: both methods hand on to the system's allocator, with what they were given.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract of this method, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of this method, which is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const EVENTS: [&str; 3] = [
+    r#"{"process_exec":{"process":{"exec_id":"x","pid":7,"binary":"/bin/ls","arguments":"-l \" x","flags":"execve clone",
+        "start_time":"2026-11-23T15:37:49.949105178Z","refcnt":1,"cap":{"effective":["CAP_KILL"]},
+        "binary_properties":{"setuid":0,"file":{"inode":{"number":"5"}}}},"parent":{"pid":1}},"node_name":"n"}"#,
+    r#"{"process_kprobe":{"process":{"pid":7},"function_name":"f","args":[{"file_arg":{"path":"/x"}},
+        {"sock_arg":{"cookie":"18446744073709551615"}},{"bytes_arg":"AAAA"}],"action":"KPROBE_ACTION_SIGKILL",
+        "policy_name":"p","message":"m","tags":["a","b"]},"node_name":"n","time":"2026-11-23T15:37:49.949105178Z"}"#,
+    r#"{"process_exit":{"process":{"pid":7},"signal":"SIGKILL","time":"2026-11-23T15:37:49.949105178Z"}}"#,
+];
+
+#[test]
+fn a_second_writing_of_an_event_allocates_nothing() {
+    let mut out = Vec::with_capacity(1 << 16);
+    for text in EVENTS {
+        let event = api::json::read_event(text.as_bytes()).unwrap();
+        let before = ALLOCATIONS.get();
+        api::json::write_event(&event, &mut out);
+        let between = ALLOCATIONS.get();
+        api::json::write_event(&event, &mut out);
+        let after = ALLOCATIONS.get();
+        assert!(between > before, "the counter does not count");
+        assert_eq!(after - between, 0, "{text}");
+    }
+}

@@ -1,0 +1,61 @@
+//! A policy matched at a hook.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{Header, ProcessKey};
+
+/// Actions in a hook record; numbers as on the wire (`KprobeAction`).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Action {
+    /// Reported only.
+    Post = 1,
+    /// Killed with SIGKILL.
+    Sigkill = 3,
+    /// Denied with an errno.
+    Override = 5,
+    /// Sent a signal.
+    Signal = 10,
+}
+
+impl Action {
+    /// The action with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Post, Self::Sigkill, Self::Override, Self::Signal]
+            .into_iter()
+            .find(|action| *action as u8 == number)
+    }
+}
+
+/// Bits of [`HookRecord::flags`].
+pub mod hook_flag {
+    /// The kernel side does not know the process.
+    pub const PROCESS_NOT_FOUND: u8 = 1;
+    /// The policy was in monitor mode: the action was counted, not done.
+    pub const MONITOR: u8 = 2;
+}
+
+/// A policy matched at a hook. The values of the policy's arguments follow, each behind a [`super::ValueHeader`].
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct HookRecord {
+    /// Kind [`super::RecordKind::Hook`].
+    pub header: Header,
+    /// The current process.
+    pub process: ProcessKey,
+    /// The current thread.
+    pub tid: u32,
+    /// Number of the record's layout: policy and hook (assigned by the daemon, never reused while records may be in flight).
+    pub layout: u32,
+    /// Which selector of the policy's hook matched, from 0.
+    pub selector: u16,
+    /// An [`Action`] number: the last one done.
+    pub action: u8,
+    /// [`hook_flag`] bits.
+    pub flags: u8,
+    /// How many values follow.
+    pub values: u32,
+}
+
+/// Most bytes of one hook record.
+pub const MAX_HOOK_RECORD: u32 = 24_576;

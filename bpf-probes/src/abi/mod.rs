@@ -1,0 +1,29 @@
+//! What crosses between kernel and daemon: records in rings, values of shared maps. One `#[repr(C)]` definition for the programs that write
+//! and the decoder that reads; the builder takes offsets from these types with `offset_of!`.
+//!
+//! Invariants: no type has implicit padding (zerocopy's `IntoBytes` proves it), so nothing uninitialised crosses; every length is checked by
+//! the reader against the bytes there are.
+
+mod data;
+mod exec;
+mod exit;
+mod fork;
+mod header;
+mod hook;
+mod state;
+mod value;
+
+pub use data::{DATA_CHUNK, DataRecord};
+pub use exec::{
+    Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,
+    process_flag,
+};
+pub use exit::ExitRecord;
+pub use fork::ForkRecord;
+pub use header::{Header, ProcessKey, RecordKind};
+pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, hook_flag};
+pub use state::{
+    BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
+    Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,
+};
+pub use value::{ValueHeader, value_flag};

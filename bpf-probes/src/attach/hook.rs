@@ -1,0 +1,115 @@
+//! What is to be hooked, and what is due there.
+
+use std::fmt;
+
+use crate::kernel::SyscallName;
+
+/// A place in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Point {
+    /// A kernel function, by its symbol.
+    Function(String),
+    /// A system call.
+    Syscall(SyscallName),
+    /// A place where a base sensor sits.
+    Sensor(Sensor),
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(name) => f.write_str(name),
+            Self::Syscall(name) => f.write_str(&name.symbol()),
+            Self::Sensor(sensor) => write!(f, "the {} sensor", sensor.name()),
+        }
+    }
+}
+
+/// A base sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sensor {
+    /// A program was executed; its arguments are in place.
+    Exec,
+    /// A task was made and is about to run.
+    Fork,
+    /// The last thread of a process ends.
+    Exit,
+}
+
+impl Sensor {
+    /// Word in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::Fork => "fork",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// One thing that may be due at a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Duty {
+    /// Report the call.
+    Report = 1,
+    /// Send a signal to the caller.
+    Signal = 2,
+    /// Make the call fail with an errno.
+    Override = 4,
+    /// Report what the call returned.
+    ReportReturn = 8,
+}
+
+/// Everything that is due at a hook, for all policies on it together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Duties(u8);
+
+impl Duties {
+    /// These duties.
+    pub fn of(duties: &[Duty]) -> Self {
+        duties.iter().fold(Self::default(), |all, &duty| all.with(duty))
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, duty: Duty) -> Self {
+        Self(self.0 | duty as u8)
+    }
+
+    /// Whether this one is due.
+    pub const fn contains(self, duty: Duty) -> bool {
+        self.0 & duty as u8 != 0
+    }
+
+    /// Whether something is due at the entry besides overriding.
+    pub const fn observes(self) -> bool {
+        self.contains(Duty::Report) || self.contains(Duty::Signal)
+    }
+}
+
+/// A place, and what is due there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Hook {
+    /// The place.
+    pub point: Point,
+    /// What is due.
+    pub due: Duties,
+}
+
+impl Hook {
+    /// A hook on a kernel function.
+    pub fn function(symbol: impl Into<String>, due: &[Duty]) -> Self {
+        Self { point: Point::Function(symbol.into()), due: Duties::of(due) }
+    }
+
+    /// A hook on a system call.
+    pub fn syscall(name: SyscallName, due: &[Duty]) -> Self {
+        Self { point: Point::Syscall(name), due: Duties::of(due) }
+    }
+
+    /// The hook of a base sensor.
+    pub fn sensor(sensor: Sensor) -> Self {
+        Self { point: Point::Sensor(sensor), due: Duties::of(&[Duty::Report]) }
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a plan is what it is: one sentence a fact, for `tetra policy explain`.
+
+use std::fmt;
+
+use crate::kernel::{Answer, Feature, Preemption};
+
+/// A fact that a plan rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A kprobe sees every call.
+    KprobeIsExact,
+    /// Trampolines see every call on this kernel.
+    TrampolineIsExact {
+        /// Its preemption model.
+        preemption: Preemption,
+    },
+    /// Trampolines skip calls on this kernel.
+    TrampolineMisses {
+        /// Its preemption model.
+        preemption: Preemption,
+    },
+    /// Tracepoints see every call on this kernel.
+    TracepointIsExact,
+    /// Tracepoints skip calls on this kernel.
+    TracepointMisses {
+        /// Its preemption model.
+        preemption: Preemption,
+    },
+    /// An LSM program denies every call that reaches it.
+    LsmIsExact,
+    /// LSM programs do not run: `bpf` is not among the active modules.
+    LsmNotActive,
+    /// Whether LSM programs run is not known, so they are not relied on.
+    LsmUnknown,
+    /// The kernel has no attach point for BPF on that LSM hook.
+    NoBpfHook {
+        /// The hook.
+        hook: String,
+    },
+    /// The LSM hook has other parameters than the function, so that the error is decided at the function and returned at the hook.
+    ParametersDiffer {
+        /// The function.
+        function: String,
+        /// The hook.
+        hook: String,
+    },
+    /// A feature that would have been preferred is not there.
+    Without {
+        /// The feature.
+        feature: Feature,
+        /// What is known of it.
+        answer: Answer,
+    },
+    /// The return value of this function can be overridden.
+    ErrorInjectable {
+        /// The function.
+        function: String,
+    },
+    /// The system call cannot be overridden, but passes hooks that can return the error.
+    Deferred {
+        /// Functions of the hooks, one a way.
+        hooks: Vec<String>,
+    },
+    /// Something gets past the hooks of a deferred override; the caller is killed at the end of the call then.
+    Gap {
+        /// What.
+        what: &'static str,
+    },
+    /// Who gets through a denial that can be missed is killed when the call returns.
+    KillsEscaped,
+    /// The base sensor sits on this function.
+    SensorPoint {
+        /// The function.
+        function: &'static str,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KprobeIsExact => f.write_str("a kprobe sees every call, also attempts that are refused later"),
+            Self::TrampolineIsExact { preemption } => {
+                write!(f, "this kernel's preemption model is {preemption}: trampolines see every call")
+            }
+            Self::TrampolineMisses { preemption } => write!(
+                f,
+                "this kernel's preemption model is {preemption}: fentry, fexit and fmod_ret skip calls under contention"
+            ),
+            Self::TracepointIsExact => f.write_str("tracepoints see every call on this kernel"),
+            Self::TracepointMisses { preemption } => write!(
+                f,
+                "this kernel runs tracepoints preemptibly (model {preemption}): they skip calls under contention"
+            ),
+            Self::LsmIsExact => f.write_str("an LSM program denies every call that reaches it"),
+            Self::LsmNotActive => {
+                f.write_str("`bpf` is not among the active security modules (boot parameter lsm=), so LSM programs would never run")
+            }
+            Self::LsmUnknown => f.write_str(
+                "the list of active security modules cannot be read, so LSM programs are not relied on",
+            ),
+            Self::NoBpfHook { hook } => write!(f, "this kernel has no BPF attach point for LSM hook {hook}"),
+            Self::ParametersDiffer { function, hook } => write!(
+                f,
+                "LSM hook {hook} has other parameters than {function}: decided at the function, returned at the hook"
+            ),
+            Self::Without { feature, answer } => write!(f, "{feature}: {answer}"),
+            Self::ErrorInjectable { function } => {
+                write!(f, "the kernel lets BPF override the return value of {function}")
+            }
+            Self::Deferred { hooks } => write!(
+                f,
+                "the call's return cannot be overridden here; the error is returned by {} on its way, before it takes effect",
+                hooks.join(" and ")
+            ),
+            Self::Gap { what } => write!(f, "{what}: a caller that gets through so is killed when the call ends"),
+            Self::KillsEscaped => f.write_str("a caller that gets through is killed when the call returns"),
+            Self::SensorPoint { function } => {
+                write!(f, "{function} is passed once for each event, at the same point as the tracepoint")
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Facts of one kernel as data. Texts and bytes of the kernel come in, a [`KernelView`] goes out.
+//!
+//! Nothing here reads a file or asks the running kernel: `load` does, and tests take recorded kernels. A fact that is not
+//! known is never taken for one that is.
+
+mod feature;
+mod files;
+mod lsm;
+mod preemption;
+#[cfg(test)]
+mod recorded;
+mod symbols;
+mod syscall_table;
+mod syscalls;
+mod tracefs;
+mod view;
+
+pub use feature::{Answer, Feature, FeatureSet, FeatureTextError};
+pub use files::ReadViewError;
+pub use lsm::{ActiveLsms, function_of_hook, hook_of_function, is_closed_to_bpf, neutral_return};
+pub use preemption::{Preemption, PreemptionSources};
+#[cfg(test)]
+pub(crate) use recorded::recorded;
+pub use symbols::Symbols;
+pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError};
+pub use tracefs::{FormatError, TracepointField, TracepointFormat};
+pub use view::{KernelFacts, KernelView, Traceable, TracepointContext};

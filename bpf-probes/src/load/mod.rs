@@ -1,0 +1,33 @@
+//! Blueprints become objects of the running kernel: maps, programs, links, rings.
+//!
+//! In: [`crate::spec::CollectionSpec`] and what [`probe`] found out about the kernel. Out: owners of descriptors, which release
+//! what they own when dropped. Every system call stands in `sys`. Nothing here knows what a policy is.
+
+mod collection;
+mod cpus;
+mod kernel_fs;
+pub mod link;
+mod map;
+mod map_error;
+mod mapped_array;
+mod own_btf;
+pub mod probe;
+mod program;
+mod ring;
+mod sys;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
+mod verifier_log;
+
+pub use collection::{Collection, LoadContext, LoadError, MapSet};
+pub use cpus::{CpusError, PossibleCpus};
+pub use link::{AttachError, Link};
+pub use map::Map;
+pub use map_error::MapError;
+pub use mapped_array::MappedArray;
+pub use own_btf::OwnBtfError;
+pub use program::{FindMap, Program, ProgramError, ProgramInfo};
+pub use ring::{Head, Ring, RingError};
+pub use sys::{ObjectKind, SysError, Undisturbed, object_ids};
+pub use verifier_log::Refusal;

@@ -1,0 +1,13 @@
+//! Subprograms that any program may call, and the working memory they share.
+//!
+//! A routine is added to a [`crate::builder::Program`] once and called by name. Each says its arguments, its result and what it leaves in an area.
+
+pub mod layout;
+mod output;
+mod path;
+mod process;
+
+pub use output::count_loss;
+pub use output::{submit_record, zero_fill};
+pub use path::{BOUNDED_ROUNDS, CALLBACK_ROUNDS, LENGTH_MASK, PATH_WALK, add_path_walk};
+pub use process::{ns_tgid, read_credentials, read_namespaces};

@@ -1,0 +1,203 @@
+//! From a dentry and its mount to the path that the task sees, as `fs/d_path.c: prepend_path` (5.10 to 7.2) forms it: up to the task's root, across
+//! mounts, with ` (deleted)` behind the name of an unlinked file.
+//!
+//! Three subprograms: `path_walk` prepares and ends, `path_step` looks at one dentry. With [`LoopForm::Callback`] the step is a callback of
+//! `bpf_loop` (2 048 dentries), else it is called in a bounded loop (128). The walk's state lies in the area and not in registers, so that
+//! the verifier knows nothing of it but its bounds, which every round establishes anew: 5.17 to 6.7 verify a callback once only, as if its first round were all.
+
+use super::layout::{PATH_END, PATH_START, done, walk};
+use crate::asm::{Label, Prototype, Subprogram};
+use crate::builder::{BuildError, Facts, Function, LoopForm, Program};
+use crate::insn::{AluOp, Condition, Helper, Register, Size};
+use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+
+/// Name of the subprogram: `path_walk(dentry, vfsmount, area) -> length | unresolved << 32`.
+pub const PATH_WALK: &str = "path_walk";
+const PATH_STEP: &str = "path_step";
+/// Dentries looked at with `bpf_loop`.
+pub const CALLBACK_ROUNDS: u64 = 2048;
+/// Dentries looked at in a bounded loop.
+pub const BOUNDED_ROUNDS: i32 = 128;
+/// Longest name of a directory entry (`NAME_MAX`).
+const NAME_MAX: i32 = 255;
+/// Bits of [`PATH_WALK`]'s result that hold the length.
+pub const LENGTH_MASK: i32 = 0x1fff;
+
+/// Adds the path walk to `program` unless it has it.
+///
+/// # Errors
+/// When the kernel's types lack a field.
+pub fn add_path_walk(program: &mut Program, facts: &Facts<'_>) -> Result<(), BuildError> {
+    if !program.has(PATH_WALK) {
+        program.add(path_walk(facts)?);
+        program.add(path_step(facts)?);
+    }
+    Ok(())
+}
+
+fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
+    let mut f = Function::new(PATH_WALK, Prototype::Static { arguments: 3 }, facts).with_frame(160);
+    f.copy(R6, R3);
+    f.store(Size::Double, R6, walk::DENTRY, R1);
+    f.store(Size::Double, R6, walk::MOUNT, R2);
+    f.copy(R7, R1);
+    f.store_imm(Size::Word, R6, walk::OFFSET, PATH_END.cast_signed());
+    f.store_imm(Size::Word, R6, walk::DONE, done::NO);
+    deleted_suffix(&mut f)?;
+    f.current_task();
+    f.copy(R7, R0);
+    f.read(R7, R7, "task_struct", "fs")?;
+    f.read_many(R7, "fs_struct", &[(R8, "root.dentry"), (R9, "root.mnt")])?;
+    f.store(Size::Double, R6, walk::ROOT_DENTRY, R8);
+    f.store(Size::Double, R6, walk::ROOT_MOUNT, R9);
+    rounds(&mut f)?;
+    result(&mut f)?;
+    f.finish()
+}
+
+/// Writes ` (deleted)` at the end of the path of a dentry (`R7`) that is unhashed and no root (`d_unlinked`, `include/linux/dcache.h`).
+fn deleted_suffix(f: &mut Function<'_>) -> Result<(), BuildError> {
+    let linked = f.label();
+    f.read_many(R7, "dentry", &[(R1, "d_hash.pprev"), (R2, "d_parent")])?;
+    f.jump_if(Condition::Ne, R1, 0, linked);
+    f.jump_if_reg(Condition::Eq, R2, R7, linked);
+    const SUFFIX: &[u8; 10] = b" (deleted)";
+    let start = PATH_END - 10;
+    for (at, chunk) in [(0_u32, &SUFFIX[0..4]), (4, &SUFFIX[4..8])] {
+        let word = i32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+        f.store_imm(Size::Word, R6, f.offset(start + at)?, word);
+    }
+    let half = i32::from(i16::from_le_bytes([SUFFIX[8], SUFFIX[9]]));
+    f.store_imm(Size::Half, R6, f.offset(start + 8)?, half);
+    f.store_imm(Size::Word, R6, walk::OFFSET, start.cast_signed());
+    f.bind(linked);
+    Ok(())
+}
+
+fn rounds(f: &mut Function<'_>) -> Result<(), BuildError> {
+    match f.facts().loops {
+        LoopForm::Callback => {
+            let context = f.slot(8)?;
+            f.store(Size::Double, R10, context.offset(), R6);
+            f.constant(R1, CALLBACK_ROUNDS);
+            f.assembler().load_subprogram(R2, PATH_STEP);
+            f.slot_address(R3, context);
+            f.constant(R4, 0);
+            f.call(Helper::Loop);
+            Ok(())
+        }
+        LoopForm::Bounded => {
+            let end = f.label();
+            f.repeat(R7, BOUNDED_ROUNDS, |f| {
+                f.copy(R1, R6);
+                f.call_subprogram(PATH_STEP);
+                f.jump_if(Condition::Ne, R0, 0, end);
+                Ok(())
+            })?;
+            f.bind(end);
+            Ok(())
+        }
+    }
+}
+
+/// Turns the walk's state into the result; `/` for a walk that ended at once at the root.
+fn result(f: &mut Function<'_>) -> Result<(), BuildError> {
+    let (resolved, some, out) = (f.label(), f.label(), f.label());
+    f.load(Size::Word, R1, R6, walk::OFFSET);
+    f.constant(R0, u64::from(PATH_END));
+    f.alu_reg(AluOp::Sub, R0, R1);
+    f.alu(AluOp::And, R0, LENGTH_MASK);
+    f.load(Size::Word, R2, R6, walk::DONE);
+    f.jump_if(Condition::Ne, R2, done::NO, resolved);
+    f.constant(R1, 1 << 32);
+    f.alu_reg(AluOp::Or, R0, R1);
+    f.jump(out);
+    f.bind(resolved);
+    f.jump_if(Condition::Ne, R0, 0, some);
+    f.jump_if(Condition::Ne, R2, done::ROOT, some);
+    f.store_imm(Size::Byte, R6, f.offset(PATH_END - 1)?, i32::from(b'/'));
+    f.constant(R0, 1);
+    f.bind(some);
+    f.bind(out);
+    f.return_result();
+    Ok(())
+}
+
+/// `path_step(area)` or, as a callback, `path_step(index, &area)`: 0 to go on, 1 at the end.
+fn path_step(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
+    let prototype = match facts.loops {
+        LoopForm::Callback => Prototype::LoopCallback,
+        LoopForm::Bounded => Prototype::Static { arguments: 1 },
+    };
+    let mut f = Function::new(PATH_STEP, prototype, facts).with_frame(160);
+    match facts.loops {
+        LoopForm::Callback => f.load(Size::Double, R6, R2, 0),
+        LoopForm::Bounded => f.copy(R6, R1),
+    }
+    let (stop, not_root, up) = (f.label(), f.label(), f.label());
+    f.load(Size::Double, R7, R6, walk::DENTRY);
+    f.load(Size::Double, R8, R6, walk::MOUNT);
+    f.load(Size::Double, R1, R6, walk::ROOT_DENTRY);
+    f.load(Size::Double, R2, R6, walk::ROOT_MOUNT);
+    f.jump_if_reg(Condition::Ne, R7, R1, not_root);
+    f.jump_if_reg(Condition::Ne, R8, R2, not_root);
+    f.store_imm(Size::Word, R6, walk::DONE, done::ROOT);
+    f.jump(stop);
+    f.bind(not_root);
+    f.read(R1, R8, "vfsmount", "mnt_root")?;
+    f.jump_if_reg(Condition::Ne, R7, R1, up);
+    cross_mount(&mut f, stop)?;
+    f.bind(up);
+    prepend_name(&mut f, stop)?;
+    f.return_constant(0);
+    f.bind(stop);
+    f.return_constant(1);
+    f.finish()
+}
+
+/// `R7` is the root of mount `R8`: go on at the mount point, or stop at the top of the tree. Ends the round.
+fn cross_mount(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
+    let in_mount = f.facts().offset_of("mount", "mnt")?.cast_signed();
+    let above = f.label();
+    f.alu(AluOp::Sub, R8, in_mount);
+    f.read_many(R8, "mount", &[(R7, "mnt_mountpoint"), (R9, "mnt_parent")])?;
+    f.jump_if_reg(Condition::Ne, R9, R8, above);
+    f.store_imm(Size::Word, R6, walk::DONE, done::ROOT);
+    f.jump(stop);
+    f.bind(above);
+    f.store(Size::Double, R6, walk::DENTRY, R7);
+    f.alu(AluOp::Add, R9, in_mount);
+    f.store(Size::Double, R6, walk::MOUNT, R9);
+    f.return_constant(0);
+    Ok(())
+}
+
+/// Writes `/` and the name of `R7` before the path and goes to its parent.
+fn prepend_name(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
+    let (attached, named) = (f.label(), f.label());
+    f.read_many(R7, "dentry", &[(R9, "d_parent"), (R8, "d_name.len"), (R2, "d_name.name")])?;
+    f.store(Size::Double, R6, walk::DENTRY, R9);
+    f.jump_if_reg(Condition::Ne, R9, R7, attached);
+    f.store_imm(Size::Word, R6, walk::DONE, done::DETACHED);
+    f.jump_if(Condition::Eq, R8, 0, stop);
+    f.bind(attached);
+    f.jump_if(Condition::Gt, R8, NAME_MAX, stop);
+    f.load(Size::Word, R1, R6, walk::OFFSET);
+    f.alu_reg(AluOp::Sub, R1, R8);
+    f.alu(AluOp::Sub, R1, 1);
+    f.jump_if(Condition::Gt, R1, (PATH_END - 1).cast_signed(), stop);
+    f.jump_if(Condition::Lt, R1, PATH_START.cast_signed(), stop);
+    f.store(Size::Word, R6, walk::OFFSET, R1);
+    f.copy(R3, R2);
+    f.copy(R2, R8);
+    f.copy(R4, R6);
+    f.alu_reg(AluOp::Add, R4, R1);
+    f.store_imm(Size::Byte, R4, 0, i32::from(b'/'));
+    f.copy(R1, R4);
+    f.alu(AluOp::Add, R1, 1);
+    f.call(Helper::ProbeReadKernel);
+    f.jump_if_reg(Condition::Ne, R9, R7, named);
+    f.jump(stop);
+    f.bind(named);
+    Ok(())
+}

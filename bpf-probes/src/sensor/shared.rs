@@ -1,0 +1,66 @@
+//! The maps that all programs share, as blueprints: made once by the base collection, imported by everything else.
+
+use std::mem::size_of;
+
+use crate::abi::{BinaryEndKey, BinaryKey, ClassSet, Control, Counters, ProcessState, map_name};
+use crate::builder::Facts;
+use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
+use crate::spec::{Entries, MapKind, MapSpec, flag};
+
+/// Values that the tries of binaries hold at most.
+const BINARY_VALUES: u32 = 200_000;
+
+fn size<T>() -> u32 {
+    u32::try_from(size_of::<T>()).expect("map values are small")
+}
+
+/// Cells that the daemon stores.
+pub fn control() -> MapSpec {
+    MapSpec::array(map_name::CONTROL, size::<Control>(), Entries::Fixed(1)).with_flags(flag::MMAPABLE)
+}
+
+/// Counters that programs add to.
+pub fn counters() -> MapSpec {
+    MapSpec::array(map_name::COUNTERS, size::<Counters>(), Entries::Fixed(1)).with_flags(flag::MMAPABLE)
+}
+
+/// Working memory, one entry a CPU.
+pub fn scratch() -> MapSpec {
+    MapSpec::array(map_name::SCRATCH, SCRATCH_BYTES, Entries::PerCpu(1))
+}
+
+/// Working memory that is claimed.
+pub fn claimed() -> MapSpec {
+    MapSpec::array(map_name::CLAIMED, CLAIMED_BYTES, Entries::PerCpu(CLAIMS))
+}
+
+/// The process table, `entries` large; it allocates on insert where the kernel lets tracing programs do so.
+pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
+    let map = MapSpec::hash(map_name::PROCESSES, 4, size::<ProcessState>(), entries);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// The trie of exact paths and prefixes.
+pub fn binaries() -> MapSpec {
+    trie(map_name::BINARIES, size::<BinaryKey>())
+}
+
+/// The trie of postfixes.
+pub fn binary_ends() -> MapSpec {
+    trie(map_name::BINARY_ENDS, size::<BinaryEndKey>())
+}
+
+fn trie(name: &str, key_size: u32) -> MapSpec {
+    MapSpec { kind: MapKind::LpmTrie, ..MapSpec::hash(name, key_size, size::<ClassSet>(), BINARY_VALUES) }
+        .with_flags(flag::NO_PREALLOC)
+}
+
+/// The ring of observations.
+pub fn events(bytes: u32) -> MapSpec {
+    MapSpec::ring(map_name::EVENTS, bytes)
+}
+
+/// The ring of enforcement.
+pub fn enforcement(bytes: u32) -> MapSpec {
+    MapSpec::ring(map_name::ENFORCEMENT, bytes)
+}

@@ -1,0 +1,191 @@
+//! The options as typed, by the names that Tetragon gives them.
+//!
+//! Every field is optional here: an option that was not given must be told apart from one that was given its default, because the same
+//! type also holds what the environment and the configuration files say. [`Flags::over`] joins two such layers.
+
+use clap::{CommandFactory, Parser};
+
+/// A Tetragon-compatible runtime security daemon that compiles its policies to eBPF.
+///
+/// Each option can also come from the environment (`TETRAGON_RB_SIZE` for `--rb-size`) or from configuration files; the command line wins
+/// over the environment, the environment over files.
+#[derive(Clone, Debug, Default, Eq, Parser, PartialEq)]
+#[command(name = "enforcer", version, max_term_width = 100, args_override_self = true)]
+pub struct Flags {
+    /// Directory of configuration files, one option a file, read after the standard places
+    #[arg(long, value_name = "DIRECTORY")]
+    pub config_dir: Option<String>,
+    /// Address of the gRPC server: `unix:///PATH`, or HOST:PORT on the loopback interface; empty for none
+    #[arg(long, value_name = "ADDRESS")]
+    pub server_address: Option<String>,
+    /// File with a policy to load at start; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub tracing_policy: Option<Vec<String>>,
+    /// Directory with policies to load at start [default: /etc/tetragon/tetragon.tp.d]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub tracing_policy_dir: Option<String>,
+    /// File to write events to as JSON lines; empty for none
+    #[arg(long, value_name = "FILE")]
+    pub export_filename: Option<String>,
+    /// Access mode of the export file, in octal [default: 600]
+    #[arg(long, value_name = "MODE")]
+    pub export_file_perm: Option<String>,
+    /// Show the credentials of processes in events
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_process_cred: Option<bool>,
+    /// Show the namespaces of processes in events
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_process_ns: Option<bool>,
+    /// Size of the event ring for each CPU, with K, M or G
+    #[arg(long, value_name = "SIZE")]
+    pub rb_size: Option<String>,
+    /// Size of the event ring in all, with K, M or G [default: 1M]
+    #[arg(long, value_name = "SIZE")]
+    pub rb_size_total: Option<String>,
+    /// Processes to remember in the daemon [default: 65536]
+    #[arg(long, value_name = "COUNT")]
+    pub process_cache_size: Option<usize>,
+    /// Processes to remember in the kernel [default: 32768]
+    #[arg(long, value_name = "COUNT")]
+    pub execve_map_entries: Option<u32>,
+    /// Events that wait for a slow listener before some are dropped [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub event_queue_size: Option<usize>,
+    /// Where the host's proc file system is mounted [default: /proc]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub procfs: Option<String>,
+    /// File with the kernel's BTF [default: /sys/kernel/btf/vmlinux]
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<String>,
+    /// Name of the cluster to show in events
+    #[arg(long, value_name = "NAME")]
+    pub cluster_name: Option<String>,
+    /// How much to log: trace, debug, info, warning, error [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// How to log: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Log debug messages, whatever --log-level says
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub debug: Option<bool>,
+    /// Address of the metrics server, HOST:PORT; empty for none
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_server: Option<String>,
+    /// Directory under the BPF file system; accepted for compatibility, nothing is pinned
+    #[arg(long, value_name = "NAME")]
+    pub bpf_dir: Option<String>,
+    /// Directory of the socket, the pid file and tetragon-info.json [default: /var/run/tetragon]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub run_dir: Option<String>,
+}
+
+impl Flags {
+    /// What is set here, and for the rest what is set in `under`.
+    #[must_use]
+    pub fn over(self, under: Self) -> Self {
+        Self {
+            config_dir: self.config_dir.or(under.config_dir),
+            server_address: self.server_address.or(under.server_address),
+            tracing_policy: self.tracing_policy.or(under.tracing_policy),
+            tracing_policy_dir: self.tracing_policy_dir.or(under.tracing_policy_dir),
+            export_filename: self.export_filename.or(under.export_filename),
+            export_file_perm: self.export_file_perm.or(under.export_file_perm),
+            enable_process_cred: self.enable_process_cred.or(under.enable_process_cred),
+            enable_process_ns: self.enable_process_ns.or(under.enable_process_ns),
+            rb_size: self.rb_size.or(under.rb_size),
+            rb_size_total: self.rb_size_total.or(under.rb_size_total),
+            process_cache_size: self.process_cache_size.or(under.process_cache_size),
+            execve_map_entries: self.execve_map_entries.or(under.execve_map_entries),
+            event_queue_size: self.event_queue_size.or(under.event_queue_size),
+            procfs: self.procfs.or(under.procfs),
+            btf: self.btf.or(under.btf),
+            cluster_name: self.cluster_name.or(under.cluster_name),
+            log_level: self.log_level.or(under.log_level),
+            log_format: self.log_format.or(under.log_format),
+            debug: self.debug.or(under.debug),
+            metrics_server: self.metrics_server.or(under.metrics_server),
+            bpf_dir: self.bpf_dir.or(under.bpf_dir),
+            run_dir: self.run_dir.or(under.run_dir),
+        }
+    }
+
+    /// The names of all options, without dashes.
+    pub fn names() -> Vec<String> {
+        let command = Self::command();
+        command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+    }
+
+    /// The options that `values` sets, read as the command line would be.
+    ///
+    /// # Errors
+    /// The message of the option whose value is wrong. A name that is no option is the caller's matter: see [`Flags::names`].
+    pub fn from_values<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
+        let arguments = values.into_iter().map(|(name, value)| format!("--{name}={value}"));
+        Self::try_parse_from(std::iter::once("enforcer".to_owned()).chain(arguments)).map_err(|error| {
+            error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        })
+    }
+}
+
+/// Reads what Go's `strconv.ParseBool` reads.
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Flags {
+        Flags::try_parse_from(std::iter::once("enforcer").chain(arguments.iter().copied())).unwrap()
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn a_boolean_needs_no_value_and_takes_one_behind_an_equals_sign() {
+        assert_eq!(parse(&["--enable-process-cred"]).enable_process_cred, Some(true));
+        assert_eq!(parse(&["--enable-process-cred=false"]).enable_process_cred, Some(false));
+        assert_eq!(parse(&["-d"]).debug, Some(true));
+        assert_eq!(parse(&[]).debug, None);
+    }
+
+    #[test]
+    fn a_higher_layer_hides_a_lower_one_and_lets_the_rest_through() {
+        let low = parse(&["--rb-size=64K", "--tracing-policy=a", "--tracing-policy=b"]);
+        let high = parse(&["--rb-size=1M"]);
+        let both = high.over(low);
+        assert_eq!(both.rb_size.as_deref(), Some("1M"));
+        assert_eq!(both.tracing_policy.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_last_of_an_option_wins_and_policies_add_up() {
+        let flags = parse(&["--rb-size=1", "--rb-size", "2", "--tracing-policy", "a", "--tracing-policy=b"]);
+        assert_eq!(flags.rb_size.as_deref(), Some("2"));
+        assert_eq!(flags.tracing_policy.unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let error = Flags::from_values([("process-cache-size", "many")]).unwrap_err();
+        assert!(error.contains("many") && error.contains("process-cache-size"), "{error}");
+        assert!(!error.contains("error:"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_stays_a_value() {
+        let flags = Flags::from_values([("cluster-name", "--debug")]).unwrap();
+        assert_eq!(flags.cluster_name.as_deref(), Some("--debug"));
+        assert_eq!(flags.debug, None);
+    }
+}

@@ -1,0 +1,18 @@
+//! What the daemon is asked to do: flags, environment, files and defaults in, checked [`Settings`] out.
+//!
+//! Precedence as upstream: command line, then environment, then files (the last place wins), then defaults. [`Flags`] is what was typed,
+//! [`Settings`] what was meant; nothing behind this module knows an option's name.
+
+mod dropin;
+mod environment;
+mod flags;
+mod load;
+mod settings;
+
+pub use dropin::DropinError;
+pub use flags::Flags;
+pub use load::{ConfigError, Configuration, load};
+pub use settings::{
+    Bounds, ContentSettings, ExportSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress,
+    Settings, SettingsError,
+};

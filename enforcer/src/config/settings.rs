@@ -1,0 +1,466 @@
+//! The options as meant: checked, with units, defaults filled in.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::flags::Flags;
+
+/// What the daemon does, decided once at start.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Where gRPC is served; empty for nowhere.
+    pub servers: Vec<ServerAddress>,
+    /// Where metrics are served.
+    pub metrics_server: Option<SocketAddr>,
+    /// What belongs to one running daemon: socket, pid file, information.
+    pub run_dir: PathBuf,
+    /// Policy files to load at start, in order.
+    pub policy_files: Vec<PathBuf>,
+    /// Directory of policy files to load at start.
+    pub policy_dir: PolicyDirectory,
+    /// Where events are written.
+    pub export: Option<ExportSettings>,
+    /// What events show of a process.
+    pub content: ContentSettings,
+    /// Sizes.
+    pub bounds: Bounds,
+    /// Where proc is mounted.
+    pub procfs: PathBuf,
+    /// The kernel's BTF, if not in its usual place.
+    pub btf: Option<PathBuf>,
+    /// Name of the cluster in events.
+    pub cluster_name: String,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// An address to serve gRPC on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ServerAddress {
+    /// A Unix socket at an absolute path.
+    Unix(PathBuf),
+    /// A TCP socket on the loopback interface, unencrypted.
+    Loopback(SocketAddr),
+}
+
+/// A directory of policies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PolicyDirectory {
+    /// The default one, which need not exist.
+    Default(PathBuf),
+    /// The user named it: it must exist.
+    Named(PathBuf),
+    /// None.
+    None,
+}
+
+/// The export file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExportSettings {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its access mode.
+    pub mode: u32,
+}
+
+/// What events show of a process.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ContentSettings {
+    /// Credentials and capabilities.
+    pub credentials: bool,
+    /// Namespaces.
+    pub namespaces: bool,
+}
+
+/// Sizes of what could grow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Bytes of the ring of observations; a power of two.
+    pub ring_bytes: u32,
+    /// Bytes of the ring of enforcement; a power of two.
+    pub enforcement_ring_bytes: u32,
+    /// Processes in the daemon's table.
+    pub processes: usize,
+    /// Processes in the kernel's table.
+    pub kernel_processes: u32,
+    /// Events in the queue of one listener.
+    pub listener_queue: usize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogSettings {
+    /// The least level.
+    pub level: tracing::Level,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Why options make no sense; names the option.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A value that its option cannot have.
+    #[error("--{option} {value:?}: {reason}")]
+    Value {
+        /// Without dashes.
+        option: &'static str,
+        /// As given.
+        value: String,
+        /// What would be right.
+        reason: String,
+    },
+    /// Two options that exclude each other.
+    #[error("--{first} and --{second} cannot both be set")]
+    Conflict {
+        /// Without dashes.
+        first: &'static str,
+        /// Without dashes.
+        second: &'static str,
+    },
+}
+
+const DEFAULT_RUN_DIR: &str = "/var/run/tetragon";
+const DEFAULT_POLICY_DIR: &str = "/etc/tetragon/tetragon.tp.d";
+const DEFAULT_PORT: u16 = 54321;
+/// 1 MiB holds some 1 500 execs; upstream takes 64 KiB for each CPU. The ring is mapped twice, and counts as memory of the daemon each time.
+const DEFAULT_RING_BYTES: u32 = 1 << 20;
+const ENFORCEMENT_RING_BYTES: u32 = 256 << 10;
+const MIN_RING_BYTES: u64 = 64 << 10;
+/// The kernel refuses a ring of 2 GiB or more.
+const MAX_RING_BYTES: u64 = 1 << 30;
+const MAX_PROCESSES: usize = 4 << 20;
+
+impl Settings {
+    /// The settings that the merged options mean, on a machine with `cpus` possible CPUs.
+    ///
+    /// # Errors
+    /// The first option that makes no sense.
+    pub fn new(flags: Flags, cpus: u32) -> Result<Self, SettingsError> {
+        let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
+        absolute("run-dir", &run_dir)?;
+        let policy_dir = policy_directory(flags.tracing_policy_dir)?;
+        Ok(Self {
+            servers: servers(flags.server_address.as_deref(), &run_dir)?,
+            metrics_server: non_empty(flags.metrics_server).map(|text| metrics_address(&text)).transpose()?,
+            run_dir,
+            policy_files: flags
+                .tracing_policy
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+                .collect(),
+            policy_dir,
+            export: match non_empty(flags.export_filename) {
+                None => None,
+                Some(path) => Some(ExportSettings {
+                    path: path.into(),
+                    mode: file_mode(flags.export_file_perm.as_deref().unwrap_or("600"))?,
+                }),
+            },
+            content: ContentSettings {
+                credentials: flags.enable_process_cred.unwrap_or(false),
+                namespaces: flags.enable_process_ns.unwrap_or(false),
+            },
+            bounds: Bounds {
+                ring_bytes: ring_bytes(non_empty(flags.rb_size), non_empty(flags.rb_size_total), cpus)?,
+                enforcement_ring_bytes: ENFORCEMENT_RING_BYTES,
+                processes: within(
+                    "process-cache-size",
+                    flags.process_cache_size,
+                    65_536,
+                    128..=MAX_PROCESSES,
+                )?,
+                kernel_processes: within(
+                    "execve-map-entries",
+                    nonzero(flags.execve_map_entries),
+                    32_768,
+                    128..=1 << 22,
+                )?,
+                listener_queue: within("event-queue-size", flags.event_queue_size, 10_000, 1..=10_000_000)?,
+            },
+            procfs: non_empty(flags.procfs).unwrap_or_else(|| "/proc".into()).into(),
+            btf: non_empty(flags.btf).map(PathBuf::from),
+            cluster_name: flags.cluster_name.unwrap_or_default(),
+            log: LogSettings {
+                level: log_level(flags.debug.unwrap_or(false), flags.log_level.as_deref())?,
+                format: log_format(flags.log_format.as_deref())?,
+            },
+        })
+    }
+
+    /// The settings by the names of their options, for people.
+    pub fn describe(&self) -> Vec<(String, String)> {
+        let server = |server: &ServerAddress| match server {
+            ServerAddress::Unix(path) => format!("unix://{}", path.display()),
+            ServerAddress::Loopback(address) => address.to_string(),
+        };
+        let servers: Vec<String> = self.servers.iter().map(server).collect();
+        let export = self.export.as_ref().map(|export| export.path.display().to_string());
+        let pairs = [
+            ("server-address", servers.join(",")),
+            ("metrics-server", self.metrics_server.map(|address| address.to_string()).unwrap_or_default()),
+            ("run-dir", self.run_dir.display().to_string()),
+            ("export-filename", export.unwrap_or_default()),
+            ("rb-size-total", self.bounds.ring_bytes.to_string()),
+            ("process-cache-size", self.bounds.processes.to_string()),
+            ("execve-map-entries", self.bounds.kernel_processes.to_string()),
+            ("event-queue-size", self.bounds.listener_queue.to_string()),
+            ("enable-process-cred", self.content.credentials.to_string()),
+            ("enable-process-ns", self.content.namespaces.to_string()),
+            ("procfs", self.procfs.display().to_string()),
+            ("cluster-name", self.cluster_name.clone()),
+            ("log-level", self.log.level.to_string().to_lowercase()),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The default Unix socket of this run directory.
+    pub fn default_socket(run_dir: &Path) -> PathBuf {
+        run_dir.join("tetragon.sock")
+    }
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// Upstream's 0 stands for the default.
+fn nonzero(number: Option<u32>) -> Option<u32> {
+    number.filter(|number| *number != 0)
+}
+
+fn value_error(
+    option: &'static str,
+    value: impl std::fmt::Display,
+    reason: impl Into<String>,
+) -> SettingsError {
+    SettingsError::Value { option, value: format!("{value}"), reason: reason.into() }
+}
+
+fn absolute(option: &'static str, path: &Path) -> Result<(), SettingsError> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(value_error(option, path.display(), "an absolute path is needed"))
+}
+
+fn within<T: Copy + PartialOrd + std::fmt::Display>(
+    option: &'static str,
+    value: Option<T>,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, SettingsError> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(value_error(option, value, format!("from {} to {}", range.start(), range.end())))
+}
+
+fn policy_directory(option: Option<String>) -> Result<PolicyDirectory, SettingsError> {
+    match option {
+        None => Ok(PolicyDirectory::Default(DEFAULT_POLICY_DIR.into())),
+        Some(path) if path.is_empty() => Ok(PolicyDirectory::None),
+        Some(path) => {
+            absolute("tracing-policy-dir", Path::new(&path))?;
+            // Named with its own name, the default directory need not exist either: upstream's packages pass it.
+            Ok(if Path::new(&path) == Path::new(DEFAULT_POLICY_DIR) {
+                PolicyDirectory::Default(path.into())
+            } else {
+                PolicyDirectory::Named(path.into())
+            })
+        }
+    }
+}
+
+/// The addresses: a TCP address brings the default Unix socket along, as upstream does.
+fn servers(option: Option<&str>, run_dir: &Path) -> Result<Vec<ServerAddress>, SettingsError> {
+    let unix = ServerAddress::Unix(Settings::default_socket(run_dir));
+    let Some(text) = option else { return Ok(vec![unix]) };
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(path) = text.strip_prefix("unix://") {
+        let path = PathBuf::from(path);
+        if !path.is_absolute() || path.file_name().is_none() {
+            return Err(value_error(
+                "server-address",
+                text,
+                "unix:// needs an absolute path, as in unix:///run/x.sock",
+            ));
+        }
+        return Ok(vec![ServerAddress::Unix(path)]);
+    }
+    let address = socket_address(text, DEFAULT_PORT)
+        .ok_or_else(|| value_error("server-address", text, "expected unix:///PATH or HOST:PORT"))?;
+    if !address.ip().is_loopback() {
+        return Err(value_error(
+            "server-address",
+            text,
+            "an address that others can reach needs TLS, which is not there yet; use unix:///PATH or localhost:PORT",
+        ));
+    }
+    Ok(vec![ServerAddress::Loopback(address), unix])
+}
+
+fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
+    let text_or_any = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    socket_address(&text_or_any, 2112).ok_or_else(|| {
+        value_error("metrics-server", text, "expected HOST:PORT, with HOST a number or localhost")
+    })
+}
+
+/// Reads an address without asking a name server: a start that waits for DNS is no start.
+fn socket_address(text: &str, default_port: u16) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (text, default_port),
+    };
+    let ip = if host == "localhost" { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { host.parse().ok()? };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn file_mode(text: &str) -> Result<u32, SettingsError> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode != 0 && *mode <= 0o777);
+    mode.ok_or_else(|| value_error("export-file-perm", text, "expected an octal mode from 1 to 777"))
+}
+
+fn log_level(debug: bool, level: Option<&str>) -> Result<tracing::Level, SettingsError> {
+    if debug {
+        return Ok(tracing::Level::DEBUG);
+    }
+    match level.unwrap_or("info").to_ascii_lowercase().as_str() {
+        "trace" => Ok(tracing::Level::TRACE),
+        "debug" => Ok(tracing::Level::DEBUG),
+        "" | "info" => Ok(tracing::Level::INFO),
+        "warn" | "warning" => Ok(tracing::Level::WARN),
+        "error" | "fatal" | "panic" => Ok(tracing::Level::ERROR),
+        other => Err(value_error("log-level", other, "expected trace, debug, info, warning or error")),
+    }
+}
+
+fn log_format(format: Option<&str>) -> Result<LogFormat, SettingsError> {
+    match format.unwrap_or("text") {
+        "" | "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(value_error("log-format", other, "expected text or json")),
+    }
+}
+
+fn ring_bytes(per_cpu: Option<String>, total: Option<String>, cpus: u32) -> Result<u32, SettingsError> {
+    let (option, text, wanted) = match (per_cpu, total) {
+        (Some(_), Some(_)) => {
+            return Err(SettingsError::Conflict { first: "rb-size", second: "rb-size-total" });
+        }
+        (None, None) => return Ok(DEFAULT_RING_BYTES),
+        (None, Some(text)) => ("rb-size-total", text.clone(), size("rb-size-total", &text)?),
+        (Some(text), None) => {
+            ("rb-size", text.clone(), size("rb-size", &text)?.saturating_mul(u64::from(cpus.max(1))))
+        }
+    };
+    if wanted == 0 {
+        return Ok(DEFAULT_RING_BYTES);
+    }
+    let bytes =
+        wanted.max(MIN_RING_BYTES).checked_next_power_of_two().filter(|bytes| *bytes <= MAX_RING_BYTES);
+    bytes
+        .and_then(|bytes| u32::try_from(bytes).ok())
+        .ok_or_else(|| value_error(option, text, "a ring has at most 1G"))
+}
+
+/// Reads a number with K, M or G behind it, each 1024 times the one before.
+fn size(option: &'static str, text: &str) -> Result<u64, SettingsError> {
+    let wrong = || value_error(option, text, "expected a number, with K, M or G behind it");
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (text.get(..at), 10),
+        Some((at, 'M' | 'm')) => (text.get(..at), 20),
+        Some((at, 'G' | 'g')) => (text.get(..at), 30),
+        _ => (Some(text), 0),
+    };
+    let number: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn settings(values: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::new(Flags::from_values(values.iter().copied()).unwrap(), 4)
+    }
+
+    #[test]
+    fn without_options_it_serves_on_the_default_socket_alone() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!(settings.servers, [ServerAddress::Unix("/var/run/tetragon/tetragon.sock".into())]);
+        assert_eq!(settings.metrics_server, None);
+        assert_eq!(settings.export, None);
+        assert!(matches!(settings.policy_dir, PolicyDirectory::Default(_)));
+    }
+
+    #[test]
+    fn another_run_directory_moves_the_socket() {
+        let settings = settings(&[("run-dir", "/tmp/a")]).unwrap();
+        assert_eq!(settings.servers, [ServerAddress::Unix("/tmp/a/tetragon.sock".into())]);
+    }
+
+    #[test]
+    fn a_server_address_is_a_socket_or_the_loopback_interface() {
+        let servers = |text| settings(&[("server-address", text)]).map(|settings| settings.servers);
+        assert!(servers("").unwrap().is_empty());
+        assert_eq!(servers("unix:///x/y.sock").unwrap(), [ServerAddress::Unix("/x/y.sock".into())]);
+        let tcp = servers("localhost").unwrap();
+        assert_eq!(tcp.first(), Some(&ServerAddress::Loopback("127.0.0.1:54321".parse().unwrap())));
+        assert_eq!(tcp.len(), 2, "the Unix socket comes along");
+        assert!(servers("[::1]:1").is_ok());
+        assert!(servers("0.0.0.0:54321").unwrap_err().to_string().contains("needs TLS"));
+        assert!(servers("unix://relative").is_err());
+        assert!(servers("nowhere.example:1").is_err());
+    }
+
+    // proves: REL-02
+    #[test]
+    fn a_ring_is_a_power_of_two_in_bounds() {
+        let ring = |values: &[(&str, &str)]| settings(values).map(|settings| settings.bounds.ring_bytes);
+        assert_eq!(ring(&[("rb-size-total", "3M")]).unwrap(), 4 << 20);
+        assert_eq!(ring(&[("rb-size", "64K")]).unwrap(), 256 << 10, "for each of four CPUs");
+        assert_eq!(ring(&[("rb-size-total", "1")]).unwrap(), 64 << 10);
+        assert_eq!(ring(&[("rb-size-total", "0")]).unwrap(), DEFAULT_RING_BYTES);
+        for wrong in ["2G", "x", "1T", "-1", "99999999999999999999G"] {
+            assert!(ring(&[("rb-size-total", wrong)]).is_err(), "{wrong}");
+        }
+        assert!(matches!(
+            ring(&[("rb-size", "1M"), ("rb-size-total", "1M")]),
+            Err(SettingsError::Conflict { .. })
+        ));
+    }
+
+    #[test]
+    fn wrong_values_name_their_option() {
+        for (option, value) in [
+            ("export-file-perm", "888"),
+            ("log-level", "loud"),
+            ("log-format", "xml"),
+            ("process-cache-size", "1"),
+            ("metrics-server", "host"),
+            ("tracing-policy-dir", "relative"),
+        ] {
+            let error = settings(&[(option, value), ("export-filename", "/x")]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--{option} ")), "{error}");
+        }
+    }
+}

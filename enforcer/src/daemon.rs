@@ -1,0 +1,334 @@
+//! The daemon: configure, build, run, drain. The one file that knows all parts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use api::event::Node;
+use bpf_probes::abi::map_name;
+use bpf_probes::kernel::{FeatureSet, KernelView};
+use bpf_probes::load::probe::{ProbeError, ProbeOptions, kernel_view};
+use export::json::{FileOptions, FileSink};
+use export::sink::OpenError;
+use tokio_util::sync::CancellationToken;
+use tracing_policy::ir::RecordLayout;
+use tracing_policy::source::SourceText;
+
+use crate::config::{PolicyDirectory, Settings};
+use crate::host::{
+    Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
+};
+use crate::kernel::{self, Base, BaseError, BaseSizes, KernelCompiler, KernelPort, SetupError};
+use crate::pipeline::{
+    Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
+    Subscribe,
+};
+use crate::policy::source::{ReadError, read_directory, read_file};
+use crate::policy::{Board, LayoutSink, Policies, PolicyError, STATIC_DOMAIN, Store, World};
+use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
+use crate::shutdown::{Drain, Report};
+use crate::sinks::SinkThread;
+
+/// Why the daemon did not come up.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each names the part, whose error says the rest")]
+pub enum StartError {
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Export(#[from] OpenError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    #[error("the base programs: {0}")]
+    Base(#[from] BaseError),
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    #[error(transparent)]
+    Pipeline(#[from] SpawnError),
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
+    #[error(transparent)]
+    ReadPolicy(#[from] ReadError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("no event loop could be made: {0}")]
+    Runtime(std::io::Error),
+    #[error("{path} could not be written: {source}")]
+    Info { path: PathBuf, source: std::io::Error },
+}
+
+/// A daemon whose parts run, except that its servers do not answer yet.
+#[derive(Debug)]
+pub struct Daemon {
+    started: Instant,
+    settings: Settings,
+    sockets: Vec<BoundSocket>,
+    metrics: Option<MetricsServer>,
+    observed: Observed,
+    features: FeatureSet,
+    policies: Policies,
+    /// Processes that ran before.
+    processes: usize,
+    drain: Drain,
+}
+
+/// Everything that holds objects of the kernel or a thread.
+#[derive(Debug)]
+struct KernelSide {
+    base: Base,
+    pipeline: PipelineHandle,
+    sinks: Vec<SinkThread>,
+    hub: Hub,
+    layouts: Arc<Layouts>,
+    /// Processes that ran before.
+    processes: usize,
+}
+
+/// Hands the compiler's layouts to the event path.
+#[derive(Clone, Debug)]
+struct SharedLayouts(Arc<Layouts>);
+
+impl LayoutSink for SharedLayouts {
+    fn insert(&self, number: u32, layout: &RecordLayout) {
+        self.0.insert(number, HookLayout::from(layout));
+    }
+
+    fn remove(&self, number: u32) {
+        self.0.remove(number);
+    }
+}
+
+impl Daemon {
+    /// Brings up all parts in order: what can be refused without loading anything comes first. After an error nothing is left behind.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn build(settings: Settings, started: Instant) -> Result<Self, StartError> {
+        make_run_dir(&settings.run_dir)?;
+        let pid_file = PidFile::take(&settings.run_dir.join("tetragon.pid"), std::process::id(), is_daemon)?;
+        let texts = policy_texts(&settings)?;
+        let sockets = settings.servers.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
+        let metrics = settings.metrics_server.map(MetricsServer::bind).transpose()?;
+        kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
+        let view = Arc::new(kernel_facts(&settings)?);
+        step(started, "the kernel is probed");
+        let KernelSide { base, pipeline, sinks, hub, layouts, processes } = start_events(&settings, &view)?;
+        step(started, "the base programs run");
+        let board = Board::default();
+        let port = KernelPort::new(Arc::clone(&view), &base)?;
+        let observed = observed(&settings, &base, &pipeline, &sinks, hub, board.clone());
+        let features = view.facts().features.clone();
+        let world = World {
+            port,
+            compiler: KernelCompiler::new(view),
+            processes: ProcessesInProc::new(settings.procfs.clone()),
+            layouts: SharedLayouts(layouts),
+        };
+        let (policies, policy_thread) =
+            Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
+        let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread);
+        let daemon =
+            Self { started, settings, sockets, metrics, observed, features, policies, processes, drain };
+        daemon.load(texts)
+    }
+
+    /// Loads the policies of files, all or none.
+    fn load(self, texts: Vec<SourceText>) -> Result<Self, StartError> {
+        if texts.is_empty() {
+            return Ok(self);
+        }
+        match self.policies.add_blocking(STATIC_DOMAIN, texts) {
+            Ok(_) => {
+                step(self.started, "the policies run");
+                Ok(self)
+            }
+            Err(error) => {
+                self.drain.abandon();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Serves until a signal asks for the end, then drains.
+    ///
+    /// # Errors
+    /// When the servers cannot be started.
+    pub fn run(self) -> Result<Report, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        let info = write_info(&self.settings, &self.sockets, self.metrics.as_ref())?;
+        let report = runtime.block_on(self.serve());
+        drop(info);
+        runtime.shutdown_background();
+        Ok(report)
+    }
+
+    async fn serve(self) -> Report {
+        let stop = CancellationToken::new();
+        let service = Service::new(
+            self.observed.clone(),
+            self.policies.clone(),
+            self.features.clone(),
+            self.settings.describe(),
+            self.settings.bounds.listener_queue,
+        );
+        let mut servers = tokio::task::JoinSet::new();
+        for socket in self.sockets {
+            tracing::info!("serving on {}", socket.address());
+            if matches!(socket, BoundSocket::Tcp { .. }) {
+                tracing::warn!(
+                    "{} is neither encrypted nor asks who connects: any user of this machine can",
+                    socket.address()
+                );
+            }
+            servers.spawn(server::serve(service.clone(), socket, stop.clone()));
+        }
+        if let Some(metrics) = self.metrics {
+            tracing::info!("metrics on http://{}/metrics", metrics.address());
+            servers.spawn(metrics.serve(self.observed.clone(), stop.clone()));
+        }
+        let policies = self.observed.board.policies().len();
+        let milliseconds = milliseconds_since(self.started);
+        tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
+        self.drain.run(servers, stop, self.observed).await
+    }
+}
+
+/// What the running kernel is and can do.
+fn kernel_facts(settings: &Settings) -> Result<KernelView, StartError> {
+    let view = kernel_view(&ProbeOptions::default())?;
+    Ok(match &settings.btf {
+        Some(path) => kernel::with_types_of(&view, path)?,
+        None => view,
+    })
+}
+
+/// Says how far the start has come.
+fn step(started: Instant, what: &str) {
+    tracing::debug!(milliseconds = milliseconds_since(started), "{what}");
+}
+
+fn milliseconds_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether a process is a daemon of the other make, which locks no pid file.
+fn is_daemon(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "tetragon")
+}
+
+/// The texts of all policies that files bring, read before anything is loaded.
+fn policy_texts(settings: &Settings) -> Result<Vec<SourceText>, ReadError> {
+    let mut texts = match &settings.policy_dir {
+        PolicyDirectory::Default(path) if path.is_dir() => read_directory(path)?,
+        PolicyDirectory::Default(_) | PolicyDirectory::None => Vec::new(),
+        PolicyDirectory::Named(path) => read_directory(path)?,
+    };
+    for file in &settings.policy_files {
+        texts.push(read_file(file)?);
+    }
+    Ok(texts)
+}
+
+/// Loads and attaches the base programs, and starts the event path behind them.
+fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, StartError> {
+    let bounds = &settings.bounds;
+    let sizes = BaseSizes {
+        ring: bounds.ring_bytes,
+        enforcement_ring: bounds.enforcement_ring_bytes,
+        processes: bounds.kernel_processes,
+    };
+    let hub = Hub::new();
+    let sinks = open_sinks(settings, &hub)?;
+    let mut base = Base::load(view, sizes)?;
+    let sources = Sources {
+        events: Box::new(base.ring(map_name::EVENTS)?),
+        enforcement: Box::new(base.ring(map_name::ENFORCEMENT)?),
+    };
+    base.attach()?;
+    // From here on every new process is seen; those that were before come from proc.
+    let mut replay = Replay::scan(&settings.procfs)?;
+    let processes = base.introduce(&mut replay)?;
+    let layouts = Arc::new(Layouts::default());
+    let config = pipeline_config(settings);
+    let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
+    Ok(KernelSide { base, pipeline, sinks, hub, layouts, processes })
+}
+
+fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Vec<SinkThread>, StartError> {
+    let Some(export) = &settings.export else { return Ok(Vec::new()) };
+    let options = FileOptions { mode: export.mode, ..FileOptions::default() };
+    let sink = FileSink::open(&export.path, options)?;
+    let subscribe = Subscribe {
+        name: "export".to_owned(),
+        capacity: settings.bounds.listener_queue,
+        filter: api::filter::FilterLists::none(),
+    };
+    let thread = SinkThread::start(Box::new(sink), hub.subscribe(subscribe)).map_err(StartError::Thread)?;
+    Ok(vec![thread])
+}
+
+fn pipeline_config(settings: &Settings) -> Config {
+    let name = node_name(|variable| std::env::var_os(variable));
+    let node = Node { cluster_name: settings.cluster_name.as_str().into(), ..Node::named(&name) };
+    Config {
+        node: Arc::new(node),
+        process_entries: settings.bounds.processes,
+        process_credentials: settings.content.credentials,
+        process_namespaces: settings.content.namespaces,
+        proc_root: settings.procfs.clone(),
+        ..Config::new(&name)
+    }
+}
+
+fn observed(
+    settings: &Settings,
+    base: &Base,
+    pipeline: &PipelineHandle,
+    sinks: &[SinkThread],
+    hub: Hub,
+    board: Board,
+) -> Observed {
+    Observed {
+        board,
+        hub,
+        cells: Arc::clone(base.cells()),
+        base: Arc::clone(base.collection()),
+        base_exactness: base.exactness(),
+        pipeline: pipeline.counters(),
+        sinks: sinks.iter().map(|sink| (sink.name().to_owned(), Arc::clone(sink.counters()))).collect(),
+        ring_bytes: [
+            ("events", u64::from(settings.bounds.ring_bytes)),
+            ("enforcement", u64::from(settings.bounds.enforcement_ring_bytes)),
+        ],
+        process_capacity: settings.bounds.processes,
+    }
+}
+
+/// Tells clients where the daemon is: the Unix socket, if there is one.
+fn write_info(
+    settings: &Settings,
+    sockets: &[BoundSocket],
+    metrics: Option<&MetricsServer>,
+) -> Result<InfoFile, StartError> {
+    let unix = sockets.iter().find(|socket| matches!(socket, BoundSocket::Unix(_)));
+    let text = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
+    let info = Info {
+        export_filename: text(settings.export.as_ref().map(|export| export.path.as_path())),
+        btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))),
+        server_address: unix.or(sockets.first()).map(BoundSocket::address).unwrap_or_default(),
+        metrics_address: metrics.map(|metrics| metrics.address().to_string()).unwrap_or_default(),
+        max_recv_size: MAX_REQUEST,
+        pid: std::process::id(),
+    };
+    let path = settings.run_dir.join("tetragon-info.json");
+    InfoFile::write(&path, &info).map_err(|source| StartError::Info { path, source })
+}

@@ -1,0 +1,87 @@
+//! The running processes, as far as their classes depend on it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use crate::policy::{ProcessList, Running};
+
+/// What the kernel puts behind the path of a file that has no name any more (`fs/d_path.c`, 5.10).
+const DELETED: &[u8] = b" (deleted)";
+
+/// The processes of a mounted procfs.
+#[derive(Clone, Debug)]
+pub struct ProcessesInProc {
+    root: PathBuf,
+}
+
+impl ProcessesInProc {
+    /// Those under `root`.
+    pub const fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+}
+
+impl ProcessList for ProcessesInProc {
+    fn tgids(&self) -> io::Result<Vec<u32>> {
+        let mut tgids = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            tgids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(tgids)
+    }
+
+    fn process(&self, tgid: u32) -> Option<Running> {
+        let folder = self.root.join(tgid.to_string());
+        let stat = fs::read(folder.join("stat")).ok()?;
+        // A thread of the kernel has no executable.
+        let binary =
+            fs::read_link(folder.join("exe")).map(|path| OsString::from(path).into_vec()).unwrap_or_default();
+        let binary = binary.strip_suffix(DELETED).map(<[u8]>::to_vec).unwrap_or(binary);
+        Some(Running { parent: parent(&stat)?, binary })
+    }
+}
+
+/// The fourth field of `stat`, the second behind the name, which may hold anything but ends at the last parenthesis.
+fn parent(stat: &[u8]) -> Option<u32> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_hide_the_parent() {
+        assert_eq!(parent(b"12 (a) R 1 (b) S 77 12 12 0"), Some(77));
+        assert_eq!(parent(b"12 (a"), None);
+    }
+
+    #[test]
+    fn this_process_is_among_them_with_its_parent_and_binary() {
+        let processes = ProcessesInProc::new("/proc".into());
+        let us = std::process::id();
+        assert!(processes.tgids().unwrap().contains(&us));
+        let found = processes.process(us).unwrap();
+        assert_eq!(found.parent, std::os::unix::process::parent_id());
+        assert_eq!(found.binary, std::env::current_exe().unwrap().into_os_string().into_vec());
+    }
+
+    #[test]
+    fn an_executable_that_was_deleted_keeps_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sleep");
+        fs::copy("/bin/sleep", &path).unwrap();
+        let mut child = std::process::Command::new(&path).arg("60").spawn().unwrap();
+        fs::remove_file(&path).unwrap();
+        let found = ProcessesInProc::new("/proc".into()).process(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found.unwrap().binary, path.into_os_string().into_vec());
+    }
+}

@@ -1,0 +1,17 @@
+//! The daemon's side of the running kernel: what it needs before programs load, the base programs, and the port through which policies load theirs.
+//!
+//! The only folder of this crate, besides the rings' reader, that holds objects of `bpf_probes::load`.
+
+mod base;
+mod cells;
+mod compiler;
+mod figures;
+mod port;
+mod setup;
+
+pub use base::{Base, BaseError, BaseSizes};
+pub use cells::{Cells, SelectorCounts};
+pub use compiler::KernelCompiler;
+pub use figures::LoadedFigures;
+pub use port::{KernelPort, Stub};
+pub use setup::{SetupError, prepare, with_types_of};

@@ -1,0 +1,227 @@
+//! The running kernel as the policy side sees it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bpf_probes::abi::{
+    BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, ClassSet, ProcessState, map_name,
+};
+use bpf_probes::builder::Facts;
+use bpf_probes::kernel::KernelView;
+use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Program, ProgramError};
+use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
+use bpf_probes::spec::{AttachSpec, CollectionSpec, Entry};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use super::base::{Base, BaseError};
+use super::cells::Cells;
+use super::figures::LoadedFigures;
+use tracing_policy::CompiledBody;
+
+use crate::policy::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
+
+/// Entries written at a time; each is a key of 260 bytes and a set.
+const ENTRIES_AT_ONCE: usize = 1024;
+
+/// Loads, attaches and marks for the policies.
+#[derive(Debug)]
+pub struct KernelPort {
+    view: Arc<KernelView>,
+    cpus: bpf_probes::load::PossibleCpus,
+    shared: MapSet,
+    cells: Arc<Cells>,
+    mark: Collection,
+}
+
+/// A stub, attached while it has a link. Fields drop in order: it is detached before its slots go.
+#[derive(Debug)]
+pub struct Stub {
+    link: Option<Link>,
+    collection: Arc<Collection>,
+}
+
+fn refused(error: impl std::fmt::Display) -> Refused {
+    Refused::new(error)
+}
+
+fn load_refused(error: &LoadError) -> Refused {
+    let origin = match error {
+        LoadError::Program(ProgramError::Refused { refusal, .. }) => refusal.origin,
+        LoadError::Program(_)
+        | LoadError::MissingImport { .. }
+        | LoadError::IncompatibleImport { .. }
+        | LoadError::Map(_) => None,
+    };
+    Refused { message: error.to_string(), origin }
+}
+
+impl KernelPort {
+    /// A port onto what `base` has loaded.
+    ///
+    /// # Errors
+    /// When the program that marks processes cannot be loaded.
+    pub fn new(view: Arc<KernelView>, base: &Base) -> Result<Self, BaseError> {
+        let context = LoadContext::new(Some(view.btf()))?;
+        let cpus = context.cpus;
+        let shared = base.collection().maps().clone();
+        let mark = sensor::mark(&Facts::of(&view))?;
+        let mark = Collection::load(&fitted(&mark, &shared), &shared, &context)?;
+        Ok(Self { cpus, shared, cells: Arc::clone(base.cells()), mark, view })
+    }
+
+    fn load(&self, spec: &CollectionSpec) -> Result<Arc<Collection>, Refused> {
+        let context = LoadContext { btf: Some(self.view.btf()), cpus: self.cpus };
+        let loaded = Collection::load(&fitted(spec, &self.shared), &self.shared, &context);
+        loaded.map(Arc::new).map_err(|error| load_refused(&error))
+    }
+
+    fn shared(&self, name: &str) -> Result<&Map, Refused> {
+        let map = self.shared.get(name).ok_or_else(|| refused(format!("there is no map {name}")))?;
+        Ok(map)
+    }
+
+    fn table(&self, table: Table) -> Result<&Map, Refused> {
+        self.shared(match table {
+            Table::Binaries => map_name::BINARIES,
+            Table::Ends => map_name::BINARY_ENDS,
+        })
+    }
+}
+
+/// The same collection with the capacities that the shared maps really have: they are configured, and no program depends on them.
+fn fitted<'a>(spec: &'a CollectionSpec, shared: &MapSet) -> Cow<'a, CollectionSpec> {
+    let given = |name: &str| shared.get(name).map(|map| map.spec().entries);
+    if spec.imports.iter().all(|import| given(&import.name).is_none_or(|entries| entries == import.entries)) {
+        return Cow::Borrowed(spec);
+    }
+    let mut spec = spec.clone();
+    for import in &mut spec.imports {
+        if let Some(entries) = given(&import.name) {
+            import.entries = entries;
+        }
+    }
+    Cow::Owned(spec)
+}
+
+fn program<'a>(collection: &'a Collection, name: &str) -> Result<&'a Program, Refused> {
+    collection.program(name).ok_or_else(|| refused(format!("there is no program {name}")))
+}
+
+impl HookPort for KernelPort {
+    type Body = Arc<Collection>;
+    type Stub = Stub;
+
+    fn load_body(&self, body: &CompiledBody) -> Result<Arc<Collection>, Refused> {
+        self.load(&body.collection)
+    }
+
+    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<Stub, Refused> {
+        let spec = sensor::stub(target, number).map_err(refused)?;
+        Ok(Stub { link: None, collection: self.load(&spec)? })
+    }
+
+    fn put(&self, stub: &Stub, slot: Slot, body: &Arc<Collection>) -> Result<(), Refused> {
+        let slots = stub.collection.map(SLOTS).ok_or_else(|| refused("the stub has no slots"))?;
+        let body = body.programs().first().ok_or_else(|| refused("the hook has no program"))?;
+        slots.set_program(slot.index(), body).map_err(refused)
+    }
+
+    fn clear(&self, stub: &Stub, slot: Slot) {
+        let cleared = stub.collection.map(SLOTS).map(|slots| slots.clear_program(slot.index()));
+        if let Some(Err(error)) = cleared {
+            tracing::warn!("a program that is not used any more stays loaded: {error}");
+        }
+    }
+
+    fn attach(&self, stub: &mut Stub) -> Result<(), Refused> {
+        stub.link = Some(program(&stub.collection, STUB)?.attach().map_err(refused)?);
+        Ok(())
+    }
+
+    fn go_live(&self, number: u32, slot: Slot) {
+        self.cells.set_live_slot(number, slot.index());
+    }
+
+    fn figures(&self, stub: &Stub, body: &Arc<Collection>) -> Arc<dyn Figures> {
+        Arc::new(LoadedFigures::new(vec![Arc::clone(&stub.collection), Arc::clone(body)]))
+    }
+}
+
+/// A trie's key as the kernel takes it; longer ones were refused when the tables were made.
+fn trie_key(table: Table, key: &[u8]) -> Vec<u8> {
+    let prefix_bits = u32::try_from(key.len() * 8).unwrap_or(u32::MAX);
+    match table {
+        Table::Binaries => {
+            let mut path = [0; BINARY_BYTES];
+            path.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+            BinaryKey { prefix_bits, path }.as_bytes().to_vec()
+        }
+        Table::Ends => {
+            let mut path = [0; BINARY_END_BYTES];
+            path.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+            BinaryEndKey { prefix_bits, path }.as_bytes().to_vec()
+        }
+    }
+}
+
+impl ClassPort for KernelPort {
+    fn write_table(&self, table: Table, entries: &[(&[u8], ClassSet)]) -> Result<(), Refused> {
+        let map = self.table(table)?;
+        for chunk in entries.chunks(ENTRIES_AT_ONCE) {
+            let entry = |(key, set): &(&[u8], ClassSet)| Entry {
+                key: trie_key(table, key),
+                value: set.as_bytes().to_vec(),
+            };
+            map.fill(&chunk.iter().map(entry).collect::<Vec<_>>()).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn erase_table(&self, table: Table, keys: &[&[u8]]) -> Result<(), Refused> {
+        let map = self.table(table)?;
+        for key in keys {
+            map.delete(&trie_key(table, key)).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn set_tables_used(&self, binaries: bool, ends: bool) {
+        self.cells.set_tables(binaries, ends);
+    }
+
+    fn set_followed(&self, followed: ClassSet) {
+        self.cells.set_followed(followed);
+    }
+
+    fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {
+        let found = self.shared(map_name::PROCESSES)?.lookup(tgid.as_bytes()).map_err(refused)?;
+        found
+            .map(|bytes| {
+                ProcessState::read_from_bytes(&bytes)
+                    .map_err(|_size| refused("a process state of another size"))
+            })
+            .transpose()
+    }
+
+    fn known_processes(&self) -> Result<Vec<u32>, Refused> {
+        let mut tgids = Vec::new();
+        let visit = |key: &[u8], _: &[u8]| tgids.extend(u32::read_from_bytes(key).ok());
+        self.shared(map_name::PROCESSES)?.for_each(visit).map_err(refused)?;
+        Ok(tgids)
+    }
+
+    fn mark(&self, tgid: u32, ktime: u64, word: usize, set: u64, keep: u64) -> Result<bool, Refused> {
+        let context = [u64::from(tgid), ktime, word as u64, set, keep];
+        Ok(program(&self.mark, MARK)?.run(&[], context.as_bytes()).map_err(refused)? == 0)
+    }
+}
+
+impl CellPort for KernelPort {
+    fn set_mode(&self, policy: u32, monitor: bool) {
+        self.cells.set_mode(policy, monitor);
+    }
+
+    fn reset_counters(&self, first: u32, len: u32) {
+        self.cells.reset_selectors(first, len);
+    }
+}

@@ -1,0 +1,41 @@
+//! The daemon `enforcer`: flags, logging, build, run, exit code.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use bpf_probes::load::PossibleCpus;
+use clap::Parser as _;
+use enforcer::config::{self, Flags};
+use enforcer::daemon::Daemon;
+use enforcer::log;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let flags = Flags::parse();
+    match run(flags, started) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: Flags, started: Instant) -> anyhow::Result<ExitCode> {
+    let cpus = PossibleCpus::read().map_or(1, PossibleCpus::count);
+    let configuration = match config::load(flags, |name| std::env::var_os(name), cpus) {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            // There are no settings yet that say how to log.
+            log::init(log::FALLBACK).context("logging")?;
+            return Err(error.into());
+        }
+    };
+    log::init(configuration.settings.log).context("logging")?;
+    for name in configuration.unknown {
+        tracing::warn!("the configuration files set {name}, which is no option of this version; ignored");
+    }
+    let report = Daemon::build(configuration.settings, started)?.run()?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

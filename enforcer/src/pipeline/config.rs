@@ -1,0 +1,50 @@
+//! What the pipeline is told at its start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::event::Node;
+
+/// Settings of a pipeline.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Stands in every event.
+    pub node: Arc<Node>,
+    /// Name of the node in exec ids.
+    pub exec_id_node: Box<str>,
+    /// Processes that the table holds at most.
+    pub process_entries: usize,
+    /// Ended processes that the table keeps at most, so that late events find them.
+    pub released_entries: usize,
+    /// Time between two steps of the release of ended processes.
+    pub gc_interval: Duration,
+    /// Processes whose long arguments may be incomplete at a time.
+    pub data_entries: usize,
+    /// Events show capabilities and credentials.
+    pub process_credentials: bool,
+    /// Events show namespaces.
+    pub process_namespaces: bool,
+    /// How long records are read after a stop, at most.
+    pub drain_limit: Duration,
+    /// Where procfs is mounted.
+    pub proc_root: PathBuf,
+}
+
+impl Config {
+    /// The defaults, for a node of this name.
+    pub fn new(node_name: &str) -> Self {
+        Self {
+            node: Arc::new(Node::named(node_name)),
+            exec_id_node: node_name.into(),
+            process_entries: 65_536,
+            released_entries: 1024,
+            gc_interval: Duration::from_secs(30),
+            data_entries: 1024,
+            process_credentials: false,
+            process_namespaces: false,
+            drain_limit: Duration::from_secs(2),
+            proc_root: PathBuf::from("/proc"),
+        }
+    }
+}

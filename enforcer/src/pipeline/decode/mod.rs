@@ -1,0 +1,11 @@
+//! Stage 2: raw records to records.
+//!
+//! In come bytes of a ring, out goes a [`super::record::Record`] that borrows them. Every length is checked against the bytes there are and,
+//! for the values of a hook, against its layout. No bytes whatever make it panic or read outside; nothing is copied.
+
+mod record;
+mod value;
+
+pub use record::DecodeErrorKind;
+pub(crate) use record::{DecodeError, decode};
+pub(crate) use value::{RawValue, values};

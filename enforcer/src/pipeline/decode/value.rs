@@ -1,0 +1,194 @@
+//! The values of a hook record.
+
+use bpf_probes::abi::{ValueHeader, value_flag};
+use tracing_policy::ir::ValueKind;
+use zerocopy::FromBytes;
+
+use super::DecodeError;
+use crate::pipeline::layout::HookLayout;
+use crate::pipeline::record::Hook;
+
+/// One value, checked against its layout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RawValue<'ring> {
+    /// A signed integer of 32 bits.
+    Int32(i32),
+    /// An unsigned integer of 32 bits.
+    Uint32(u32),
+    /// A signed integer of 64 bits.
+    Int64(i64),
+    /// An unsigned integer of 64 bits.
+    Uint64(u64),
+    /// Text, without NUL at its end.
+    String(&'ring [u8]),
+    /// The path of a file or of a `struct path`.
+    Path {
+        /// `i_mode`
+        mode: u16,
+        /// The path does not begin at the root.
+        incomplete: bool,
+        /// The path, without NUL at its end.
+        path: &'ring [u8],
+    },
+    /// It could not be read.
+    Error {
+        /// Why.
+        errno: u16,
+    },
+}
+
+/// The values of `hook`, one a value of `layout`.
+///
+/// # Errors
+/// When the number of values is another; the iterator, when a value does not fit. Nothing follows an error.
+pub(crate) fn values<'ring, 'layout>(
+    hook: &Hook<'ring>,
+    layout: &'layout HookLayout,
+) -> Result<Values<'ring, 'layout>, DecodeError> {
+    let (have, need) = (hook.fixed.values, layout.values.len());
+    if usize::try_from(have).ok() != Some(need) {
+        return Err(DecodeError::ValueCount { have, need });
+    }
+    Ok(Values { rest: hook.values, layout, index: 0 })
+}
+
+/// What [`values`] returns.
+#[derive(Clone, Debug)]
+pub(crate) struct Values<'ring, 'layout> {
+    rest: &'ring [u8],
+    layout: &'layout HookLayout,
+    index: usize,
+}
+
+impl<'ring> Iterator for Values<'ring, '_> {
+    type Item = Result<RawValue<'ring>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let kind = self.layout.values.get(self.index)?.kind;
+        let value = self.take(kind);
+        self.index = if value.is_ok() { self.index + 1 } else { self.layout.values.len() };
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.layout.values.len() - self.index;
+        (0, Some(left))
+    }
+}
+
+impl<'ring> Values<'ring, '_> {
+    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
+        let index = self.index;
+        let Ok((header, rest)) = ValueHeader::read_from_prefix(self.rest) else {
+            return Err(DecodeError::ValueLength { index, stated: 0, have: self.rest.len() });
+        };
+        let short = DecodeError::ValueLength { index, stated: header.len, have: rest.len() };
+        let len = usize::try_from(header.len).map_err(|_too_large| short)?;
+        let bytes = rest.get(..len).ok_or(short)?;
+        // The last value's padding may be missing: its bytes end the record.
+        let padded = len.checked_next_multiple_of(8).ok_or(short)?;
+        self.rest = rest.get(padded..).unwrap_or_default();
+        if header.flags & value_flag::ERROR != 0 {
+            return Ok(RawValue::Error { errno: header.status });
+        }
+        let no_integer = DecodeError::ValueInteger { index };
+        let word = || bytes.try_into().map(u64::from_ne_bytes).map_err(|_wrong_length| no_integer);
+        let signed = || word().map(u64::cast_signed);
+        Ok(match kind {
+            ValueKind::Int32 => RawValue::Int32(i32::try_from(signed()?).map_err(|_too_large| no_integer)?),
+            ValueKind::Uint32 => RawValue::Uint32(u32::try_from(word()?).map_err(|_too_large| no_integer)?),
+            ValueKind::Int64 => RawValue::Int64(signed()?),
+            ValueKind::Uint64 => RawValue::Uint64(word()?),
+            ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
+            ValueKind::File | ValueKind::Path => RawValue::Path {
+                mode: header.status,
+                incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
+                path: bytes.strip_suffix(b"\0").unwrap_or(bytes),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use bpf_probes::abi::{Header, HookRecord, ValueHeader, value_flag};
+    use tracing_policy::ir::ValueKind;
+    use zerocopy::IntoBytes;
+
+    use super::{RawValue, values};
+    use crate::pipeline::decode::{DecodeError, decode};
+    use crate::pipeline::read::record_bytes;
+    use crate::pipeline::record::Record;
+    use crate::pipeline::{HookLayout, ValueLayout};
+
+    fn value(len: usize, flags: u16, status: u16, bytes: &[u8]) -> Vec<u8> {
+        let header = ValueHeader { len: u32::try_from(len).unwrap(), flags, status };
+        let mut value = header.as_bytes().to_vec();
+        value.extend_from_slice(bytes);
+        value.resize(value.len().next_multiple_of(8), 0);
+        value
+    }
+
+    fn read<'a>(words: &'a [u64], kinds: &[ValueKind]) -> Result<Vec<RawValue<'a>>, DecodeError> {
+        let layouts = kinds.iter().map(|kind| ValueLayout { kind: *kind, label: "".into() });
+        let layout = HookLayout { values: layouts.collect(), ..HookLayout::default() };
+        let Record::Hook(hook) = decode(words.as_bytes())? else { panic!("no hook") };
+        values(&hook, &layout)?.collect()
+    }
+
+    fn hook(count: u32, tail: &[u8]) -> Box<[u64]> {
+        let header = Header { kind: 4, ..Header::default() };
+        record_bytes(&HookRecord { header, values: count, ..HookRecord::default() }, tail)
+    }
+
+    #[test]
+    fn each_kind_is_read_as_its_type() {
+        let tail = [
+            value(8, 0, 0, &(-5_i64).to_ne_bytes()),
+            value(8, 0, 0, &7_u64.to_ne_bytes()),
+            value(8, 0, 0, &i64::MIN.to_ne_bytes()),
+            value(8, 0, 0, &u64::MAX.to_ne_bytes()),
+            value(3, 0, 0, b"abc"),
+            value(6, value_flag::UNRESOLVED_COMPONENTS, 0o100_644, b"/etc/\0"),
+            value(0, value_flag::ERROR, 14, b""),
+        ]
+        .concat();
+        let kinds = [
+            ValueKind::Int32,
+            ValueKind::Uint32,
+            ValueKind::Int64,
+            ValueKind::Uint64,
+            ValueKind::String,
+            ValueKind::File,
+            ValueKind::Path,
+        ];
+        let words = hook(7, &tail);
+        let expected = [
+            RawValue::Int32(-5),
+            RawValue::Uint32(7),
+            RawValue::Int64(i64::MIN),
+            RawValue::Uint64(u64::MAX),
+            RawValue::String(b"abc"),
+            RawValue::Path { mode: 0o100_644, incomplete: true, path: b"/etc/" },
+            RawValue::Error { errno: 14 },
+        ];
+        assert_eq!(read(&words, &kinds).unwrap(), expected);
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused() {
+        let words = hook(1, &value(8, 0, 0, &(1_u64 << 40).to_ne_bytes()));
+        let int = [ValueKind::Int32];
+        assert_eq!(read(&words, &int), Err(DecodeError::ValueInteger { index: 0 }));
+        assert_eq!(read(&words, &[]), Err(DecodeError::ValueCount { have: 1, need: 0 }));
+        let words = hook(1, &value(9, 0, 0, &[0; 8]));
+        assert_eq!(
+            read(&words, &[ValueKind::String]),
+            Err(DecodeError::ValueLength { index: 0, stated: 9, have: 8 })
+        );
+        let words = hook(2, &value(8, 0, 0, &[0; 8]));
+        let two = [ValueKind::Int32, ValueKind::Int32];
+        assert_eq!(read(&words, &two), Err(DecodeError::ValueLength { index: 1, stated: 0, have: 0 }));
+    }
+}

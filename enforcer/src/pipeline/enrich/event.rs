@@ -1,0 +1,67 @@
+//! Identified records to the kinds of event.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Timestamp};
+use api::name::{Action, exit_status};
+
+use super::value::argument;
+use crate::pipeline::decode::{DecodeError, values};
+use crate::pipeline::identify::Subject;
+use crate::pipeline::layout::HookLayout;
+use crate::pipeline::record::Hook;
+
+/// `process_exec`
+pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) -> EventKind {
+    EventKind::Exec(Exec {
+        process: subject.process,
+        parent: subject.parent,
+        ancestors: Vec::new(),
+        binary_properties: Some(properties),
+    })
+}
+
+/// `process_exit`, from the kernel's exit code.
+pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventKind {
+    let (signal, status) = exit_status(code);
+    EventKind::Exit(Exit {
+        process: subject.process,
+        parent: subject.parent,
+        ancestors: Vec::new(),
+        signal: Cow::Borrowed(signal),
+        status,
+        time: Some(time),
+    })
+}
+
+/// `process_kprobe`
+///
+/// # Errors
+/// When the values do not fit the layout.
+pub(crate) fn hook_event(
+    subject: Subject,
+    hook: &Hook<'_>,
+    layout: &HookLayout,
+) -> Result<EventKind, DecodeError> {
+    let mut args = Vec::with_capacity(layout.values.len());
+    for (value, value_layout) in values(hook, layout)?.zip(&layout.values) {
+        args.push(argument(value?, value_layout));
+    }
+    let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
+    Ok(EventKind::Kprobe(Kprobe {
+        process: subject.process,
+        parent: subject.parent,
+        ancestors: Vec::new(),
+        function_name: Arc::clone(&layout.function_name),
+        args,
+        return_value: None,
+        action,
+        // As upstream shows it where no return hook says otherwise.
+        return_action: Action::Post,
+        kernel_stack: Vec::new(),
+        user_stack: Vec::new(),
+        origin: Arc::clone(&layout.origin),
+        data: Vec::new(),
+    }))
+}

@@ -1,0 +1,26 @@
+//! A process ends.
+
+use bpf_probes::abi::ExitRecord;
+
+use super::resolve::{Identify, Subject};
+use super::table::Incarnation;
+
+impl Identify {
+    /// Ends the process; it stays in the table for what comes late. `None` for a thread of the kernel, of which no event is made.
+    pub(crate) fn exit(&mut self, exit: &ExitRecord) -> Option<Subject> {
+        let id = Incarnation::from(exit.process);
+        let current = self.table.current(id.tgid);
+        // What the kernel side calls by a name that is not known here is still the process that runs under its pid.
+        let found = if self.table.contains(id) { Some(id) } else { current.filter(|_| id.ktime == 0) };
+        let Some(found) = found else {
+            if let Some(stale) = current {
+                self.table.end(stale);
+            }
+            return Some(self.unknown(exit.process));
+        };
+        let kernel_thread = self.table.get(found).is_some_and(|known| known.kernel_thread);
+        let subject = self.subject(found, false);
+        self.table.end(found);
+        if kernel_thread { None } else { subject }
+    }
+}

@@ -1,0 +1,135 @@
+//! The stage: its state, and how it finds a process.
+
+use api::event::{Process, ProcessRef, SharedProcess, Timestamp};
+use api::name::{ProcessFlags, exec_id};
+use bpf_probes::abi::{Namespaces, ProcessKey};
+
+use super::data::{DataCache, DataStats};
+use super::describe::Describe;
+use super::proc::{Lookup, LookupStats};
+use super::table::{Incarnation, Table, TableStats};
+use crate::pipeline::clock::WallTime;
+use crate::pipeline::config::Config;
+use crate::pipeline::record::Data;
+
+/// How far up parents are looked for in procfs.
+const LOOKUP_DEPTH: u32 = 4;
+
+/// The process that an event is about, and its parent.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The process.
+    pub(crate) process: ProcessRef,
+    /// Its parent, where it is known.
+    pub(crate) parent: Option<ProcessRef>,
+}
+
+/// Who is who.
+#[derive(Debug)]
+pub(crate) struct Identify {
+    pub(super) table: Table,
+    pub(super) data: DataCache,
+    pub(super) lookup: Lookup,
+    pub(super) describe: Describe,
+    pub(super) wall: WallTime,
+}
+
+impl Identify {
+    pub(crate) fn new(config: &Config, host: Namespaces, wall: WallTime) -> Self {
+        Self {
+            table: Table::new(config.process_entries, config.released_entries),
+            data: DataCache::new(config.data_entries),
+            lookup: Lookup::new(&config.proc_root),
+            describe: Describe::new(config, host),
+            wall,
+        }
+    }
+
+    /// Sets how times of records are converted.
+    pub(crate) fn set_wall(&mut self, wall: WallTime) {
+        self.wall = wall;
+    }
+
+    /// The wall-clock time of a record.
+    pub(crate) fn time(&self, ktime: u64) -> Timestamp {
+        self.wall.at(ktime)
+    }
+
+    /// Keeps a piece of a long value for the record that it belongs to.
+    pub(crate) fn data(&mut self, data: &Data<'_>) {
+        self.data.add(data);
+    }
+
+    /// A step of the release of ended processes.
+    pub(crate) fn step(&mut self) {
+        self.table.step();
+    }
+
+    pub(crate) fn stats(&self) -> (TableStats, LookupStats, DataStats) {
+        (self.table.stats(), self.lookup.stats(), self.data.stats())
+    }
+
+    /// The process that a key of the kernel side names: from the table, or from procfs. A key without time names whichever runs.
+    pub(super) fn find(&mut self, key: ProcessKey) -> Option<Incarnation> {
+        self.find_up(Incarnation::from(key), LOOKUP_DEPTH)
+    }
+
+    fn find_up(&mut self, id: Incarnation, depth: u32) -> Option<Incarnation> {
+        if self.table.contains(id) {
+            return Some(id);
+        }
+        if id.ktime == 0
+            && let Some(current) = self.table.current(id.tgid)
+        {
+            return Some(current);
+        }
+        if id.tgid == 0 || depth == 0 {
+            return None;
+        }
+        let running = self.lookup.find(id)?;
+        let parent = Incarnation { tgid: running.parent_tgid, ktime: 0 };
+        let parent = self.find_up(parent, depth - 1);
+        let id = if id.ktime == 0 { running.id() } else { id };
+        // Whatever ran under this pid before has become this one without a record that said so.
+        if let Some(before) = self.table.current(id.tgid) {
+            self.table.end(before);
+        }
+        let parent_exec_id = self.exec_id_of(parent);
+        let start = self.wall.at(id.ktime);
+        let known = self.describe.running(&running, id, parent, parent_exec_id, start);
+        self.table.insert(id, known);
+        Some(id)
+    }
+
+    /// The exec id of a process in the table; empty for none.
+    pub(super) fn exec_id_of(&mut self, id: Option<Incarnation>) -> std::sync::Arc<str> {
+        let known = id.and_then(|id| self.table.get(id));
+        known.map_or_else(|| "".into(), |known| std::sync::Arc::clone(&known.process.exec_id))
+    }
+
+    /// A process in the table with its parent. `live`: with its references as of now.
+    pub(super) fn subject(&mut self, id: Incarnation, live: bool) -> Option<Subject> {
+        let process = if live { self.table.show_live(id) } else { self.table.show(id) }?;
+        let parent = self.table.get(id)?.parent;
+        let parent = parent.and_then(|parent| {
+            let parent = self.find_up(parent, LOOKUP_DEPTH)?;
+            self.table.show(parent)
+        });
+        Some(Subject { process, parent })
+    }
+
+    /// A process of which nothing but its key is known.
+    pub(super) fn unknown(&self, key: ProcessKey) -> Subject {
+        let known_time = key.ktime != 0;
+        let exec_id =
+            if known_time { exec_id(self.describe.node(), key.ktime, key.tgid) } else { String::new() };
+        let process = Process {
+            exec_id: exec_id.into(),
+            pid: Some(key.tgid),
+            flags: ProcessFlags::from_bits(ProcessFlags::UNKNOWN),
+            start_time: known_time.then(|| self.wall.at(key.ktime)),
+            ..Process::default()
+        };
+        Subject { process: ProcessRef::new(SharedProcess::new(process), 0), parent: None }
+    }
+}

@@ -1,0 +1,417 @@
+//! The processes that are known.
+//!
+//! Invariants:
+//! - An entry's references are one for its own life and one for each living entry whose parent it is. The first goes with its end
+//!   (exit, or the exec that replaces it), those of its parent with the end of the child.
+//! - An entry without references is in the release queue, and only such are removed, unless the table is full.
+//! - There are never more entries than the capacity. A full table removes ended processes first, then the one used longest ago.
+
+use std::collections::HashMap;
+
+use api::event::{ProcessRef, SharedProcess};
+use bpf_probes::abi::ProcessKey;
+
+use super::order::Order;
+use super::release::ReleaseQueue;
+
+/// One incarnation of a process: from its exec or fork to the next exec or its end.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Incarnation {
+    /// Thread group id.
+    pub(crate) tgid: u32,
+    /// Boot-time nanoseconds of its beginning.
+    pub(crate) ktime: u64,
+}
+
+impl From<ProcessKey> for Incarnation {
+    fn from(key: ProcessKey) -> Self {
+        Self { tgid: key.tgid, ktime: key.ktime }
+    }
+}
+
+/// The pseudo process that stands for the kernel.
+pub(crate) const KERNEL: Incarnation = Incarnation { tgid: 0, ktime: 1 };
+
+/// What is known of a process.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// What events show.
+    pub(crate) process: SharedProcess,
+    /// Its parent.
+    pub(crate) parent: Option<Incarnation>,
+    /// References that events show where they do not show the current ones: one for a process that was forked, else none, as upstream.
+    pub(crate) shown_refcnt: u32,
+    /// A thread of the kernel: kept, but not exported.
+    pub(crate) kernel_thread: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Incarnation,
+    known: Known,
+    references: u32,
+    /// Its own reference is still held.
+    running: bool,
+    /// It holds a reference to its parent.
+    holds_parent: bool,
+    /// It is in the release queue.
+    queued: bool,
+}
+
+/// Numbers about the table.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TableStats {
+    /// Entries now.
+    pub entries: usize,
+    /// Ended processes that wait for their removal.
+    pub released: usize,
+    /// Entries in use that were removed because the table was full.
+    pub evicted: u64,
+    /// Ended ones that were removed before their time.
+    pub released_early: u64,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    capacity: usize,
+    released_limit: usize,
+    slots: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    index: HashMap<Incarnation, u32>,
+    /// The incarnation of each running process.
+    current: HashMap<u32, Incarnation>,
+    order: Order,
+    queue: ReleaseQueue,
+    evicted: u64,
+    released_early: u64,
+}
+
+impl Table {
+    /// A table for at most `capacity` processes (two at least), of which `released_limit` may have ended.
+    pub(crate) fn new(capacity: usize, released_limit: usize) -> Self {
+        Self {
+            capacity: capacity.max(2),
+            released_limit,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::new(),
+            current: HashMap::new(),
+            order: Order::new(),
+            queue: ReleaseQueue::default(),
+            evicted: 0,
+            released_early: 0,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TableStats {
+        TableStats {
+            entries: self.index.len(),
+            released: self.queue.len(),
+            evicted: self.evicted,
+            released_early: self.released_early,
+        }
+    }
+
+    fn entry(&mut self, id: Incarnation) -> Option<&mut Entry> {
+        let slot = *self.index.get(&id)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// What is known of `id`; counts as a use.
+    pub(crate) fn get(&mut self, id: Incarnation) -> Option<&Known> {
+        let slot = *self.index.get(&id)?;
+        self.order.touch(slot);
+        self.slots.get(slot as usize)?.as_ref().map(|entry| &entry.known)
+    }
+
+    pub(crate) fn contains(&self, id: Incarnation) -> bool {
+        self.index.contains_key(&id)
+    }
+
+    /// The running incarnation of a process.
+    pub(crate) fn current(&self, tgid: u32) -> Option<Incarnation> {
+        self.current.get(&tgid).copied()
+    }
+
+    /// `id` as events show it that do not count references.
+    pub(crate) fn show(&mut self, id: Incarnation) -> Option<ProcessRef> {
+        let known = self.get(id)?;
+        Some(ProcessRef::new(known.process.clone(), known.shown_refcnt))
+    }
+
+    /// `id` as events show it with its references as of now.
+    pub(crate) fn show_live(&mut self, id: Incarnation) -> Option<ProcessRef> {
+        let references = self.entry(id)?.references;
+        let known = self.get(id)?;
+        Some(ProcessRef::new(known.process.clone(), references))
+    }
+
+    /// Adds a process that has begun, with a reference to its parent, where the table has it. It is the current one of its pid from now on. A
+    /// process that is there already stays as it is.
+    pub(crate) fn insert(&mut self, id: Incarnation, known: Known) {
+        if self.contains(id) {
+            return;
+        }
+        // The kernel is its own parent.
+        let holds_parent = known.parent.is_some_and(|parent| parent != id && self.refer(parent));
+        while self.index.len() >= self.capacity {
+            self.make_room();
+        }
+        let entry = Entry { id, known, references: 1, running: true, holds_parent, queued: false };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(entry);
+            self.index.insert(id, slot);
+            self.order.insert(slot);
+            self.current.insert(id.tgid, id);
+        }
+    }
+
+    /// The process has ended, or has become another incarnation. Doing it twice does nothing.
+    pub(crate) fn end(&mut self, id: Incarnation) {
+        let Some(entry) = self.entry(id) else { return };
+        if !std::mem::replace(&mut entry.running, false) {
+            return;
+        }
+        let parent =
+            if std::mem::replace(&mut entry.holds_parent, false) { entry.known.parent } else { None };
+        if self.current(id.tgid) == Some(id) {
+            self.current.remove(&id.tgid);
+        }
+        self.unrefer(id);
+        if let Some(parent) = parent {
+            self.unrefer(parent);
+        }
+    }
+
+    /// A step of the release: removes what has been waiting for two steps.
+    pub(crate) fn step(&mut self) {
+        while let Some(id) = self.queue.pop_ready() {
+            self.release(id);
+        }
+        self.queue.step();
+    }
+
+    fn refer(&mut self, id: Incarnation) -> bool {
+        let Some(slot) = self.index.get(&id) else { return false };
+        self.order.touch(*slot);
+        let Some(entry) = self.entry(id) else { return false };
+        entry.references += 1;
+        true
+    }
+
+    fn unrefer(&mut self, id: Incarnation) {
+        let Some(entry) = self.entry(id) else { return };
+        // A child of an entry that was evicted and came back holds a reference that the new one does not count: its own stays.
+        entry.references = entry.references.saturating_sub(1).max(u32::from(entry.running));
+        if entry.references == 0 && !entry.queued {
+            entry.queued = true;
+            self.queue.push(id);
+            while self.queue.len() > self.released_limit {
+                if let Some(id) = self.queue.pop() {
+                    self.released_early += u64::from(self.release(id));
+                }
+            }
+        }
+    }
+
+    /// Removes `id`, which has left the queue, unless it is referred to again.
+    fn release(&mut self, id: Incarnation) -> bool {
+        let Some(entry) = self.entry(id) else { return false };
+        entry.queued = false;
+        let unused = entry.references == 0;
+        if unused {
+            self.remove(id);
+        }
+        unused
+    }
+
+    /// Removes one entry: an ended one where there is one, else the one used longest ago, but not the kernel.
+    fn make_room(&mut self) {
+        while let Some(id) = self.queue.pop() {
+            if self.release(id) {
+                self.released_early += 1;
+                return;
+            }
+        }
+        if let Some(kernel) = self.index.get(&KERNEL) {
+            self.order.touch(*kernel);
+        }
+        let oldest = self.order.oldest().and_then(|slot| self.slots.get(slot as usize)?.as_ref());
+        if let Some(id) = oldest.map(|entry| entry.id) {
+            self.evicted += 1;
+            self.end(id);
+            self.remove(id);
+        }
+    }
+
+    fn remove(&mut self, id: Incarnation) {
+        let Some(slot) = self.index.remove(&id) else { return };
+        self.order.remove(slot);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = None;
+        }
+        self.free.push(slot);
+        if self.current(id.tgid) == Some(id) {
+            self.current.remove(&id.tgid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::event::{Process, SharedProcess};
+
+    use super::{Incarnation, KERNEL, Known, Table, TableStats};
+
+    fn id(tgid: u32) -> Incarnation {
+        Incarnation { tgid, ktime: u64::from(tgid) * 100 }
+    }
+
+    fn known(parent: Option<Incarnation>) -> Known {
+        let process = SharedProcess::new(Process::default());
+        Known { process, parent, shown_refcnt: 0, kernel_thread: false }
+    }
+
+    fn references(table: &mut Table, id: Incarnation) -> Option<u32> {
+        table.show_live(id).map(|process| process.refcnt)
+    }
+
+    // proves: ENR-01
+    #[test]
+    fn references_are_ones_own_life_and_the_living_children() {
+        let mut table = Table::new(100, 100);
+        table.insert(id(1), known(None));
+        table.insert(id(2), known(Some(id(1))));
+        table.insert(id(3), known(Some(id(1))));
+        assert_eq!(references(&mut table, id(1)), Some(3));
+        table.end(id(2));
+        table.end(id(2));
+        assert_eq!(references(&mut table, id(1)), Some(2), "an end counts once");
+        assert_eq!(references(&mut table, id(2)), Some(0));
+        table.end(id(1));
+        assert_eq!(references(&mut table, id(1)), Some(1), "a child lives");
+        table.end(id(3));
+        assert_eq!(references(&mut table, id(1)), Some(0));
+    }
+
+    // proves: EVT-17
+    #[test]
+    fn an_exec_without_fork_ends_the_incarnation_that_stays_its_parent() {
+        let mut table = Table::new(100, 100);
+        let (old, new) = (id(5), Incarnation { tgid: 5, ktime: 999 });
+        table.insert(id(1), known(None));
+        table.insert(old, known(Some(id(1))));
+        table.insert(new, known(Some(old)));
+        table.end(old);
+        assert_eq!(table.current(5), Some(new));
+        assert_eq!(references(&mut table, id(1)), Some(1));
+        assert_eq!(references(&mut table, old), Some(1));
+        table.end(new);
+        assert_eq!(references(&mut table, old), Some(0));
+        assert_eq!(table.current(5), None);
+    }
+
+    // proves: ENR-01
+    #[test]
+    fn an_ended_process_is_found_until_the_second_step() {
+        let mut table = Table::new(100, 100);
+        table.insert(id(1), known(None));
+        table.end(id(1));
+        assert!(table.get(id(1)).is_some());
+        table.step();
+        assert!(table.get(id(1)).is_some());
+        table.step();
+        assert!(table.get(id(1)).is_none());
+        assert_eq!(table.stats(), TableStats::default());
+    }
+
+    #[test]
+    fn an_ended_process_that_gets_a_child_stays_as_long_as_the_child() {
+        let mut table = Table::new(100, 100);
+        table.insert(id(1), known(None));
+        table.end(id(1));
+        table.insert(id(2), known(Some(id(1))));
+        for _ in 0..3 {
+            table.step();
+        }
+        assert!(table.get(id(1)).is_some());
+        table.end(id(2));
+        for _ in 0..2 {
+            table.step();
+        }
+        assert_eq!(table.stats().entries, 0);
+    }
+
+    #[test]
+    fn more_ended_processes_than_the_limit_go_oldest_first() {
+        let mut table = Table::new(1000, 10);
+        for tgid in 1..=100 {
+            table.insert(id(tgid), known(None));
+            table.end(id(tgid));
+        }
+        assert!(table.get(id(90)).is_none());
+        assert!(table.get(id(91)).is_some());
+        let expected = TableStats { entries: 10, released: 10, evicted: 0, released_early: 90 };
+        assert_eq!(table.stats(), expected);
+    }
+
+    // proves: ENR-01
+    #[test]
+    fn a_full_table_removes_ended_processes_and_then_the_one_used_longest_ago_but_never_the_kernel() {
+        let mut table = Table::new(4, 100);
+        table.insert(KERNEL, known(Some(KERNEL)));
+        for tgid in 1..=3 {
+            table.insert(id(tgid), known(None));
+        }
+        table.end(id(3));
+        table.insert(id(4), known(None));
+        assert!(!table.contains(id(3)), "it had ended");
+        assert!(table.get(id(1)).is_some());
+        table.insert(id(5), known(None));
+        assert!(!table.contains(id(2)), "1 was used since");
+        assert!(table.contains(KERNEL) && table.contains(id(1)));
+        let stats = table.stats();
+        assert_eq!((stats.entries, stats.evicted, stats.released_early), (4, 1, 1));
+    }
+
+    #[test]
+    fn a_parent_that_was_evicted_and_came_back_is_not_ended_by_its_old_child() {
+        let mut table = Table::new(3, 100);
+        table.insert(id(1), known(None));
+        table.insert(id(2), known(Some(id(1))));
+        table.insert(id(3), known(None));
+        assert!(table.get(id(2)).is_some());
+        table.insert(id(4), known(None));
+        assert!(!table.contains(id(1)));
+        table.insert(id(1), known(None));
+        table.end(id(2));
+        assert_eq!(references(&mut table, id(1)), Some(1));
+    }
+
+    #[test]
+    fn the_table_stays_bounded_and_empties_whatever_the_order_of_events() {
+        let mut table = Table::new(64, 16);
+        let mut seed = 1_u32;
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (tgid, parent) = (seed >> 24, seed >> 16 & 0xff);
+            match seed >> 13 & 3 {
+                0 => table.end(id(tgid)),
+                1 if seed & 0xff0 == 0 => table.step(),
+                _ => table.insert(id(tgid), known(Some(id(parent)))),
+            }
+            assert!(table.stats().entries <= 64);
+        }
+        for tgid in 0..256 {
+            table.end(id(tgid));
+        }
+        table.step();
+        table.step();
+        assert_eq!((table.stats().entries, table.stats().released), (0, 0));
+    }
+}

@@ -1,0 +1,165 @@
+//! The stages between reading and publishing, one after the other.
+
+use std::sync::Arc;
+
+use api::event::{Event, EventKind, Node, Timestamp};
+use api::name::ProcessFlags;
+use bpf_probes::abi::RecordKind;
+
+use super::clock::{Clock, WallTime};
+use super::config::Config;
+use super::counters::{NoEvent, Totals};
+use super::decode::decode;
+use super::enrich::{exec_event, exit_event, hook_event};
+use super::identify::{Identify, Replay, RunningProcess};
+use super::layout::{LayoutView, Layouts};
+use super::publish::BATCH;
+use super::read::{RawRecord, RingName};
+use super::record::{Hook, Record};
+
+/// What one record became, with the time of the event.
+type Outcome = Result<(EventKind, Timestamp), NoEvent>;
+
+/// All state between the rings and the queues.
+#[derive(Debug)]
+pub(super) struct Stages {
+    node: Arc<Node>,
+    identify: Identify,
+    layouts: LayoutView,
+    wall: WallTime,
+    /// Not yet published.
+    events: Vec<Event>,
+    totals: Totals,
+}
+
+impl Stages {
+    pub(super) fn new(config: &Config, layouts: Arc<Layouts>, replay: &Replay, clock: &dyn Clock) -> Self {
+        let wall = WallTime::new(clock);
+        Self {
+            node: Arc::clone(&config.node),
+            identify: Identify::new(config, *replay.host(), wall),
+            layouts: LayoutView::new(layouts),
+            wall,
+            events: Vec::with_capacity(BATCH),
+            totals: Totals::default(),
+        }
+    }
+
+    /// The events made since they were last taken out.
+    pub(super) const fn events(&mut self) -> &mut Vec<Event> {
+        &mut self.events
+    }
+
+    pub(super) const fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Adds a process that ran before, or the kernel, and an event of it.
+    pub(super) fn replay(&mut self, replay: &Replay, running: Option<&RunningProcess>) {
+        let executed = match running {
+            Some(running) => self.identify.replay(replay, running),
+            None => self.identify.start(),
+        };
+        let Some(executed) = executed else { return };
+        let time = executed.subject.process.start_time.unwrap_or_default();
+        self.totals.replayed += 1;
+        self.push(exec_event(executed.subject, executed.properties), time);
+    }
+
+    /// Takes one record through the stages.
+    pub(super) fn record(&mut self, raw: RawRecord<'_>, unordered: bool) {
+        self.totals.add_read(raw.ring, raw.bytes.len());
+        self.totals.unordered += u64::from(unordered);
+        match self.outcome(raw.bytes) {
+            Ok((kind, time)) => {
+                self.count(&kind);
+                self.push(kind, time);
+            }
+            Err(reason) => self.totals.add_no_event(reason),
+        }
+    }
+
+    fn outcome(&mut self, bytes: &[u8]) -> Outcome {
+        let record = decode(bytes).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        match record {
+            Record::Exec(exec) => {
+                self.totals.add_decoded(RecordKind::Exec);
+                let executed = self.identify.exec(&exec);
+                let kind = exec_event(executed.subject, executed.properties);
+                Ok((kind, self.identify.time(exec.fixed.header.ktime)))
+            }
+            Record::Fork(fork) => {
+                self.totals.add_decoded(RecordKind::Fork);
+                self.identify.fork(fork);
+                Err(NoEvent::Fork)
+            }
+            Record::Exit(exit) => {
+                self.totals.add_decoded(RecordKind::Exit);
+                let subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
+                let time = self.identify.time(exit.header.ktime);
+                Ok((exit_event(subject, exit.code, time), time))
+            }
+            Record::Hook(hook) => {
+                self.totals.add_decoded(RecordKind::Hook);
+                self.hook(&hook)
+            }
+            Record::Data(data) => {
+                self.totals.add_decoded(RecordKind::Data);
+                self.identify.data(&data);
+                Err(NoEvent::Data)
+            }
+        }
+    }
+
+    fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
+        let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
+        let subject = self.identify.hook(hook.fixed);
+        let kind = hook_event(subject, hook, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        Ok((kind, self.identify.time(hook.fixed.header.ktime)))
+    }
+
+    fn count(&mut self, kind: &EventKind) {
+        if matches!(kind, EventKind::Exec(_)) {
+            self.totals.exec_events += 1;
+        } else if matches!(kind, EventKind::Exit(_)) {
+            self.totals.exit_events += 1;
+        } else {
+            self.totals.hook_events += 1;
+        }
+    }
+
+    fn push(&mut self, kind: EventKind, time: Timestamp) {
+        let event = Event::new(kind, time, Arc::clone(&self.node));
+        let unknown = event.process().is_some_and(|process| process.flags.contains(ProcessFlags::UNKNOWN));
+        self.totals.unknown_process += u64::from(unknown);
+        self.events.push(event);
+    }
+
+    /// Says that the events are about to be published.
+    pub(super) fn count_published(&mut self) {
+        self.totals.published += self.events.len() as u64;
+        (self.totals.table, self.totals.lookups, self.totals.data) = self.identify.stats();
+    }
+
+    /// Counts what was skipped in a ring that could not be read.
+    pub(super) fn skipped(&mut self, ring: RingName, bytes: u64) {
+        self.totals.skipped_bytes += bytes;
+        tracing::error!(?ring, bytes, "a ring held what no kernel writes; its records were skipped");
+    }
+
+    /// Follows the wall clock.
+    pub(super) fn refresh(&mut self, clock: &dyn Clock) {
+        self.wall.refresh(clock);
+        self.identify.set_wall(self.wall);
+    }
+
+    /// A step of the release of ended processes.
+    pub(super) fn step(&mut self) {
+        self.identify.step();
+    }
+
+    /// Says that both rings were seen empty.
+    pub(super) fn rings_were_empty(&mut self) {
+        self.layouts.rings_were_empty();
+    }
+}

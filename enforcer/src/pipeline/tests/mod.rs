@@ -1,0 +1,6 @@
+//! The stages together, on made-up records.
+
+mod lives;
+mod native;
+mod records;
+mod running;

@@ -1,0 +1,180 @@
+//! Made-up records and what becomes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::event::{Event, Origin};
+use bpf_probes::abi::{
+    Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
+    RecordKind, ValueHeader, process_flag,
+};
+use tracing_policy::ir::ValueKind;
+use zerocopy::IntoBytes;
+
+use super::super::clock::Clock;
+use super::super::config::Config;
+use super::super::identify::Replay;
+use super::super::layout::{HookLayout, Layouts, ValueLayout};
+use super::super::read::{RawRecord, RingName, record_bytes};
+use super::super::stages::Stages;
+
+/// Boot was at second 1 000.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fixed;
+
+impl Clock for Fixed {
+    fn boot(&self) -> u64 {
+        5_000_000_000
+    }
+
+    fn wall(&self) -> i64 {
+        1_005_000_000_000
+    }
+}
+
+pub(super) fn key(tgid: u32, ktime: u64) -> ProcessKey {
+    ProcessKey { tgid, ktime, reserved: 0 }
+}
+
+pub(super) fn header(kind: RecordKind, ktime: u64) -> Header {
+    Header { kind: kind as u8, ktime, ..Header::default() }
+}
+
+/// An exec and its texts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exec<'a> {
+    pub(super) fixed: ExecRecord,
+    pub(super) filename: &'a [u8],
+    pub(super) path: &'a [u8],
+    pub(super) cwd: &'a [u8],
+    pub(super) cgroup: &'a [u8],
+    pub(super) arguments: &'a [u8],
+}
+
+fn len(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+impl Exec<'_> {
+    pub(super) fn record(&self) -> Box<[u64]> {
+        let fixed = ExecRecord {
+            filename_len: len(self.filename),
+            path_len: len(self.path),
+            cwd_len: len(self.cwd),
+            cgroup_len: len(self.cgroup),
+            arguments_len: len(self.arguments),
+            ..self.fixed
+        };
+        record_bytes(&fixed, &[self.filename, self.path, self.cwd, self.cgroup, self.arguments].concat())
+    }
+}
+
+/// An exec of `binary` in `/`, after a fork if `flags` say so.
+pub(super) fn exec(process: ProcessKey, parent: ProcessKey, flags: u32, binary: &[u8]) -> Exec<'_> {
+    let fixed = ExecRecord {
+        header: header(RecordKind::Exec, process.ktime),
+        process,
+        parent,
+        flags: process_flag::EXECVE | process_flag::ROOT_CWD | flags,
+        auid: u32::MAX,
+        inode: 77,
+        links: 1,
+        ..ExecRecord::default()
+    };
+    Exec { fixed, filename: binary, path: binary, cwd: b"/", cgroup: b"", arguments: b"zero\0" }
+}
+
+pub(super) fn fork(process: ProcessKey, parent: ProcessKey) -> Box<[u64]> {
+    let fixed = ForkRecord {
+        header: header(RecordKind::Fork, process.ktime),
+        process,
+        parent,
+        flags: process_flag::CLONE,
+        ..ForkRecord::default()
+    };
+    record_bytes(&fixed, &[])
+}
+
+pub(super) fn exit(process: ProcessKey, ktime: u64, code: u32) -> Box<[u64]> {
+    let header = header(RecordKind::Exit, ktime);
+    record_bytes(&ExitRecord { header, process, code, tid: process.tgid }, &[])
+}
+
+pub(super) fn data(process: ProcessKey, sequence: u32, payload: &[u8]) -> Box<[u64]> {
+    let header = header(RecordKind::Data, process.ktime);
+    record_bytes(&DataRecord { header, process, len: len(payload), sequence }, payload)
+}
+
+/// A hook of layout 1, with the path of a file.
+pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8]) -> Box<[u64]> {
+    let fixed = HookRecord {
+        header: header(RecordKind::Hook, ktime),
+        process,
+        tid: process.tgid + 1,
+        layout: 1,
+        action: action as u8,
+        values: 1,
+        ..HookRecord::default()
+    };
+    let value = ValueHeader { len: len(path), flags: 0, status: 0o100_640 };
+    record_bytes(&fixed, &[value.as_bytes(), path].concat())
+}
+
+pub(super) fn layouts() -> Arc<Layouts> {
+    let layouts = Layouts::default();
+    let origin = Origin { policy_name: "p".into(), ..Origin::default() };
+    let layout = HookLayout {
+        function_name: "security_file_open".into(),
+        origin: Arc::new(origin),
+        values: vec![ValueLayout { kind: ValueKind::File, label: "".into() }],
+    };
+    layouts.insert(1, layout);
+    Arc::new(layouts)
+}
+
+/// Settings under which no process is found in procfs, and a busy machine has time to drain.
+pub(super) fn config() -> Config {
+    let drain_limit = Duration::from_mins(5);
+    Config { proc_root: "/nonexistent".into(), drain_limit, ..Config::new("lab") }
+}
+
+/// The stages, with the kernel and init known.
+pub(super) struct Bench {
+    pub(super) stages: Stages,
+}
+
+pub(super) const INIT: ProcessKey = ProcessKey { ktime: 800_000_000, tgid: 1, reserved: 0 };
+
+impl Bench {
+    pub(super) fn new(config: &Config) -> Self {
+        let replay = Replay::default();
+        let mut bench = Self { stages: Stages::new(config, layouts(), &replay, &Fixed) };
+        bench.stages.replay(&replay, None);
+        let init = exec(INIT, key(0, 1), process_flag::CLONE, b"/sbin/init");
+        bench.take(&[init.record()]);
+        bench
+    }
+
+    /// The events that these records give.
+    pub(super) fn take(&mut self, records: &[Box<[u64]>]) -> Vec<Event> {
+        self.stages.count_published();
+        self.stages.events().clear();
+        for record in records {
+            self.stages.record(RawRecord { ring: RingName::Events, bytes: record.as_bytes() }, false);
+        }
+        self.stages.count_published();
+        let events = self.stages.events().drain(..).collect();
+        assert!(self.stages.totals().balanced(), "{:?}", self.stages.totals());
+        events
+    }
+
+    pub(super) fn one(&mut self, record: Box<[u64]>) -> Event {
+        let mut events = self.take(&[record]);
+        assert_eq!(events.len(), 1);
+        events.remove(0)
+    }
+}
+
+pub(super) fn host() -> Namespaces {
+    Namespaces { pid: 5, ..Namespaces::default() }
+}

@@ -1,0 +1,174 @@
+//! The thread on which policies change, and the handle that others ask it through.
+//!
+//! Loading compiles and waits for the verifier, so it has a thread of its own; requests are taken one after the other.
+
+use std::io;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing_policy::policy::Mode;
+use tracing_policy::source::SourceText;
+
+use super::classes::ProcessList;
+use super::compiler::Compiler;
+use super::failure::PolicyError;
+use super::identity::Identity;
+use super::port::{CellPort, ClassPort, HookPort};
+use super::store::{LayoutSink, Store};
+
+/// Requests that wait for the thread at most; further clients wait for room.
+const QUEUE: usize = 64;
+
+type Reply<T> = oneshot::Sender<Result<T, PolicyError>>;
+
+enum Request {
+    Add { domain: String, sources: Vec<SourceText>, reply: Reply<Vec<Identity>> },
+    Remove { identity: Identity, reply: Reply<()> },
+    Configure { identity: Identity, enable: Option<bool>, mode: Option<Mode>, reply: Reply<()> },
+    Stop,
+}
+
+/// Asks for changes of policies. Clones ask the same thread.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    requests: mpsc::Sender<Request>,
+}
+
+/// The thread; [`PolicyThread::stop`] ends it.
+#[derive(Debug)]
+pub struct PolicyThread {
+    requests: mpsc::Sender<Request>,
+    thread: JoinHandle<()>,
+}
+
+impl Policies {
+    /// Starts the thread. `make` makes the store on it.
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub fn start<P, C, L, S>(
+        make: impl FnOnce() -> Store<P, C, L, S> + Send + 'static,
+    ) -> io::Result<(Self, PolicyThread)>
+    where
+        P: HookPort + ClassPort + CellPort,
+        C: Compiler,
+        L: ProcessList,
+        S: LayoutSink,
+    {
+        let (requests, waiting) = mpsc::channel(QUEUE);
+        let thread =
+            std::thread::Builder::new().name("policies".to_owned()).spawn(move || serve(make(), waiting))?;
+        Ok((Self { requests: requests.clone() }, PolicyThread { requests, thread }))
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, PolicyError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_stopped| PolicyError::Stopping)?;
+        answer.await.map_err(|_stopped| PolicyError::Stopping)?
+    }
+
+    /// Adds policies, all or none.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub async fn add(&self, domain: &str, sources: Vec<SourceText>) -> Result<Vec<Identity>, PolicyError> {
+        let domain = domain.to_owned();
+        self.ask(|reply| Request::Add { domain, sources, reply }).await
+    }
+
+    /// The same for a thread that is not on the runtime.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub fn add_blocking(&self, domain: &str, sources: Vec<SourceText>) -> Result<Vec<Identity>, PolicyError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Add { domain: domain.to_owned(), sources, reply };
+        self.requests.blocking_send(request).map_err(|_stopped| PolicyError::Stopping)?;
+        answer.blocking_recv().map_err(|_stopped| PolicyError::Stopping)?
+    }
+
+    /// Removes a policy.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub async fn remove(&self, identity: Identity) -> Result<(), PolicyError> {
+        self.ask(|reply| Request::Remove { identity, reply }).await
+    }
+
+    /// Enables or disables a policy, and changes its mode, in this order.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub async fn configure(
+        &self,
+        identity: Identity,
+        enable: Option<bool>,
+        mode: Option<Mode>,
+    ) -> Result<(), PolicyError> {
+        self.ask(|reply| Request::Configure { identity, enable, mode, reply }).await
+    }
+}
+
+impl PolicyThread {
+    /// Ends the thread after the requests before, and with it all policies: their programs are detached when this returns.
+    ///
+    /// # Errors
+    /// When the thread panicked.
+    pub fn stop(self) -> std::thread::Result<()> {
+        // A thread that is gone already has nothing to stop.
+        if self.requests.blocking_send(Request::Stop).is_err() {
+            tracing::debug!("the policy thread had ended");
+        }
+        self.thread.join()
+    }
+}
+
+fn serve<P, C, L, S>(mut store: Store<P, C, L, S>, mut waiting: mpsc::Receiver<Request>)
+where
+    P: HookPort + ClassPort + CellPort,
+    C: Compiler,
+    L: ProcessList,
+    S: LayoutSink,
+{
+    while let Some(request) = waiting.blocking_recv() {
+        // A client that did not wait for its answer has none.
+        let heard = match request {
+            Request::Add { domain, sources, reply } => reply.send(store.add(&domain, &sources)).is_ok(),
+            Request::Remove { identity, reply } => reply.send(store.remove(&identity)).is_ok(),
+            Request::Configure { identity, enable, mode, reply } => {
+                reply.send(configure(&mut store, &identity, enable, mode)).is_ok()
+            }
+            Request::Stop => return,
+        };
+        if !heard {
+            tracing::debug!("a client left before its policy request was done");
+        }
+    }
+}
+
+fn configure<P, C, L, S>(
+    store: &mut Store<P, C, L, S>,
+    identity: &Identity,
+    enable: Option<bool>,
+    mode: Option<Mode>,
+) -> Result<(), PolicyError>
+where
+    P: HookPort + ClassPort + CellPort,
+    C: Compiler,
+    L: ProcessList,
+    S: LayoutSink,
+{
+    match mode {
+        // Before the programs run, so that they never run in the other mode.
+        Some(mode) if enable == Some(true) => {
+            store.set_mode(identity, mode)?;
+            store.set_enabled(identity, true)
+        }
+        _ => {
+            if let Some(enable) = enable {
+                store.set_enabled(identity, enable)?;
+            }
+            mode.map_or(Ok(()), |mode| store.set_mode(identity, mode))
+        }
+    }
+}

@@ -1,0 +1,175 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use tracing_policy::policy::{Children, ClassTest, StringForm};
+
+use super::super::fake::{FakeKernel, FakeProcesses};
+use super::super::port::Table;
+use super::*;
+
+fn binary(form: StringForm, value: &str, children: Children) -> ClassTest {
+    ClassTest::Binary { form, values: vec![value.as_bytes().to_vec()], children }
+}
+
+fn exact(value: &str) -> ClassTest {
+    binary(StringForm::Exact, value, Children::Ignored)
+}
+
+/// Which of the first classes each process is in.
+fn marks(kernel: &FakeKernel) -> BTreeMap<u32, Vec<u32>> {
+    let processes = kernel.0.processes.borrow();
+    let of = |set: &ClassSet| (0..64).filter(|class| set.contains(*class)).collect();
+    processes.iter().map(|(tgid, state)| (*tgid, of(&state.classes))).collect()
+}
+
+fn family() -> FakeProcesses {
+    let processes = FakeProcesses::default();
+    processes.add(1, 0, "/sbin/init");
+    processes.add(10, 1, "/bin/sh");
+    processes.add(11, 10, "/bin/cat");
+    processes.add(12, 11, "/bin/cat");
+    processes.add(20, 1, "/bin/cat");
+    processes
+}
+
+fn install(classes: &mut Classes, processes: &FakeProcesses, tests: &[ClassTest]) -> Vec<u32> {
+    let numbers = classes.reserve(tests).unwrap();
+    classes.install(&processes.kernel, processes).unwrap();
+    numbers
+}
+
+// proves: SEL-05 (followForks of those that run), SEL-07 (those that run)
+#[test]
+fn running_processes_are_marked_and_descendants_where_they_are_followed() {
+    let processes = family();
+    let tests = [
+        exact("/bin/sh"),
+        binary(StringForm::Exact, "/bin/sh", Children::Followed),
+        ClassTest::Descendants { pids: vec![11] },
+    ];
+    let numbers = install(&mut Classes::new(), &processes, &tests);
+    assert_eq!(numbers, [0, 1, 2]);
+    let expected = [(1, vec![]), (10, vec![0, 1]), (11, vec![1, 2]), (12, vec![1, 2]), (20, vec![])];
+    assert_eq!(marks(&processes.kernel), BTreeMap::from(expected));
+    let followed = processes.kernel.0.followed.get();
+    assert_eq!((followed.contains(0), followed.contains(1), followed.contains(2)), (false, true, true));
+}
+
+#[test]
+fn a_child_forked_before_its_parent_was_marked_is_marked_in_a_later_pass() {
+    let processes = family();
+    processes.forks.borrow_mut().insert(0, (30, 12));
+    processes.forks.borrow_mut().insert(1, (31, 30));
+    install(&mut Classes::new(), &processes, &[ClassTest::Descendants { pids: vec![10] }]);
+    let marks = marks(&processes.kernel);
+    assert_eq!((&marks[&30], &marks[&31], &marks[&20]), (&vec![0], &vec![0], &vec![]));
+}
+
+#[test]
+fn tables_are_written_before_processes_are_marked() {
+    let processes = family();
+    let mut classes = Classes::new();
+    let test = exact("/bin/sh");
+    classes.reserve(std::slice::from_ref(&test)).unwrap();
+    // One entry is written; the call after it marks.
+    processes.kernel.0.failure.arm(1);
+    let error = classes.install(&processes.kernel, &processes).unwrap_err();
+    assert!(error.to_string().contains("mark refused"), "{error}");
+    assert_eq!(processes.kernel.0.tables.borrow().len(), 1);
+    assert_eq!(processes.kernel.0.used.get(), (true, false));
+    classes.release(&[test], &processes.kernel).unwrap();
+    assert!(processes.kernel.0.tables.borrow().is_empty());
+    assert_eq!(processes.kernel.0.used.get(), (false, false));
+}
+
+#[test]
+fn equal_tests_share_a_class_until_the_last_one_goes() {
+    let processes = family();
+    let mut classes = Classes::new();
+    let tests = [exact("/bin/sh")];
+    let first = install(&mut classes, &processes, &tests);
+    let second = install(&mut classes, &processes, &tests);
+    assert_eq!(first, second);
+    classes.release(&tests, &processes.kernel).unwrap();
+    assert_eq!((classes.len(), marks(&processes.kernel)[&10].len()), (1, 1));
+    classes.release(&tests, &processes.kernel).unwrap();
+    assert_eq!((classes.len(), marks(&processes.kernel)[&10].len()), (0, 0));
+}
+
+#[test]
+fn a_class_that_goes_leaves_the_entries_of_the_others() {
+    let processes = family();
+    let mut classes = Classes::new();
+    let wide = binary(StringForm::Prefix, "/bin/", Children::Ignored);
+    let narrow = exact("/bin/sh");
+    install(&mut classes, &processes, &[wide.clone(), narrow.clone()]);
+    let entry =
+        |key: &[u8]| processes.kernel.0.tables.borrow().get(&(Table::Binaries, key.to_vec())).copied();
+    let both = entry(b"/bin/sh\0").unwrap();
+    assert!(both.contains(0) && both.contains(1));
+    classes.release(&[wide], &processes.kernel).unwrap();
+    let one = entry(b"/bin/sh\0").unwrap();
+    assert!(!one.contains(0) && one.contains(1));
+    assert_eq!(entry(b"/bin/"), None);
+}
+
+#[test]
+fn a_table_that_is_full_goes_back_to_what_it_was() {
+    let processes = family();
+    let mut classes = Classes::new();
+    install(&mut classes, &processes, &[binary(StringForm::Prefix, "/bin/", Children::Ignored)]);
+    let before = processes.kernel.0.tables.borrow().clone();
+    let many: Vec<ClassTest> = (0..10).map(|number| exact(&format!("/bin/{number}"))).collect();
+    classes.reserve(&many).unwrap();
+    processes.kernel.0.failure.arm(5);
+    classes.install(&processes.kernel, &processes).unwrap_err();
+    assert_eq!(*processes.kernel.0.tables.borrow(), before);
+    classes.release(&many, &processes.kernel).unwrap();
+    assert_eq!((processes.kernel.0.tables.borrow().clone(), classes.len()), (before, 1));
+}
+
+#[test]
+fn a_number_that_is_used_again_brings_no_bits_along() {
+    let processes = family();
+    let mut classes = Classes::new();
+    for number in 0..CLASSES {
+        let test = [exact(&format!("/{number}"))];
+        install(&mut classes, &processes, &test);
+        classes.release(&test, &processes.kernel).unwrap();
+    }
+    // An exec program that was under way when the class went wrote its bit afterwards.
+    processes.kernel.0.processes.borrow_mut().get_mut(&20).unwrap().classes.insert(0);
+    assert_eq!(install(&mut classes, &processes, &[exact("/bin/sh")]), [0]);
+    assert_eq!(marks(&processes.kernel)[&20], Vec::<u32>::new());
+}
+
+#[test]
+fn an_image_that_is_gone_is_not_marked_for_its_successor() {
+    let kernel = FakeKernel::default();
+    let processes = FakeProcesses { kernel: kernel.clone(), ..FakeProcesses::default() };
+    processes.add(5, 1, "/bin/sh");
+    assert!(!kernel.mark(5, 1, 0, 1, u64::MAX).unwrap());
+    assert!(kernel.mark(5, 5000, 0, 1, u64::MAX).unwrap());
+}
+
+#[test]
+fn more_classes_than_there_are_are_refused_whole() {
+    let mut classes = Classes::new();
+    let tests: Vec<ClassTest> = (0..=CLASSES).map(|number| exact(&number.to_string())).collect();
+    assert!(matches!(classes.reserve(&tests), Err(ClassError::Exhausted)));
+    assert_eq!(classes.len(), 0);
+    assert_eq!(classes.reserve(&tests[1..]).unwrap().len(), CLASSES as usize);
+}
+
+#[test]
+fn a_value_too_long_for_the_table_is_refused_and_taken_back() {
+    let processes = family();
+    let mut classes = Classes::new();
+    let test = [exact(&"x".repeat(300))];
+    classes.reserve(&test).unwrap();
+    let error = classes.install(&processes.kernel, &processes).unwrap_err();
+    assert!(matches!(error, ClassError::TooLong(_)), "{error}");
+    classes.release(&test, &processes.kernel).unwrap();
+    assert_eq!(classes.len(), 0);
+}

@@ -1,0 +1,165 @@
+//! What the policy side asks of the kernel, as traits: the real kernel in `kernel.rs`, a made-up one in tests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bpf_probes::abi::{ClassSet, ProcessState};
+use bpf_probes::asm::Origin;
+use bpf_probes::spec::AttachSpec;
+use tracing_policy::CompiledBody;
+
+/// The kernel said no.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// What was tried, what came back, what to do.
+    pub message: String,
+    /// Where the refused instruction came from, if it was the verifier who refused.
+    pub origin: Option<Origin>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Refused {
+    /// A refusal in words.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), origin: None }
+    }
+}
+
+/// One of the two places behind a stub.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slot {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+impl Slot {
+    /// Index in the stub's program array, and value of the hook's cell.
+    pub const fn index(self) -> u32 {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// What the kernel counts about programs that are loaded.
+pub trait Figures: fmt::Debug + Send + Sync {
+    /// Calls that passed unseen because the program was running on that CPU already.
+    fn recursion_misses(&self) -> u64;
+    /// Bytes of kernel memory that programs and maps take.
+    fn memory(&self) -> u64;
+}
+
+/// Loads and attaches the programs of hooks. What it returns is released when dropped: a stub is detached.
+pub trait HookPort {
+    /// A loaded program behind a stub.
+    type Body;
+    /// A stub with its two slots, attached or not yet.
+    type Stub;
+
+    /// Loads a program; nothing runs it yet.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn load_body(&self, body: &CompiledBody) -> Result<Self::Body, Refused>;
+
+    /// Loads the stub of the hook with this number; nothing runs it yet.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<Self::Stub, Refused>;
+
+    /// Puts a program into a slot.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn put(&self, stub: &Self::Stub, slot: Slot, body: &Self::Body) -> Result<(), Refused>;
+
+    /// Empties a slot; a slot that cannot be emptied keeps a program that nothing runs.
+    fn clear(&self, stub: &Self::Stub, slot: Slot);
+
+    /// Attaches a stub.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn attach(&self, stub: &mut Self::Stub) -> Result<(), Refused>;
+
+    /// Makes a slot the live one of the hook with this number. A store, which cannot fail.
+    fn go_live(&self, number: u32, slot: Slot);
+
+    /// What the kernel counts about a stub and the program behind it.
+    fn figures(&self, stub: &Self::Stub, body: &Self::Body) -> Arc<dyn Figures>;
+}
+
+/// The tries that classify binaries.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Table {
+    /// Exact paths (with their NUL) and prefixes.
+    Binaries,
+    /// Postfixes, last byte first.
+    Ends,
+}
+
+/// Keeps the classes of processes in the kernel.
+pub trait ClassPort {
+    /// Makes or replaces entries.
+    ///
+    /// # Errors
+    /// The kernel's refusal; entries before the refused one are written.
+    fn write_table(&self, table: Table, entries: &[(&[u8], ClassSet)]) -> Result<(), Refused>;
+
+    /// Deletes entries; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn erase_table(&self, table: Table, keys: &[&[u8]]) -> Result<(), Refused>;
+
+    /// Says which tables have entries. A store.
+    fn set_tables_used(&self, binaries: bool, ends: bool);
+
+    /// Says which classes outlive an exec. A store.
+    fn set_followed(&self, followed: ClassSet);
+
+    /// What the kernel keeps of a process; `None` if nothing.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused>;
+
+    /// All processes that the kernel keeps something of.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn known_processes(&self) -> Result<Vec<u32>, Refused>;
+
+    /// Sets and keeps bits of one word of a process's classes, atomically with its forks and execs. `false` when there is no such image
+    /// (`ktime`) of it any more.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn mark(&self, tgid: u32, ktime: u64, word: usize, set: u64, keep: u64) -> Result<bool, Refused>;
+}
+
+/// Cells of policies.
+pub trait CellPort {
+    /// Sets the mode that programs read. A store.
+    fn set_mode(&self, policy: u32, monitor: bool);
+    /// Sets the counters of `len` selectors from `first` to zero.
+    fn reset_counters(&self, first: u32, len: u32);
+}

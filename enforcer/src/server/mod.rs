@@ -1,0 +1,21 @@
+//! What clients see: the gRPC service on its sockets, and the metrics page.
+//!
+//! Everything here runs on the tokio runtime and only looks ([`Observed`]) or asks ([`crate::policy::Policies`]); it holds no lock across an await,
+//! and a slow client costs its own queue only.
+
+mod events;
+mod health;
+mod info;
+mod metrics;
+mod observed;
+mod page;
+mod policies;
+mod service;
+mod socket;
+
+pub use events::EventStream;
+pub(crate) use health::complaints;
+pub use metrics::{MetricsServer, metrics_text};
+pub use observed::{Observed, ProgramMisses};
+pub use service::{MAX_REQUEST, Service, serve};
+pub use socket::{BindError, BoundSocket, UnixSocket, bind};

@@ -1,0 +1,113 @@
+//! The daemon as its servers see it: counters of all parts, without a lock that a part would wait for.
+
+use std::sync::Arc;
+
+use bpf_probes::abi::Loss;
+use bpf_probes::attach::Exactness;
+use bpf_probes::load::Collection;
+use export::sink::Counters;
+
+use crate::kernel::Cells;
+use crate::pipeline::{Hub, PipelineCounters};
+use crate::policy::Board;
+
+/// Everything that can be looked at.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The policies.
+    pub board: Board,
+    /// Listeners and what they lost.
+    pub hub: Hub,
+    /// What programs count.
+    pub cells: Arc<Cells>,
+    /// The base programs.
+    pub base: Arc<Collection>,
+    /// Whether they can miss calls under contention.
+    pub base_exactness: Exactness,
+    /// The event path.
+    pub pipeline: Arc<PipelineCounters>,
+    /// Sinks by name.
+    pub sinks: Vec<(String, Arc<Counters>)>,
+    /// Bytes of the two rings.
+    pub ring_bytes: [(&'static str, u64); 2],
+    /// Most processes in the daemon's table.
+    pub process_capacity: usize,
+}
+
+/// Calls that a program missed.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ProgramMisses {
+    /// Its name.
+    pub program: String,
+    /// Where it is attached.
+    pub attach: String,
+    /// The policies that need it, joined by commas; empty for a base program.
+    pub policy: String,
+    /// Calls that passed unseen.
+    pub misses: u64,
+    /// Why that can happen, where the mechanism is known not to be exact.
+    pub reason: Option<String>,
+}
+
+impl Observed {
+    /// Records that programs could not write, by kind, in order.
+    pub fn losses(&self) -> [(Loss, u64); Loss::ALL.len()] {
+        Loss::ALL.map(|kind| (kind, self.cells.lost(kind)))
+    }
+
+    /// Events and calls that are missing, of all kinds together: a number that should not grow.
+    pub fn missing(&self) -> u64 {
+        let in_kernel: u64 = self.losses().into_iter().map(|(_, lost)| lost).sum();
+        let in_sinks: u64 = self.sinks.iter().map(|(_, counters)| counters.counts().dropped).sum();
+        let unseen: u64 = self.misses().into_iter().map(|program| program.misses).sum();
+        in_kernel + in_sinks + unseen + self.hub.lost()
+    }
+
+    /// Every program and the calls it missed, base programs first.
+    pub fn misses(&self) -> Vec<ProgramMisses> {
+        let reason = match self.base_exactness {
+            Exactness::Exact => None,
+            Exactness::MayMiss => Some("this kernel offers no exact mechanism for it".to_owned()),
+        };
+        let base = self.base.programs().iter().map(|program| ProgramMisses {
+            program: program.name().to_owned(),
+            attach: program.target().to_string(),
+            policy: String::new(),
+            misses: program.info().map_or(0, |info| info.recursion_misses),
+            reason: reason.clone(),
+        });
+        base.chain(self.hook_misses()).collect()
+    }
+
+    /// The stubs, each once however many policies share it.
+    fn hook_misses(&self) -> Vec<ProgramMisses> {
+        let mut found: Vec<ProgramMisses> = Vec::new();
+        let policies = self.board.policies();
+        for policy in policies.iter() {
+            for hook in &policy.hooks {
+                for attachment in &hook.attachments {
+                    let attach = attachment.target.to_string();
+                    let name = &policy.identity.name;
+                    let known = found
+                        .iter_mut()
+                        .find(|known| known.attach == attach && known.program == hook.function);
+                    if let Some(known) = known {
+                        if known.policy.split(',').all(|other| other != name) {
+                            known.policy.push(',');
+                            known.policy.push_str(name);
+                        }
+                        continue;
+                    }
+                    found.push(ProgramMisses {
+                        program: hook.function.clone(),
+                        attach,
+                        policy: name.clone(),
+                        misses: attachment.figures.recursion_misses(),
+                        reason: attachment.can_miss.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,107 @@
+//! Start, stop, and what must not disturb each other.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::process::Command;
+
+use api::wire::{GetEventsRequest, GetHealthStatusRequest, GetVersionRequest};
+
+use super::instance::{Instance, run_to_end, wait_until};
+
+#[test]
+fn root_events_reach_the_file_and_the_stream_and_nothing_stays_behind() {
+    let instance = Instance::start(&[]);
+    let (runtime, mut client) = instance.client();
+    let mut stream = runtime.block_on(client.get_events(GetEventsRequest::default())).unwrap().into_inner();
+    Command::new("/bin/true").arg("seen-by-the-test").status().unwrap();
+    let mut streamed = false;
+    while !streamed {
+        let event = runtime.block_on(stream.message()).unwrap().unwrap();
+        streamed = format!("{event:?}").contains("seen-by-the-test");
+    }
+    let in_file = |event: &serde_json::Value| {
+        event["process_exec"]["process"]["arguments"] == "seen-by-the-test"
+            && event["process_exec"]["process"]["binary"] == "/bin/true"
+            && event["process_exec"]["parent"]["pid"] == std::process::id()
+    };
+    wait_until("the event is in the file", || instance.events().iter().any(in_file));
+    let run_dir = instance.run_dir();
+    let socket = fs::metadata(instance.socket()).unwrap();
+    assert!(socket.file_type().is_socket());
+    assert_eq!(socket.permissions().mode() & 0o7777, 0o660);
+    let directory = &instance.directory.path().to_owned();
+    let keep = tempfile::tempdir().unwrap();
+    let ended = instance.stop();
+    assert!(ended.status.success(), "{}", ended.log);
+    assert!(ended.log.contains("enforcer stopped"), "{}", ended.log);
+    // The stream ends; it is not cut off.
+    while runtime.block_on(stream.message()).is_ok_and(|message| message.is_some()) {}
+    drop(keep);
+    assert!(!run_dir.exists() || fs::read_dir(&run_dir).unwrap().next().is_none(), "{}", directory.display());
+}
+
+#[test]
+fn root_a_second_daemon_is_refused_and_the_first_does_not_notice() {
+    let first = Instance::start(&[]);
+    let second = run_to_end(&first.run_dir(), &[]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        second.log.contains(&format!("another instance is running with pid {}", first.pid())),
+        "{}",
+        second.log
+    );
+    let (runtime, mut client) = first.client();
+    let version = runtime.block_on(client.get_version(GetVersionRequest {})).unwrap().into_inner();
+    assert!(version.version.starts_with('v'));
+    assert!(first.stop().status.success());
+}
+
+#[test]
+fn root_a_new_daemon_follows_a_killed_one() {
+    let first = Instance::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let run_dir = directory.path().join("run");
+    fs::create_dir(&run_dir).unwrap();
+    for name in ["tetragon.pid", "tetragon-info.json"] {
+        fs::copy(first.run_dir().join(name), run_dir.join(name)).unwrap();
+    }
+    drop(first);
+    fs::write(run_dir.join("tetragon.sock"), "left").unwrap();
+    let ended = run_to_end(&run_dir, &["--tracing-policy=/no/such/file"]);
+    assert!(
+        ended.log.contains("cannot read /no/such/file"),
+        "the pid file of a dead daemon is no hindrance: {}",
+        ended.log
+    );
+}
+
+#[test]
+fn root_health_says_running_first() {
+    let instance = Instance::start(&[]);
+    let (runtime, mut client) = instance.client();
+    let health = runtime.block_on(client.get_health(GetHealthStatusRequest::default())).unwrap().into_inner();
+    let first = health.health_status.first().unwrap();
+    assert_eq!((first.event, first.status, first.details.as_str()), (1, 1, "running"));
+}
+
+#[test]
+fn root_the_metrics_page_counts_events() {
+    let instance = Instance::start(&["--metrics-server=127.0.0.1:0"]);
+    let log = instance.log();
+    let address = log.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+    Command::new("/bin/true").status().unwrap();
+    let page = || {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let execs = |page: &str| -> u64 {
+        let line = page.lines().find(|line| line.starts_with("tetragon_msg_op_total{msg_op=\"5\"}")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    wait_until("the exec is counted", || execs(&page()) > 0);
+    assert!(page().contains("enforcer_lost_records_total{kind=\"exec\"} 0"));
+}

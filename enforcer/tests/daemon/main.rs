@@ -1,0 +1,8 @@
+//! The whole daemon on the running kernel, as its users see it: flags in, exit code, sockets, files and events out. Each test has a run directory of
+//! its own; policies act on children of the test only.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod classes;
+mod instance;
+mod lifecycle;
+mod policies;

@@ -1,0 +1,55 @@
+//! The scenarios, and the program that runs them inside a machine.
+//!
+//! `e2e-guest run VARIANT NAME…` runs scenarios one after the other, each in a process of its own;
+//! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost.
+
+mod churn;
+mod contention;
+mod lifecycle;
+mod loads;
+mod machine;
+mod many;
+mod measure;
+mod overload;
+mod paths;
+mod policies;
+mod processes;
+mod refusals;
+mod registry;
+mod runner;
+mod shadow;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use e2e::expect::Failure;
+use e2e::report::Listed;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["list"] => {
+            for scenario in registry::SCENARIOS {
+                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        ["run", variant, names @ ..] => runner::all(variant, names),
+        ["one", variant, name] => runner::one(variant, name),
+        ["load", rest @ ..] => loads::run(rest),
+        ["measure", variant, what] => measure::run(variant, what),
+        _ => Err(Failure(
+            "usage: e2e-guest list | run VARIANT NAME… | load … | measure VARIANT WHAT".to_owned(),
+        )),
+    };
+    result.unwrap_or_else(|failure| {
+        writeln!(io::stderr().lock(), "{failure}").unwrap_or_default();
+        ExitCode::FAILURE
+    })
+}
+
+/// A line on standard output. When nobody listens any more there is nobody to tell.
+pub(crate) fn say(text: &str) {
+    writeln!(io::stdout().lock(), "{text}").unwrap_or_default();
+}

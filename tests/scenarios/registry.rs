@@ -1,0 +1,76 @@
+//! The list of scenarios, in the order in which they run: the harness itself first, then what users see, then load.
+
+use std::time::Duration;
+
+use e2e::expect::Outcome;
+use e2e::kernels::Feature;
+use e2e::report::Machines;
+use e2e::scenario::Guest;
+
+use crate::{churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, shadow};
+
+/// One behaviour.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    /// Its name, a sentence.
+    pub(crate) name: &'static str,
+    /// What a kernel must have for it to make sense.
+    pub(crate) needs: &'static [Feature],
+    /// Where it runs.
+    pub(crate) machines: Machines,
+    /// When it is ended.
+    pub(crate) limit: Duration,
+    /// What it does.
+    pub(crate) run: fn(&Guest) -> Outcome,
+}
+
+const fn plain(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
+    Scenario { name, needs: &[], machines: Machines::Plain, limit: Duration::from_mins(10), run }
+}
+
+const fn parallel(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
+    Scenario { name, needs: &[], machines: Machines::Parallel, limit: Duration::from_mins(15), run }
+}
+
+const fn contended(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
+    Scenario { name, needs: &[], machines: Machines::Contended, limit: Duration::from_mins(15), run }
+}
+
+/// All of them.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    // proves: REL-15
+    contended("the_machine_is_prepared", machine::prepared),
+    contended("the_kernel_is_what_the_table_says", machine::as_the_table_says),
+    // proves: HOOK-01, ACT-02, EVT-02, EVT-03
+    plain("a_read_of_shadow_is_killed_and_reported", shadow::kill),
+    // proves: ACT-04, ACT-05 (for kprobes)
+    plain("a_read_of_shadow_is_denied_and_reported", shadow::deny),
+    // proves: HOOK-01, ACT-01
+    plain("a_read_of_shadow_is_reported", shadow::post),
+    // proves: POL-13 (enforce, monitor), POL-15, ACT-17, API-04 (add, configure)
+    plain("monitor_mode_reports_and_counts_and_does_nothing", shadow::monitor),
+    plain("tetra_prints_the_kill_in_compact_form", shadow::compact),
+    // proves: ARG-06 (file)
+    plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
+    // proves: ARG-06 (file)
+    plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
+    // proves: INST-10
+    plain("a_second_daemon_is_refused", lifecycle::second_daemon),
+    plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
+    // proves: POL-02, SEL-31
+    plain("bad_policies_are_refused_and_harm_nobody", refusals::at_run_time),
+    plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
+    plain("ten_thousand_values_load_and_match", many::values),
+    plain("fifty_policies_on_one_hook_all_act", many::policies),
+    // proves: POL-15, API-04 (add, delete)
+    parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
+    // proves: MET-04 (rings), REL-03 (rings)
+    parallel("an_overloaded_ring_counts_what_it_loses", overload::exact_count),
+    // proves: EVT-01, EVT-02
+    parallel("twenty_thousand_programs_in_a_row_arrive_in_order", processes::in_order),
+    // proves: ACT-18 (Override and NoPost)
+    contended("no_denied_open_succeeds_under_contention", contention::deny),
+    contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
+    contended("every_reported_open_arrives_under_contention", contention::post),
+    contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),
+];

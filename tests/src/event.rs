@@ -1,0 +1,155 @@
+//! The part of an event's JSON that scenarios look at; what is not named here is ignored.
+
+use serde::Deserialize;
+
+/// One line of the export file or of `tetra getevents -o json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    /// A process began to run a program.
+    pub process_exec: Option<Exec>,
+    /// A process ended.
+    pub process_exit: Option<Exit>,
+    /// A hook on a kernel function matched.
+    pub process_kprobe: Option<Hook>,
+    /// Name of the node.
+    pub node_name: String,
+    /// When, RFC 3339.
+    pub time: String,
+}
+
+/// `process_exec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Exec {
+    /// Who.
+    pub process: Process,
+    /// Whose child.
+    pub parent: Process,
+}
+
+/// `process_exit`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    /// Who.
+    pub process: Process,
+    /// Whose child.
+    pub parent: Process,
+    /// Name of the signal that ended it.
+    pub signal: String,
+    /// Its exit code.
+    pub status: u32,
+}
+
+/// `process_kprobe`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Hook {
+    /// Who.
+    pub process: Process,
+    /// Whose child.
+    pub parent: Process,
+    /// The kernel's function.
+    pub function_name: String,
+    /// What it was called with.
+    pub args: Vec<Argument>,
+    /// What was done, `KPROBE_ACTION_POST` and the like.
+    pub action: String,
+    /// Which policy.
+    pub policy_name: String,
+}
+
+/// One argument.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Argument {
+    /// Of type `file`.
+    pub file_arg: Option<File>,
+    /// Of type `path`.
+    pub path_arg: Option<File>,
+    /// Of type `string`.
+    pub string_arg: Option<String>,
+    /// Of type `int`.
+    pub int_arg: Option<i64>,
+}
+
+/// A file as an argument.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct File {
+    /// Its path as the process sees it.
+    pub path: String,
+    /// What went wrong in finding it.
+    pub flags: String,
+    /// As `ls` shows it.
+    pub permission: String,
+}
+
+/// A process.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Process {
+    /// Node, time and pid.
+    pub exec_id: String,
+    /// That of its parent.
+    pub parent_exec_id: String,
+    /// Of the thread group.
+    pub pid: u32,
+    /// Effective user.
+    pub uid: u32,
+    /// Working folder.
+    pub cwd: String,
+    /// Path of the program.
+    pub binary: String,
+    /// All but the first argument.
+    pub arguments: String,
+    /// Words, such as `execve clone`.
+    pub flags: String,
+}
+
+impl Event {
+    /// Who did it.
+    pub fn process(&self) -> Option<&Process> {
+        self.process_exec
+            .as_ref()
+            .map(|exec| &exec.process)
+            .or_else(|| self.process_exit.as_ref().map(|exit| &exit.process))
+            .or_else(|| self.process_kprobe.as_ref().map(|hook| &hook.process))
+    }
+
+    /// The hook's event of that policy.
+    pub fn of_policy(&self, name: &str) -> Option<&Hook> {
+        self.process_kprobe.as_ref().filter(|hook| hook.policy_name == name)
+    }
+}
+
+impl Hook {
+    /// The path of the first argument that is a file or a path.
+    pub fn path(&self) -> Option<&str> {
+        let file =
+            self.args.iter().find_map(|argument| argument.file_arg.as_ref().or(argument.path_arg.as_ref()));
+        file.map(|file| file.path.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::Event;
+
+    #[test]
+    fn a_hook_event_is_read_and_what_is_not_named_is_ignored() {
+        let line = r#"{"process_kprobe":{"process":{"exec_id":"a","pid":7,"binary":"/usr/bin/cat","cap":{}},
+            "parent":{"binary":"/bin/sh"},"function_name":"security_file_open","policy_name":"p",
+            "args":[{"int_arg":1},{"file_arg":{"path":"/etc/shadow","permission":"-rw-r-----"}}],
+            "action":"KPROBE_ACTION_SIGKILL"},"node_name":"n","time":"T"}"#;
+        let event: Event = serde_json::from_str(line).unwrap();
+        assert_eq!(event.process().unwrap().pid, 7);
+        let hook = event.of_policy("p").unwrap();
+        assert_eq!(hook.path(), Some("/etc/shadow"));
+        assert_eq!(hook.action, "KPROBE_ACTION_SIGKILL");
+        assert!(event.of_policy("q").is_none());
+    }
+}

@@ -1,0 +1,170 @@
+//! Where the daemon is.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::args::Connection;
+
+/// Folder in which the daemon leaves its socket and its description.
+const RUN_FOLDER: &str = "/var/run/tetragon";
+/// Port of a daemon that listens on TCP.
+const PORT: &str = "54321";
+/// More than the daemon ever writes.
+const DESCRIPTION_LIMIT: u64 = 1 << 20;
+
+/// An address that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddressError {
+    /// Not of a form that is understood.
+    #[error("{address:?} is no server address; give unix:///PATH/TO/SOCKET or HOST:PORT")]
+    Form {
+        /// As given.
+        address: String,
+    },
+    /// A flag for TLS.
+    #[error("{flag} was given, but tetra cannot use TLS yet; leave it out and use the daemon's Unix socket")]
+    Tls {
+        /// The flag.
+        flag: &'static str,
+    },
+}
+
+/// Address of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// Host and port.
+    Tcp(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
+            Self::Tcp(host) => formatter.write_str(host),
+        }
+    }
+}
+
+impl Address {
+    /// The address that the command line gives, or the daemon of this machine.
+    pub(crate) fn find(connection: &Connection) -> Result<Self, AddressError> {
+        refuse_tls(connection)?;
+        if connection.server_address.is_empty() {
+            Ok(Self::discover(Path::new(RUN_FOLDER)))
+        } else {
+            Self::parse(&connection.server_address)
+        }
+    }
+
+    /// What the daemon says of itself in `folder`, else its socket there, else the port on this machine.
+    fn discover(folder: &Path) -> Self {
+        let said = described_address(&folder.join("tetragon-info.json"));
+        if let Some(address) = said.and_then(|address| Self::parse(&address).ok()) {
+            return address;
+        }
+        let socket = folder.join("tetragon.sock");
+        if socket.exists() { Self::Unix(socket) } else { Self::Tcp(format!("localhost:{PORT}")) }
+    }
+
+    /// `unix:///PATH`, `unix:PATH`, `HOST`, `HOST:PORT`, `[IPV6]:PORT`.
+    fn parse(text: &str) -> Result<Self, AddressError> {
+        let refuse = || AddressError::Form { address: text.to_owned() };
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(refuse()) };
+        }
+        let host =
+            text.strip_prefix("dns:///").or_else(|| text.strip_prefix("passthrough:///")).unwrap_or(text);
+        let foreign = |c: char| c.is_whitespace() || c.is_control() || "/@?#\\".contains(c);
+        if host.is_empty() || host.contains(foreign) {
+            return Err(refuse());
+        }
+        let host = match host.rsplit_once(':') {
+            _ if host.ends_with(']') => format!("{host}:{PORT}"),
+            None => format!("{host}:{PORT}"),
+            Some((name, port)) => {
+                let plain = !name.contains(':') || name.starts_with('[');
+                if !plain || name.is_empty() || port.parse::<u16>().is_err() {
+                    return Err(refuse());
+                }
+                host.to_owned()
+            }
+        };
+        Ok(Self::Tcp(host))
+    }
+}
+
+fn described_address(path: &Path) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Description {
+        server_address: String,
+    }
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(DESCRIPTION_LIMIT).read_to_end(&mut text).ok()?;
+    serde_json::from_slice::<Description>(&text).ok().map(|description| description.server_address)
+}
+
+fn refuse_tls(connection: &Connection) -> Result<(), AddressError> {
+    let given = [
+        ("--tls-cert-file", connection.tls_cert_file.is_some()),
+        ("--tls-key-file", connection.tls_key_file.is_some()),
+        ("--tls-ca-cert-files", !connection.tls_ca_cert_files.is_empty()),
+        ("--tls-server-name", connection.tls_server_name.is_some()),
+        ("--tls-skip-verify", connection.tls_skip_verify),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(AddressError::Tls { flag }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::Address;
+
+    #[test]
+    fn addresses_of_both_kinds_are_understood() {
+        for (text, expected) in [
+            ("unix:///run/x.sock", "unix:///run/x.sock"),
+            ("unix:/run/x.sock", "unix:///run/x.sock"),
+            ("localhost", "localhost:54321"),
+            ("node-1:1", "node-1:1"),
+            ("dns:///node:1", "node:1"),
+            ("[::1]", "[::1]:54321"),
+            ("[::1]:99", "[::1]:99"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), expected);
+        }
+        for text in ["", "unix://x", "a:b", "::1", "http://x:1", "a b", ":1", "x:99999"] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+
+    // proves: CLI-01 (discovery)
+    #[test]
+    fn the_daemon_is_found_by_its_description_then_its_socket_then_the_port() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Address::discover(folder.path()), Address::Tcp("localhost:54321".to_owned()));
+        let socket = folder.path().join("tetragon.sock");
+        std::fs::write(&socket, "").unwrap();
+        assert_eq!(Address::discover(folder.path()), Address::Unix(socket));
+        let description = folder.path().join("tetragon-info.json");
+        std::fs::write(&description, r#"{"server_address":"unix:///elsewhere.sock","pid":7}"#).unwrap();
+        assert_eq!(Address::discover(folder.path()), Address::Unix("/elsewhere.sock".into()));
+    }
+
+    #[test]
+    fn a_broken_description_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["", "{}", "{\"server_address\":\"\"}", "{\"server_address\":\"a b\"}"] {
+            std::fs::write(folder.path().join("tetragon-info.json"), text).unwrap();
+            assert_eq!(Address::discover(folder.path()), Address::Tcp("localhost:54321".to_owned()));
+        }
+    }
+}

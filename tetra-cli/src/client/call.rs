@@ -1,0 +1,133 @@
+//! Calls to the daemon.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use api::wire;
+use api::wire::fine_guidance_sensors_client::FineGuidanceSensorsClient;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status, Streaming};
+
+use super::{Address, AddressError, CallError};
+use crate::args::Connection;
+
+/// First wait before trying again; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait before trying again.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// The generated client.
+pub(crate) type Service = FineGuidanceSensorsClient<Channel>;
+
+/// The daemon at an address. Connects anew for each call: a command makes one.
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: Address,
+    timeout: Duration,
+    retries: u32,
+    max_message: usize,
+}
+
+impl Client {
+    /// The daemon that the command line names.
+    pub(crate) fn new(connection: &Connection) -> Result<Self, AddressError> {
+        Ok(Self {
+            address: Address::find(connection)?,
+            timeout: connection.timeout,
+            retries: connection.retries,
+            max_message: connection.max_recv_size,
+        })
+    }
+
+    /// One call, tried again while the daemon is not there. Blocks.
+    pub(crate) fn call<T>(
+        &self,
+        make: impl AsyncFn(Service) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
+        block_on(async {
+            tokio::select! {
+                result = self.with_retries(&make) => result,
+                interrupted = interruption() => Err(interrupted?),
+            }
+        })
+    }
+
+    /// Opens a stream of events, tried again while the daemon is not there.
+    pub(crate) async fn events(
+        &self,
+        request: &wire::GetEventsRequest,
+    ) -> Result<Streaming<wire::GetEventsResponse>, CallError> {
+        self.with_retries(&async |mut service: Service| service.get_events(request.clone()).await).await
+    }
+
+    /// What an error within a stream means.
+    pub(crate) fn stream_error(&self, status: &Status) -> CallError {
+        CallError::of_status(&self.address, status)
+    }
+
+    async fn with_retries<T>(
+        &self,
+        make: &impl AsyncFn(Service) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..self.retries {
+            match self.once(make).await {
+                Err(error) if error.may_pass() => {}
+                result => return result,
+            }
+            tokio::time::sleep(jittered(wait)).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        self.once(make).await
+    }
+
+    async fn once<T>(
+        &self,
+        make: &impl AsyncFn(Service) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
+        let call = async {
+            let service = self.connect().await?.max_decoding_message_size(self.max_message);
+            let response = make(service).await;
+            response.map(Response::into_inner).map_err(|status| CallError::of_status(&self.address, &status))
+        };
+        let late = |_elapsed| CallError::Timeout {
+            address: self.address.clone(),
+            seconds: self.timeout.as_secs_f32(),
+        };
+        tokio::time::timeout(self.timeout, call).await.map_err(late)?
+    }
+
+    async fn connect(&self) -> Result<Service, CallError> {
+        let uri = match &self.address {
+            Address::Unix(_) => self.address.to_string(),
+            Address::Tcp(host) => format!("http://{host}"),
+        };
+        let failed = |error| CallError::of_connection(&self.address, &error);
+        let channel = Endpoint::new(uri).map_err(failed)?.connect().await.map_err(failed)?;
+        Ok(FineGuidanceSensorsClient::new(channel))
+    }
+}
+
+/// Runs `future` on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(CallError::Runtime)?.block_on(future)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn interruption() -> Result<CallError, CallError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CallError::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CallError::Runtime)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(CallError::Interrupted)
+}
+
+/// `wait`, made up to a quarter longer, so that many clients do not come back at the same moment.
+fn jittered(wait: Duration) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    wait + wait.mul_f64(f64::from(nanos % 1000) / 4000.0)
+}

@@ -1,0 +1,50 @@
+//! `tetra`: events on a terminal, policies, state of the daemon.
+//!
+//! Exit codes: 0 done (also where the reader of the output went away), 1 failed, with one line `Error: …` that says what
+//! to do.
+
+mod args;
+mod client;
+mod command;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+use print::OutputError;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return print::usage(&error),
+    };
+    let result = run(arguments);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => print::failure(&error),
+    }
+}
+
+/// Whether the reader of standard output went away.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<OutputError>())
+        .any(|output| output.0.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let connection = arguments.connection;
+    match arguments.command {
+        Command::Getevents(options) => command::getevents::run(&connection, &options)?,
+        Command::Status => command::status::run(&connection)?,
+        Command::Tracingpolicy(command) => command::policy::run(&connection, &command)?,
+        Command::Version(options) => command::version::run(&connection, options)?,
+        Command::Completion { shell } => command::generate::completion(shell)?,
+        Command::Man => command::generate::man()?,
+    }
+    Ok(())
+}

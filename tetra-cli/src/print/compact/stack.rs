@@ -1,0 +1,38 @@
+//! Stack traces, below the line of their event.
+
+use api::event::StackFrame;
+
+use super::line::Line;
+use crate::print::color::Color;
+use crate::print::escape;
+
+/// `   0xADDRESS: SYMBOL+0xOFFSET`, a line for each frame.
+pub(super) fn kernel(stack: &[StackFrame], text: &mut String, colors: bool) {
+    if !stack.is_empty() {
+        text.push_str("Kernel:\n");
+    }
+    for frame in stack {
+        let mut line = Line::begin(text, colors);
+        line.plain("   ").painted(Color::Green, format_args!("{:#x}", frame.address)).plain(":");
+        line.word(Color::Blue, &frame.symbol).plain('+');
+        line.painted(Color::Yellow, format_args!("{:#x}", frame.offset));
+        line.end();
+    }
+}
+
+/// `   0xADDRESS: [SYMBOL] (MODULE+0xOFFSET)`, a line for each frame.
+pub(super) fn user(stack: &[StackFrame], text: &mut String, colors: bool) {
+    if !stack.is_empty() {
+        text.push_str("User:\n");
+    }
+    for frame in stack {
+        let mut line = Line::begin(text, colors);
+        line.plain("   ").painted(Color::Green, format_args!("{:#x}", frame.address)).plain(":");
+        if !frame.symbol.is_empty() {
+            line.word(Color::Blue, &frame.symbol);
+        }
+        line.plain(" (").painted(Color::Blue, escape::word(&frame.module)).plain('+');
+        line.painted(Color::Yellow, format_args!("{:#x}", frame.offset)).plain(')');
+        line.end();
+    }
+}

@@ -1,0 +1,120 @@
+//! Actions and their parameters.
+
+use super::unsupported;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Action, Function, ReturnValue, SignalNumber};
+use crate::schema::{self, ActionKind, Word};
+use crate::source::{Span, Spanned};
+
+/// An entry of `matchActions`. `function` is that of the hook, unless it has an error.
+pub(super) fn action(
+    written: &schema::Action,
+    function: Option<&Function>,
+    report: &mut Report,
+) -> Option<Spanned<Action>> {
+    parameters(written, report);
+    let action = match written.action.value {
+        ActionKind::Post => Action::Post,
+        ActionKind::NoPost => Action::NoPost,
+        ActionKind::Sigkill => Action::Sigkill,
+        ActionKind::Signal => Action::Signal(signal(written, report)?),
+        ActionKind::Override => Action::Override(return_value(written, function, report)),
+        ActionKind::GetUrl
+        | ActionKind::DnsLookup
+        | ActionKind::TrackSock
+        | ActionKind::UntrackSock
+        | ActionKind::NotifyEnforcer
+        | ActionKind::CleanupEnforcerNotification => {
+            let what = format!("the action {}", written.action.value.as_word());
+            unsupported::refuse(&what, written.action.span, report);
+            return None;
+        }
+        ActionKind::Set => {
+            let error =
+                Diagnostic::error(Code::OperatorMismatch, written.action.span, "a kprobe has no action Set");
+            report.push(error.help("Set writes arguments of USDT probes"));
+            return None;
+        }
+    };
+    Some(Spanned::new(action, written.span))
+}
+
+fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {
+    let number = written.arg_sig.as_ref();
+    let signal = number.and_then(|number| SignalNumber::new(number.value));
+    if signal.is_none() {
+        let span = number.map_or(written.span, |number| number.span);
+        let error =
+            Diagnostic::error(Code::BadSignal, span, "Signal needs the number of a signal in `argSig`");
+        report.push(error.help("1 to 64, for example 15 for SIGTERM"));
+    }
+    signal
+}
+
+fn return_value(written: &schema::Action, function: Option<&Function>, report: &mut Report) -> ReturnValue {
+    let span = written.arg_error.as_ref().map_or(written.span, |value| value.span);
+    let value = ReturnValue::new(written.arg_error.as_ref().map_or(0, |value| value.value));
+    let Some(Function::Kernel(symbol)) = function else { return value };
+    if !symbol.starts_with("security_") {
+        return value;
+    }
+    if !value.is_errno() {
+        let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());
+        let warning = Diagnostic::warning(Code::BadErrno, span, message);
+        report.push(warning.help("use 0 to -4095, for example -13 for \"permission denied\""));
+        return ReturnValue::EPERM;
+    }
+    if value.get() == 0 {
+        let message = format!("an override of {symbol} with 0 denies nothing");
+        report.push(
+            Diagnostic::warning(Code::BadErrno, span, message).help("set `argError`, for example to -1"),
+        );
+    }
+    value
+}
+
+/// A parameter: its name, its place if it is there, and the actions that take it.
+type Parameter = (&'static str, Option<Span>, &'static [ActionKind]);
+
+/// Warns of parameters that the action does not take; refuses those that are not supported yet.
+fn parameters(written: &schema::Action, report: &mut Report) {
+    fn span<T>(field: Option<&Spanned<T>>) -> Option<Span> {
+        field.map(|field| field.span)
+    }
+    let on =
+        |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
+    let known: [Parameter; 2] = [
+        ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
+        ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
+    ];
+    let later: [Parameter; 14] = [
+        ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
+        ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
+        ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
+        ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
+        ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
+        ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),
+        ("argNewSymbol", span(written.arg_new_symbol.as_ref()), &[ActionKind::Override]),
+        ("argNewAddr", span(written.arg_new_addr.as_ref()), &[ActionKind::Override]),
+        ("argNewOffset", span(written.arg_new_offset.as_ref()), &[ActionKind::Override]),
+        ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
+        ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
+        ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
+        ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
+        ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
+    ];
+    let action = written.action.value;
+    for (name, span, takers) in known.iter().chain(&later) {
+        if let Some(span) = span.filter(|_| !takers.contains(&action)) {
+            let message = format!("{} takes no `{name}`", action.as_word());
+            report.push(Diagnostic::warning(Code::UselessParameter, span, message).labelled("has no effect"));
+        }
+    }
+    // Of an action that is refused as a whole, the parameters are not refused as well.
+    let compiled = matches!(action, ActionKind::Post | ActionKind::Override);
+    for (name, span, takers) in later {
+        if let Some(span) = span.filter(|_| compiled && takers.contains(&action)) {
+            unsupported::refuse(name, span, report);
+        }
+    }
+}

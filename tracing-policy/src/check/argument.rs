@@ -1,0 +1,158 @@
+//! Arguments and their types.
+
+use super::unsupported;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+use crate::schema::{self, Word};
+use crate::source::Spanned;
+
+/// Highest index: a function of x86-64 gets six arguments in registers, a system call has six at most.
+const MAX_INDEX: u32 = 5;
+
+/// The arguments of a hook, those with an error as `None`, so that filters on them are not blamed too.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    entries: Vec<Entry>,
+}
+
+/// An argument as declared.
+#[derive(Debug)]
+pub(super) struct Entry {
+    index: u32,
+    /// The checked argument, unless it has an error.
+    pub(super) argument: Option<Argument>,
+}
+
+impl Arguments {
+    /// The first argument declared for an index of the prototype, and its position.
+    pub(super) fn by_index(&self, index: u32) -> Option<(usize, &Entry)> {
+        self.entries.iter().enumerate().find(|(_, entry)| entry.index == index)
+    }
+
+    /// The argument at a position of the list.
+    pub(super) fn by_position(&self, position: usize) -> Option<&Entry> {
+        self.entries.get(position)
+    }
+
+    /// The declared indices in words.
+    pub(super) fn describe(&self) -> String {
+        let indices: Vec<String> = self.entries.iter().map(|entry| entry.index.to_string()).collect();
+        if indices.is_empty() { "none".to_owned() } else { indices.join(", ") }
+    }
+
+    /// All arguments, unless one has an error.
+    pub(super) fn complete(self) -> Option<Vec<Argument>> {
+        self.entries.into_iter().map(|entry| entry.argument).collect()
+    }
+}
+
+/// Checks the arguments of a hook.
+pub(super) fn arguments(written: &[schema::Argument], report: &mut Report) -> Arguments {
+    let mut entries: Vec<Entry> = Vec::with_capacity(written.len());
+    for (position, argument) in written.iter().enumerate() {
+        let index = argument.index.value;
+        if let Some(first) = written.iter().take(position).find(|other| other.index.value == index) {
+            let message = format!("argument {index} is declared twice");
+            let warning = Diagnostic::warning(Code::ArgumentTwice, argument.index.span, message);
+            report.push(
+                warning
+                    .also(first.index.span, "`index` in matchArgs means this one")
+                    .help("`args` in matchArgs counts the entries of this list and can name either"),
+            );
+        }
+        entries.push(Entry { index, argument: one(argument, report) });
+    }
+    if ArgumentId::new(entries.len()).is_none() {
+        let span = written.first().map(|first| first.span).unwrap_or_default();
+        report.push(Diagnostic::error(Code::ArgumentIndex, span, "too many arguments"));
+    }
+    Arguments { entries }
+}
+
+fn one(written: &schema::Argument, report: &mut Report) -> Option<Argument> {
+    unsupported::argument(written, report);
+    let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= MAX_INDEX);
+    if index.is_none() {
+        let message = format!(
+            "there is no argument {}: the first has index 0, the last that can be read {MAX_INDEX}",
+            written.index.value
+        );
+        report.push(Diagnostic::error(Code::ArgumentIndex, written.index.span, message));
+    }
+    let ty = argument_type(written, report);
+    let label = written.label.clone().filter(|label| !label.value.is_empty());
+    Some(Argument { index: Spanned::new(index?, written.index.span), ty: ty?, label, span: written.span })
+}
+
+fn argument_type(written: &schema::Argument, report: &mut Report) -> Option<Spanned<ArgumentType>> {
+    use schema::ArgumentType as Written;
+    let Some(ty) = &written.ty else {
+        let error =
+            Diagnostic::error(Code::ArgumentType, written.span, "an argument of a kprobe needs a type");
+        report.push(error.help("add `type:`, for example `type: file`"));
+        return None;
+    };
+    let signed = |width| integer(width, Signedness::Signed);
+    let unsigned = |width| integer(width, Signedness::Unsigned);
+    let checked = match ty.value {
+        Written::Int | Written::Int32 => signed(Width::W32),
+        Written::Uint | Written::Uint32 => unsigned(Width::W32),
+        Written::Int8 => signed(Width::W8),
+        Written::Uint8 => unsigned(Width::W8),
+        Written::Int16 => signed(Width::W16),
+        Written::Uint16 => unsigned(Width::W16),
+        Written::Int64 | Written::Long => signed(Width::W64),
+        Written::Uint64 | Written::Ulong => unsigned(Width::W64),
+        Written::SizeT => ArgumentType::Integer(IntegerType {
+            width: Width::W64,
+            signedness: Signedness::Unsigned,
+            is_size: true,
+        }),
+        Written::String => ArgumentType::String,
+        Written::File => ArgumentType::File,
+        Written::Path => ArgumentType::Path,
+        Written::Auto | Written::Syscall64 => {
+            let message = format!("a kprobe has no arguments of type {}", ty.value.as_word());
+            report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
+            return None;
+        }
+        Written::Nop
+        | Written::CharBuf
+        | Written::CharIovec
+        | Written::Filename
+        | Written::Fd
+        | Written::Kiocb
+        | Written::Dentry
+        | Written::LinuxBinprm
+        | Written::DataLoc
+        | Written::NetDevice
+        | Written::Skb
+        | Written::Sock
+        | Written::Socket
+        | Written::Sockaddr
+        | Written::SockaddrUn
+        | Written::Cred
+        | Written::BpfAttr
+        | Written::BpfProg
+        | Written::BpfMap
+        | Written::BpfCmd
+        | Written::PerfEvent
+        | Written::UserNamespace
+        | Written::Capability
+        | Written::IovIter
+        | Written::LoadInfo
+        | Written::Module
+        | Written::KernelCap
+        | Written::CapInheritable
+        | Written::CapPermitted
+        | Written::CapEffective => {
+            unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
+            return None;
+        }
+    };
+    Some(Spanned::new(checked, ty.span))
+}
+
+fn integer(width: Width, signedness: Signedness) -> ArgumentType {
+    ArgumentType::Integer(IntegerType { width, signedness, is_size: false })
+}

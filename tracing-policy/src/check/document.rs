@@ -1,0 +1,112 @@
+//! The policy as a whole: name, kind, scope.
+
+use super::{hook, options, unsupported};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Policy, PolicyName};
+use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
+use crate::source::Spanned;
+
+/// The checked policy and what there is to warn of.
+///
+/// # Errors
+/// Everything that is wrong with the policy on any kernel, warnings too, in the order of the text.
+pub fn policy(document: TracingPolicy) -> Result<(Policy, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut report = Report::default();
+    let policy = whole(document, &mut report);
+    report.finish(policy)
+}
+
+fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
+    for kind in &document.foreign {
+        let message = format!("the document of kind `{}` beside the policy is not read", kind.value);
+        report.push(Diagnostic::warning(Code::ForeignDocument, kind.span, message));
+    }
+    let name = name(&document.metadata.name, report);
+    match document.kind.value {
+        PolicyKind::Namespaced => unsupported::refuse("TracingPolicyNamespaced", document.kind.span, report),
+        PolicyKind::Cluster => {
+            if let Some(namespace) = &document.metadata.namespace {
+                let message = "a TracingPolicy applies to the whole node and has no namespace";
+                let error = Diagnostic::error(Code::BadName, namespace.span, message);
+                report.push(error.help("leave it out, or use TracingPolicyNamespaced"));
+            }
+        }
+    }
+    let spec = document.spec;
+    scope(&spec, report);
+    unsupported::spec(&spec, report);
+    one_kind(&spec, report);
+    let options = options::options(&spec.options, report);
+    let kprobes: Vec<_> = spec.kprobes.value.into_iter().map(|kprobe| hook::kprobe(kprobe, report)).collect();
+    let kprobes = kprobes.into_iter().collect::<Option<Vec<_>>>();
+    let (name, kprobes) = (name?, kprobes?);
+    let policy = Policy { name, mode_requested: options.mode, attach: options.attach, kprobes };
+    if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
+        let message = "policy-mode has no effect: nothing in this policy enforces";
+        let warning = Diagnostic::warning(Code::ModeWithoutEffect, mode.span, message);
+        report.push(warning.help("the policy is monitor-only; its mode cannot be changed later either"));
+    }
+    Some(policy)
+}
+
+fn name(name: &Spanned<String>, report: &mut Report) -> Option<Spanned<PolicyName>> {
+    let checked = PolicyName::new(&name.value);
+    if checked.is_none() {
+        let message = "this is no name for a policy";
+        let help = "use 1 to 253 of a-z, 0-9, '-' and '.'; each part between dots starts and ends with a letter or digit";
+        report.push(Diagnostic::error(Code::BadName, name.span, message).help(help));
+    }
+    Some(Spanned::new(checked?, name.span))
+}
+
+/// At most one kind of hook may be there.
+fn one_kind(spec: &Spec, report: &mut Report) {
+    let kinds = [
+        ("kprobes", spec.kprobes.value.len(), spec.kprobes.span),
+        ("fentries", spec.fentries.value.len(), spec.fentries.span),
+        ("tracepoints", spec.tracepoints.value.len(), spec.tracepoints.span),
+        ("uprobes", spec.uprobes.value.len(), spec.uprobes.span),
+        ("usdts", spec.usdts.value.len(), spec.usdts.span),
+        ("lsmhooks", spec.lsmhooks.value.len(), spec.lsmhooks.span),
+    ];
+    let mut used = kinds.into_iter().filter(|(_, hooks, _)| *hooks > 0);
+    let Some((first, _, first_span)) = used.next() else {
+        if spec.loader.is_none() && spec.enforcers.value.is_empty() {
+            let warning =
+                Diagnostic::warning(Code::NoHook, spec.span, "this policy has no hook and does nothing");
+            report.push(warning.help("add `kprobes:`"));
+        }
+        return;
+    };
+    for (other, _, span) in used {
+        let message = format!("{other} beside {first}: a policy has hooks of one kind");
+        let error =
+            Diagnostic::error(Code::SeveralHookKinds, span, message).also(first_span, "the first kind");
+        report.push(error.help("put each kind into a policy of its own"));
+    }
+}
+
+/// Refuses every scope but the whole node. All absent and all `{}` both mean that nothing is filtered.
+fn scope(spec: &Spec, report: &mut Report) {
+    let selectors = [
+        ("podSelector", &spec.pod_selector),
+        ("containerSelector", &spec.container_selector),
+        ("hostSelector", &spec.host_selector),
+    ];
+    let whole_node = selectors.iter().all(|(_, selector)| selector.as_ref().is_some_and(selects_all));
+    if !whole_node {
+        for (what, selector) in selectors {
+            if let Some(selector) = selector {
+                unsupported::refuse(what, selector.span, report);
+            }
+        }
+    }
+    if let Some(selector) = spec.node_selector.as_ref().filter(|selector| !selects_all(selector)) {
+        unsupported::refuse("nodeSelector", selector.span, report);
+    }
+}
+
+fn selects_all(selector: &LabelSelector) -> bool {
+    selector.match_labels.as_ref().is_none_or(Vec::is_empty)
+        && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+}

@@ -1,0 +1,248 @@
+//! Single filters: which operator goes with which type, and its values.
+
+use super::argument::{Arguments, Entry};
+use super::{unsupported, value};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Children, IntegerTest, IntegerType,
+    Sense, StringForm, StringTest,
+};
+use crate::schema::{ArgumentMatch, BinaryMatch, Operator, Word};
+use crate::source::{Span, Spanned};
+
+/// A filter has no values.
+pub(super) fn no_values(span: Span, report: &mut Report) {
+    let error = Diagnostic::error(Code::NoValues, span, "this filter has no values");
+    report.push(error.help("add `values:`, or leave the filter out"));
+}
+
+/// An entry of `matchBinaries`.
+pub(super) fn binary(written: BinaryMatch, report: &mut Report) -> Option<BinaryFilter> {
+    let follow = written.follow_children.as_ref().filter(|follow| follow.value);
+    let Some((form, sense)) = binary_form(written.operator.value) else {
+        let message = format!("matchBinaries has no operator {}", written.operator.value.as_word());
+        let help = "operators: In, NotIn, Prefix, NotPrefix, Postfix, NotPostfix";
+        report.push(Diagnostic::error(Code::OperatorMismatch, written.operator.span, message).help(help));
+        return None;
+    };
+    if let Some(follow) = follow.filter(|_| form != StringForm::Exact) {
+        let message = format!("followChildren does not go with {}", written.operator.value.as_word());
+        let error = Diagnostic::error(Code::FollowChildren, follow.span, message);
+        report.push(error.also(written.operator.span, "this operator").help("use In or NotIn"));
+        return None;
+    }
+    let children = if follow.is_some() { Children::Followed } else { Children::Ignored };
+    if written.values.is_empty() {
+        no_values(written.span, report);
+        return None;
+    }
+    let values = value::paths(written.values, form, report)?;
+    Some(BinaryFilter { test: StringTest { form, sense, values }, children, span: written.span })
+}
+
+/// An entry of `matchArgs`.
+pub(super) fn argument(
+    written: ArgumentMatch,
+    arguments: &Arguments,
+    report: &mut Report,
+) -> Option<ArgumentFilter> {
+    let (id, entry) = target(&written, arguments, report)?;
+    // An argument with an error is not blamed twice.
+    let argument = entry.argument.as_ref()?;
+    let operator = &written.operator;
+    let filter = match argument.ty.value {
+        ArgumentType::Integer(ty) => {
+            let test = integer(operator, &written.values, ty, written.span, argument, report)?;
+            ArgumentFilter::Integer { argument: id, test, span: written.span }
+        }
+        ArgumentType::String => {
+            let test = string(operator, written.values, written.span, argument, value::strings, report)?;
+            ArgumentFilter::String { argument: id, test, span: written.span }
+        }
+        ArgumentType::File | ArgumentType::Path => {
+            let test = string(operator, written.values, written.span, argument, value::paths, report)?;
+            ArgumentFilter::Path { argument: id, test, span: written.span }
+        }
+    };
+    Some(filter)
+}
+
+/// The argument a filter names: by position in `args`, else by index in the prototype.
+fn target<'a>(
+    written: &ArgumentMatch,
+    arguments: &'a Arguments,
+    report: &mut Report,
+) -> Option<(ArgumentId, &'a Entry)> {
+    let help = || format!("declared in `args` of the hook: {}", arguments.describe());
+    let (position, entry) = match (written.args.as_slice(), &written.index) {
+        ([position], _) => {
+            let found = usize::try_from(position.value).ok();
+            let entry = found.and_then(|position| arguments.by_position(position));
+            let (Some(found), Some(entry)) = (found, entry) else {
+                let message = format!("the list `args` of the hook has no entry {}", position.value);
+                report.push(Diagnostic::error(Code::UndeclaredArgument, position.span, message).help(help()));
+                return None;
+            };
+            (found, entry)
+        }
+        ([_, second, ..], _) => {
+            unsupported::refuse("a filter of several arguments", second.span, report);
+            return None;
+        }
+        ([], Some(index)) => {
+            let Some(found) = arguments.by_index(index.value) else {
+                let message = format!("argument {} is not declared", index.value);
+                report.push(Diagnostic::error(Code::UndeclaredArgument, index.span, message).help(help()));
+                return None;
+            };
+            found
+        }
+        ([], None) => {
+            let message = "this filter does not say which argument";
+            report.push(
+                Diagnostic::error(Code::UndeclaredArgument, written.span, message).help("add `index:`"),
+            );
+            return None;
+        }
+    };
+    Some((ArgumentId::new(position)?, entry))
+}
+
+/// Whether later versions compile the operator for the types of this one.
+fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
+    match operator {
+        Operator::InMap | Operator::NotInMap | Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
+        Operator::SubString | Operator::SubStringIgnCase => !matches!(ty, ArgumentType::Integer(_)),
+        Operator::FileType | Operator::NotFileType => matches!(ty, ArgumentType::File | ArgumentType::Path),
+        Operator::Equal
+        | Operator::NotEqual
+        | Operator::Prefix
+        | Operator::NotPrefix
+        | Operator::Postfix
+        | Operator::NotPostfix
+        | Operator::GreaterThan
+        | Operator::LessThan
+        | Operator::Mask
+        | Operator::SPort
+        | Operator::NotSPort
+        | Operator::SPortPriv
+        | Operator::NotSPortPriv
+        | Operator::DPort
+        | Operator::NotDPort
+        | Operator::DPortPriv
+        | Operator::NotDPortPriv
+        | Operator::SAddr
+        | Operator::NotSAddr
+        | Operator::DAddr
+        | Operator::NotDAddr
+        | Operator::Protocol
+        | Operator::Family
+        | Operator::State
+        | Operator::CapabilitiesGained
+        | Operator::InRange
+        | Operator::NotInRange
+        | Operator::In
+        | Operator::NotIn => false,
+    }
+}
+
+/// Refuses an operator that the argument's type does not have, or not yet.
+fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
+    let word = operator.value.as_word();
+    if comes_later(operator.value, argument.ty.value) {
+        unsupported::refuse(&format!("the operator {word}"), operator.span, report);
+        return;
+    }
+    let what = match argument.ty.value {
+        ArgumentType::Integer(_) => "number",
+        ArgumentType::String => "string",
+        ArgumentType::File => "file",
+        ArgumentType::Path => "path",
+    };
+    let error =
+        Diagnostic::error(Code::OperatorMismatch, operator.span, format!("a {what} has no operator {word}"));
+    report.push(error.also(argument.ty.span, "the argument's type").help(format!("operators: {known}")));
+}
+
+/// The string form and sense of an operator.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "comes_later names every operator, so that a new one breaks the build there"
+)]
+fn string_form(operator: Operator) -> Option<(StringForm, Sense)> {
+    match operator {
+        Operator::Equal => Some((StringForm::Exact, Sense::Plain)),
+        Operator::NotEqual => Some((StringForm::Exact, Sense::Negated)),
+        Operator::Prefix => Some((StringForm::Prefix, Sense::Plain)),
+        Operator::NotPrefix => Some((StringForm::Prefix, Sense::Negated)),
+        Operator::Postfix => Some((StringForm::Postfix, Sense::Plain)),
+        Operator::NotPostfix => Some((StringForm::Postfix, Sense::Negated)),
+        _ => None,
+    }
+}
+
+/// The string form and sense of an operator of `matchBinaries`.
+fn binary_form(operator: Operator) -> Option<(StringForm, Sense)> {
+    if operator == Operator::In {
+        return Some((StringForm::Exact, Sense::Plain));
+    }
+    if operator == Operator::NotIn {
+        return Some((StringForm::Exact, Sense::Negated));
+    }
+    string_form(operator).filter(|(form, _)| *form != StringForm::Exact)
+}
+
+/// Reads and checks values of one kind of byte string.
+type ReadStrings = fn(Vec<Spanned<Vec<u8>>>, StringForm, &mut Report) -> Option<Vec<Spanned<Vec<u8>>>>;
+
+fn string(
+    operator: &Spanned<Operator>,
+    values: Vec<Spanned<Vec<u8>>>,
+    span: Span,
+    argument: &Argument,
+    read: ReadStrings,
+    report: &mut Report,
+) -> Option<StringTest> {
+    let Some((form, sense)) = string_form(operator.value) else {
+        mismatch(operator, argument, "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix", report);
+        return None;
+    };
+    if values.is_empty() {
+        no_values(span, report);
+        return None;
+    }
+    Some(StringTest { form, sense, values: read(values, form, report)? })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "comes_later names every operator, so that a new one breaks the build there"
+)]
+fn integer(
+    operator: &Spanned<Operator>,
+    values: &[Spanned<Vec<u8>>],
+    ty: IntegerType,
+    span: Span,
+    argument: &Argument,
+    report: &mut Report,
+) -> Option<IntegerTest> {
+    let known = "Equal, NotEqual, GT, LT, Mask, InRange, NotInRange";
+    let test = match operator.value {
+        Operator::Equal => value::integers(values, ty, report).map(IntegerTest::Equal),
+        Operator::NotEqual => value::integers(values, ty, report).map(IntegerTest::NotEqual),
+        Operator::GreaterThan => value::integers(values, ty, report).map(IntegerTest::GreaterThan),
+        Operator::LessThan => value::integers(values, ty, report).map(IntegerTest::LessThan),
+        Operator::Mask => value::masks(values, ty, report).map(IntegerTest::Mask),
+        Operator::InRange => value::ranges(values, ty, report).map(IntegerTest::InRange),
+        Operator::NotInRange => value::ranges(values, ty, report).map(IntegerTest::NotInRange),
+        _ => {
+            mismatch(operator, argument, known, report);
+            return None;
+        }
+    };
+    if values.is_empty() {
+        no_values(span, report);
+        return None;
+    }
+    test
+}

@@ -1,0 +1,24 @@
+//! Step 2: schema to policy, offline.
+//!
+//! In goes a [`schema::TracingPolicy`](crate::schema::TracingPolicy), out comes a
+//! [`policy::Policy`](crate::policy::Policy) and the warnings, or every error at once. What is decided here holds on
+//! any kernel; what needs the facts of one (does the symbol exist, does the prototype have this argument) is left to
+//! the next stage. What the language has and this version does not compile is refused with
+//! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
+//!
+//! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
+//! `filter` (one filter of arguments or binaries), `value` (numbers, ranges, byte strings), `action`, `text`
+//! (messages and tags) and `unsupported`.
+
+mod action;
+mod argument;
+mod document;
+mod filter;
+mod hook;
+mod options;
+mod selector;
+mod text;
+mod unsupported;
+mod value;
+
+pub use document::policy;

@@ -1,0 +1,79 @@
+//! Selectors.
+
+use super::argument::Arguments;
+use super::{action, filter, unsupported};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Descendants, Function, Membership, PidFilter, PidNamespace, Selector};
+use crate::schema;
+
+/// The selectors of a hook. `None` when the report has an error about one.
+pub(super) fn selectors(
+    written: Vec<schema::Selector>,
+    arguments: &Arguments,
+    function: Option<&Function>,
+    report: &mut Report,
+) -> Option<Vec<Selector>> {
+    let mut selectors = Vec::with_capacity(written.len());
+    let mut complete = true;
+    for selector in written {
+        match one(selector, arguments, function, report) {
+            Some(selector) => selectors.push(selector),
+            None => complete = false,
+        }
+    }
+    if complete {
+        warn_never_reached(&selectors, report);
+    }
+    complete.then_some(selectors)
+}
+
+fn one(
+    written: schema::Selector,
+    arguments: &Arguments,
+    function: Option<&Function>,
+    report: &mut Report,
+) -> Option<Selector> {
+    unsupported::selector(&written, report);
+    let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
+    let binaries: Vec<_> =
+        written.match_binaries.into_iter().map(|entry| filter::binary(entry, report)).collect();
+    let filters: Vec<_> =
+        written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
+    let actions: Vec<_> =
+        written.match_actions.iter().map(|entry| action::action(entry, function, report)).collect();
+    Some(Selector {
+        label: written.label.filter(|label| !label.value.is_empty()),
+        pids: pids.into_iter().collect::<Option<_>>()?,
+        binaries: binaries.into_iter().collect::<Option<_>>()?,
+        arguments: filters.into_iter().collect::<Option<_>>()?,
+        actions: actions.into_iter().collect::<Option<_>>()?,
+        span: written.span,
+    })
+}
+
+fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
+    if written.values.is_empty() {
+        filter::no_values(written.span, report);
+        return None;
+    }
+    let is_on =
+        |field: &Option<crate::source::Spanned<bool>>| field.as_ref().is_some_and(|field| field.value);
+    Some(PidFilter {
+        membership: match written.operator.value {
+            schema::Membership::In => Membership::In,
+            schema::Membership::NotIn => Membership::NotIn,
+        },
+        pids: written.values.iter().map(|value| value.value).collect(),
+        namespace: if is_on(&written.is_namespace_pid) { PidNamespace::Own } else { PidNamespace::Host },
+        descendants: if is_on(&written.follow_forks) { Descendants::Followed } else { Descendants::Ignored },
+        span: written.span,
+    })
+}
+
+fn warn_never_reached(selectors: &[Selector], report: &mut Report) {
+    let Some(always) = selectors.iter().position(Selector::matches_always) else { return };
+    let (Some(first), Some(next)) = (selectors.get(always), selectors.get(always + 1)) else { return };
+    let warning = Diagnostic::warning(Code::NeverReached, next.span, "this selector is never reached");
+    report
+        .push(warning.also(first.span, "this one has no filter and matches every call").help("swap the two"));
+}

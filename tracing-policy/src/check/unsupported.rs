@@ -1,0 +1,90 @@
+//! What the language has and this version does not compile.
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema;
+use crate::source::{Span, Spanned};
+
+/// Refuses `what` at `span`.
+pub(super) fn refuse(what: &str, span: Span, report: &mut Report) {
+    let message = format!("{what}: not supported yet by this version");
+    report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
+}
+
+/// Refuses a list unless it is empty.
+pub(super) fn refuse_list<T>(what: &str, list: &Spanned<Vec<T>>, report: &mut Report) {
+    if !list.value.is_empty() {
+        refuse(what, list.span, report);
+    }
+}
+
+/// Refuses a field that is there.
+pub(super) fn refuse_field<T>(what: &str, field: Option<&Spanned<T>>, report: &mut Report) {
+    if let Some(field) = field {
+        refuse(what, field.span, report);
+    }
+}
+
+/// Refuses text that is there and not empty.
+pub(super) fn refuse_text(what: &str, field: Option<&Spanned<String>>, report: &mut Report) {
+    refuse_field(what, field.filter(|text| !text.value.is_empty()), report);
+}
+
+/// Refuses a switch that is on.
+pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mut Report) {
+    refuse_field(what, field.filter(|on| on.value), report);
+}
+
+/// Refuses what of the spec is not compiled yet.
+pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
+    refuse_list("fentries", &spec.fentries, report);
+    refuse_list("tracepoints", &spec.tracepoints, report);
+    refuse_list("uprobes", &spec.uprobes, report);
+    refuse_list("usdts", &spec.usdts, report);
+    refuse_list("lsmhooks", &spec.lsmhooks, report);
+    refuse_list("enforcers", &spec.enforcers, report);
+    refuse_list("lists", &spec.lists, report);
+    refuse_list("selectorsMacros", &spec.selectors_macros, report);
+    refuse_true("loader", spec.loader.as_ref(), report);
+}
+
+/// Refuses what of a kprobe is not compiled yet.
+pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
+    refuse_true("return", hook.returns.as_ref(), report);
+    if let Some(argument) = &hook.return_arg {
+        refuse("returnArg", argument.span, report);
+    }
+    refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
+    if let Some(first) = hook.data.first() {
+        refuse("data", first.span, report);
+    }
+    let ignore = hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref());
+    refuse_true("ignore.callNotFound", ignore, report);
+}
+
+/// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
+pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
+    refuse_field("sizeArgIndex", argument.size_arg_index.as_ref().filter(|index| index.value != 0), report);
+    refuse_true("returnCopy", argument.return_copy.as_ref(), report);
+    refuse_true("maxData", argument.max_data.as_ref(), report);
+    refuse_text("resolve", argument.resolve.as_ref(), report);
+    refuse_text("btfType", argument.btf_type.as_ref(), report);
+    refuse_text("btfTypeModule", argument.btf_type_module.as_ref(), report);
+    let from_elsewhere = |source: &&Spanned<_>| source.value != schema::ArgumentSource::None;
+    refuse_field("source", argument.source.as_ref().filter(from_elsewhere), report);
+}
+
+/// Refuses what of a selector is not compiled yet.
+pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
+    refuse_list("matchParentBinaries", &selector.match_parent_binaries, report);
+    refuse_list("matchNamespaces", &selector.match_namespaces, report);
+    refuse_list("matchNamespaceChanges", &selector.match_namespace_changes, report);
+    refuse_list("matchCapabilities", &selector.match_capabilities, report);
+    refuse_list("matchCapabilityChanges", &selector.match_capability_changes, report);
+    refuse_list("matchData", &selector.match_data, report);
+    refuse_list("matchReturnArgs", &selector.match_return_args, report);
+    refuse_list("matchReturnActions", &selector.match_return_actions, report);
+    refuse_list("macros", &selector.macros, report);
+    if let Some(workloads) = &selector.match_workloads {
+        refuse("matchWorkloads", workloads.span, report);
+    }
+}

@@ -1,0 +1,112 @@
+//! Stages 4 and 5 together: the riders of a hook to the programs of its attachments.
+
+use bpf_probes::builder::BuildError;
+use bpf_probes::kernel::KernelView;
+use bpf_probes::spec::{AttachSpec, CollectionSpec};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::emit::{self, Body};
+use crate::ir::SourceMap;
+use crate::lower::{self, Purpose};
+use crate::policy::{Attachment, Exactness, ResolvedHook, Role};
+
+/// A hook of one policy with the numbers that the daemon gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rider<'a> {
+    /// The hook.
+    pub hook: &'a ResolvedHook,
+    /// Index of the policy's mode in `bpf_probes::abi::Control::mode`.
+    pub policy_number: u32,
+    /// Number of the records' layout.
+    pub layout_number: u32,
+    /// Index of the first selector's counters in `bpf_probes::abi::Counters::selectors`.
+    pub first_selector: u32,
+    /// One for each of the hook's classes.
+    pub class_numbers: &'a [u32],
+}
+
+/// The program of one attachment of a hook.
+#[derive(Clone, Debug)]
+pub struct CompiledBody {
+    /// Where it runs, behind a stub.
+    pub target: AttachSpec,
+    /// What it does there.
+    pub role: Role,
+    /// Whether it sees every call there.
+    pub exactness: Exactness,
+    /// Why this mechanism.
+    pub reason: String,
+    /// The program "body", its maps, and the shared maps it needs.
+    pub collection: CollectionSpec,
+    /// What the origins of its instructions mean; riders are those given to [`compile_hook`].
+    pub source_map: SourceMap,
+}
+
+/// All programs of a hook.
+#[derive(Clone, Debug)]
+pub struct CompiledHook {
+    /// One a distinct attachment, in the order in which the riders name them.
+    pub bodies: Vec<CompiledBody>,
+}
+
+/// Compiles all policies on one hook together: one program for each distinct attachment, with those riders in it that ask for it.
+///
+/// # Errors
+/// What this kernel lacks, at the place of the first policy that needs it.
+pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<CompiledHook, Vec<Diagnostic>> {
+    let mut bodies: Vec<CompiledBody> = Vec::new();
+    let mut errors = Vec::new();
+    for rider in riders {
+        for attachment in &rider.hook.attachments {
+            let same = |body: &CompiledBody| body.target == attachment.target && body.role == attachment.role;
+            if bodies.iter().any(same) {
+                continue;
+            }
+            match body(riders, attachment, kernel) {
+                Ok(body) => bodies.push(body),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(CompiledHook { bodies }) } else { Err(errors) }
+}
+
+fn body(
+    riders: &[Rider<'_>],
+    attachment: &Attachment,
+    kernel: &KernelView,
+) -> Result<CompiledBody, Diagnostic> {
+    let aboard = |rider: &Rider<'_>| {
+        let mut all = rider.hook.attachments.iter();
+        all.any(|other| other.target == attachment.target && other.role == attachment.role)
+    };
+    let chosen: Vec<usize> =
+        riders.iter().enumerate().filter(|(_, rider)| aboard(rider)).map(|(index, _)| index).collect();
+    let span = chosen.first().and_then(|&first| riders.get(first)).map(|rider| rider.hook.span);
+    let refuse =
+        |message: String| Diagnostic::error(Code::NotOnThisKernel, span.unwrap_or_default(), message);
+    let purpose = match attachment.role {
+        Role::Report | Role::ReportAndKillDenied => Purpose::Report,
+        Role::Deny => Purpose::Deny,
+        Role::ReportAndOverride | Role::ReportAndNote | Role::DenyNoted | Role::Forget => {
+            return Err(refuse("overriding by injected error or by note is not supported yet".to_owned()));
+        }
+    };
+    let Some(kind) = attachment.target.program_kind() else {
+        return Err(refuse("nothing can be attached there".to_owned()));
+    };
+    let there: Vec<Rider<'_>> = chosen.iter().filter_map(|&index| riders.get(index)).copied().collect();
+    let hook = lower::hook(&there, purpose);
+    let body = Body { target: &attachment.target, kind, role: attachment.role, purpose };
+    let built: Result<CollectionSpec, BuildError> = emit::hook(&hook, body, kernel);
+    let collection = built
+        .map_err(|error| refuse(format!("the program for {} cannot be built: {error}", attachment.target)))?;
+    Ok(CompiledBody {
+        target: attachment.target.clone(),
+        role: attachment.role,
+        exactness: attachment.exactness.clone(),
+        reason: attachment.reason.clone(),
+        collection,
+        source_map: hook.places.for_riders(&chosen),
+    })
+}

@@ -1,0 +1,135 @@
+//! Actions.
+//!
+//! A record names the last action that the selector's list has, `Post` if it has none. In monitor mode enforcement is not carried out but counted as such, the record names
+//! the action that would have been, with `hook_flag::MONITOR`, and goes to the ring of observations. `Counter::Post` counts records, whatever the action.
+
+use std::mem::offset_of;
+
+use Register::{R1, R7};
+use bpf_probes::abi::{self, Counter, Counters, HookRecord, SELECTOR_COUNTERS, hook_flag, map_name};
+use bpf_probes::asm::Label;
+use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
+
+use super::memory::{address, load, store_imm};
+use super::program::Emitter;
+use crate::ir::{Rider, Selector};
+use crate::policy::{Action, Role};
+
+/// `SIGKILL`
+const SIGKILL: u64 = 9;
+
+/// Whether enforcement is carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Enforce,
+    Monitor,
+}
+
+impl Emitter<'_> {
+    /// A selector matched: does what is due and counts it, then goes to `report` or, with nothing to report, to `end`; or falls through to
+    /// whichever of them it is.
+    pub(super) fn act(
+        &self,
+        f: &mut Function<'_>,
+        rider: &Rider,
+        selector: &Selector,
+        report: Label,
+        end: Label,
+    ) -> Result<(), BuildError> {
+        let before = f.set_origin(selector.origin);
+        if selector.enforces() {
+            let monitor = f.label();
+            Self::mode(f, rider.policy_number);
+            f.jump_if(Condition::Ne, R1, 0, monitor);
+            self.carry_out(f, rider, selector, Mode::Enforce)?;
+            f.jump(if selector.posts() { report } else { end });
+            f.bind(monitor);
+            self.carry_out(f, rider, selector, Mode::Monitor)?;
+        } else {
+            self.carry_out(f, rider, selector, Mode::Enforce)?;
+        }
+        f.set_origin(before);
+        Ok(())
+    }
+
+    fn carry_out(
+        &self,
+        f: &mut Function<'_>,
+        rider: &Rider,
+        selector: &Selector,
+        mode: Mode,
+    ) -> Result<(), BuildError> {
+        let mut last = abi::Action::Post;
+        for action in &selector.actions {
+            let counter = match (action, mode) {
+                (Action::Post, _) => {
+                    last = abi::Action::Post;
+                    continue;
+                }
+                (Action::NoPost, _) => Counter::NoPost,
+                (Action::Sigkill | Action::Signal(_), Mode::Enforce) => Counter::Signal,
+                (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
+                (Action::Override(_), Mode::Enforce) => Counter::Override,
+                (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+            };
+            let (signal, done) = match action {
+                Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
+                Action::Signal(number) => (Some(u64::from(number.get())), Some(abi::Action::Signal)),
+                Action::Override(_) => {
+                    let kills = self.body.role == Role::ReportAndKillDenied;
+                    (kills.then_some(SIGKILL), Some(abi::Action::Override))
+                }
+                Action::Post | Action::NoPost => (None, None),
+            };
+            if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
+                f.constant(R1, number);
+                f.call(Helper::SendSignal);
+            }
+            count(f, rider, selector, counter);
+            last = done.unwrap_or(last);
+        }
+        if selector.posts() {
+            count(f, rider, selector, Counter::Post);
+            self.note_action(f, selector, last, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps for the record which selector matched and what was done last.
+    fn note_action(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        action: abi::Action,
+        mode: Mode,
+    ) -> Result<(), BuildError> {
+        let state = self.state();
+        let monitored = mode == Mode::Monitor;
+        let flags = if monitored { hook_flag::MONITOR } else { 0 };
+        let word = i32::from_le_bytes([
+            selector.number.to_le_bytes()[0],
+            selector.number.to_le_bytes()[1],
+            action as u8,
+            flags,
+        ]);
+        let at = i16::try_from(offset_of!(HookRecord, selector)).expect("records are small");
+        address(f, R7, self.memory.record);
+        // hook_flag::PROCESS_NOT_FOUND is bit 0 of the highest byte
+        load(f, Size::Word, R1, state.known)?;
+        f.alu(AluOp::Xor, R1, i32::from(hook_flag::PROCESS_NOT_FOUND));
+        f.alu(AluOp::Lsh, R1, 24);
+        f.alu(AluOp::Or, R1, word);
+        f.store(Size::Word, R7, at, R1);
+        let enforced = selector.enforces() && !monitored;
+        store_imm(f, Size::Word, state.ring, i32::from(enforced))
+    }
+}
+
+/// Adds one to a counter of the selector.
+fn count(f: &mut Function<'_>, rider: &Rider, selector: &Selector, counter: Counter) {
+    let number = rider.first_selector + u32::from(selector.number);
+    let per_selector = u32::try_from(8 * SELECTOR_COUNTERS).unwrap_or(0);
+    let base = u32::try_from(offset_of!(Counters, selectors)).unwrap_or(0);
+    f.count(map_name::COUNTERS, base + per_selector * number + 8 * counter as u32);
+}

@@ -1,0 +1,23 @@
+//! Stage 5: one [`crate::ir::Hook`] to the program of one attachment.
+//!
+//! Registers throughout: `R6` the entry of working memory, `R7` to `R9` whatever is at hand. All that one part of a program tells another lies in that
+//! memory and not in registers, so that the verifier's states converge behind every test and verification grows linearly with the number of policies.
+//!
+//! A hook with a single selector leaves at the first test that fails. With more, each selector has a byte that says whether it still may match, and each argument
+//! counts the selectors that still need it: tests run in phases, cheapest first, for all policies; an argument nobody needs any more is not read.
+
+mod act;
+mod bytes;
+mod deny;
+mod memory;
+mod number;
+mod output;
+mod phase;
+mod process;
+mod program;
+mod read;
+mod report;
+mod state;
+mod table;
+
+pub(crate) use program::{Body, hook};

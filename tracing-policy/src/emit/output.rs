@@ -1,0 +1,162 @@
+//! Records: put together behind each other's common part, one for each policy that reports.
+
+use std::mem::{offset_of, size_of};
+
+use Register::{R0, R1, R2, R3, R6, R7, R8, R9};
+use bpf_probes::abi::{HookRecord, Loss, RecordKind, ValueHeader, map_name, value_flag};
+use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
+use bpf_probes::routine::layout::{PATH_END, PATH_START};
+use bpf_probes::routine::submit_record;
+
+use super::memory::{address, load, store};
+use super::program::Emitter;
+use super::state::BytesState;
+use crate::ir::{Read, ReadId, Rider};
+use crate::policy::ArgumentType;
+
+/// Longest value.
+const LONGEST: i32 = 4096;
+
+fn field(offset: usize) -> i16 {
+    i16::try_from(offset).expect("records are small")
+}
+
+impl Emitter<'_> {
+    /// Writes what all records of this call have in common.
+    pub(super) fn begin_records(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        if !self.hook.selectors().any(crate::ir::Selector::posts) {
+            return Ok(());
+        }
+        let state = self.state();
+        f.comment("what all records have in common");
+        self.note_process_for_records(f)?;
+        address(f, R7, self.memory.record);
+        f.call(Helper::KtimeGetBootNs);
+        f.store(Size::Double, R7, field(offset_of!(HookRecord, header.ktime)), R0);
+        let kind = RecordKind::Hook as i32;
+        f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, header.kind)), kind);
+        load(f, Size::Double, R1, state.ktime)?;
+        f.store(Size::Double, R7, field(offset_of!(HookRecord, process.ktime)), R1);
+        load(f, Size::Double, R1, state.pid_tgid)?;
+        f.store(Size::Word, R7, field(offset_of!(HookRecord, tid)), R1);
+        f.alu(AluOp::Rsh, R1, 32);
+        // the upper half is the reserved word
+        f.store(Size::Double, R7, field(offset_of!(HookRecord, process.tgid)), R1);
+        for (id, read) in self.hook.reads() {
+            if let Some(bytes) = state.bytes(id) {
+                self.note_inode_mode(f, id, read, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the inode's mode to a path's header.
+    fn note_inode_mode(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        read: Read,
+        bytes: BytesState,
+    ) -> Result<(), BuildError> {
+        let failed = f.label();
+        match read.ty {
+            ArgumentType::Integer(_) | ArgumentType::String => return Ok(()),
+            ArgumentType::File | ArgumentType::Path => {}
+        }
+        load(f, Size::Half, R1, bytes.header + 4)?;
+        f.alu(AluOp::And, R1, i32::from(value_flag::ERROR));
+        f.jump_if(Condition::Ne, R1, 0, failed);
+        if read.ty == ArgumentType::File {
+            load(f, Size::Double, R8, self.state().reads[id.index()].raw)?;
+            f.read(R8, R8, "file", "f_inode")?;
+        } else {
+            load(f, Size::Double, R8, bytes.dentry)?;
+            f.read(R8, R8, "dentry", "d_inode")?;
+        }
+        f.read(R1, R8, "inode", "i_mode")?;
+        store(f, Size::Half, bytes.header + 6, R1)?;
+        f.bind(failed);
+        Ok(())
+    }
+
+    /// Completes the record of one policy and sends it.
+    pub(super) fn record(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
+        address(f, R7, self.memory.record);
+        let layout = rider.layout_number.cast_signed();
+        f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, layout)), layout);
+        let values = i32::try_from(rider.values.len()).unwrap_or(i32::MAX);
+        f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
+        f.constant(R8, u64::from(fixed));
+        for id in &rider.values {
+            match self.state().bytes(*id) {
+                Some(bytes) => self.append_bytes(f, *id, bytes)?,
+                None => self.append_number(f, *id)?,
+            }
+        }
+        f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
+        self.send(f, rider)
+    }
+
+    fn send(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        let mut posting = rider.selectors.iter().filter(|selector| selector.posts());
+        if !posting.any(crate::ir::Selector::enforces) {
+            return submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook);
+        }
+        let (observed, out) = (f.label(), f.label());
+        load(f, Size::Word, R1, self.state().ring)?;
+        f.jump_if(Condition::Eq, R1, 0, observed);
+        submit_record(f, map_name::ENFORCEMENT, R7, R8, Loss::Enforcement)?;
+        f.jump(out);
+        f.bind(observed);
+        submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook)?;
+        f.bind(out);
+        Ok(())
+    }
+
+    /// Appends a number at `R7 + R8`.
+    fn append_number(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
+        f.copy(R1, R7);
+        f.alu_reg(AluOp::Add, R1, R8);
+        f.store_imm(Size::Double, R1, 0, 8);
+        load(f, Size::Double, R2, self.state().reads[id.index()].raw)?;
+        f.store(Size::Double, R1, 8, R2);
+        f.alu(AluOp::Add, R8, 16);
+        Ok(())
+    }
+
+    /// Appends a path or string at `R7 + R8`.
+    fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
+        let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
+        let (fits, behind) = (f.label(), f.label());
+        f.copy(R1, R7);
+        f.alu_reg(AluOp::Add, R1, R8);
+        load(f, Size::Double, R2, bytes.header)?;
+        f.store(Size::Double, R1, 0, R2);
+        f.alu(AluOp::Add, R8, header);
+        load(f, Size::Word, R9, bytes.header)?;
+        f.jump_if(Condition::Le, R9, LONGEST, fits);
+        f.constant(R9, 0);
+        f.bind(fits);
+        let area = self.memory.areas[bytes.area];
+        match self.hook.read(id).ty {
+            ArgumentType::String => address(f, R3, area + PATH_START),
+            ArgumentType::File | ArgumentType::Path | ArgumentType::Integer(_) => {
+                f.constant(R3, u64::from(area + PATH_END));
+                f.alu_reg(AluOp::Sub, R3, R9);
+                f.alu_reg(AluOp::Add, R3, R6);
+            }
+        }
+        f.alu(AluOp::Add, R9, 7);
+        f.alu(AluOp::And, R9, -8);
+        f.jump_if(Condition::Eq, R9, 0, behind);
+        f.jump_if(Condition::Gt, R9, LONGEST, behind);
+        f.alu(AluOp::Add, R1, header);
+        f.copy(R2, R9);
+        f.call(Helper::ProbeReadKernel);
+        f.alu_reg(AluOp::Add, R8, R9);
+        f.bind(behind);
+        Ok(())
+    }
+}

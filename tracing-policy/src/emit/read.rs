@@ -1,0 +1,255 @@
+//! Arguments: from registers, from the registers that user space left, and from memory that they point to.
+
+use Register::{R0, R1, R2, R3, R4, R5, R7, R8, R9};
+use bpf_probes::abi::value_flag;
+use bpf_probes::asm::Label;
+use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size, alu};
+use bpf_probes::routine::layout::{PATH_END, PATH_START};
+use bpf_probes::routine::{LENGTH_MASK, PATH_WALK};
+use bpf_probes::spec::ProgramKind;
+
+use super::memory::{address, load, store, store_imm};
+use super::program::Emitter;
+use super::state::BytesState;
+use crate::ir::{Read, ReadId};
+use crate::policy::{ArgumentType, Convention, IntegerType, Signedness};
+
+/// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
+const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+/// Longest string that is read, its NUL included.
+const STRING_BYTES: u32 = PATH_END - PATH_START;
+/// `EFAULT`
+const EFAULT: u64 = 14;
+/// Flag of a thread whose system call came through a 32-bit door (`TS_COMPAT`, `arch/x86/include/asm/thread_info.h`).
+const TS_COMPAT: i32 = 2;
+
+impl Emitter<'_> {
+    /// For programs that see every system call: goes to `other` unless it is the hook's. The context is in `R9`.
+    pub(super) fn only_this_syscall(&self, f: &mut Function<'_>, other: Label) -> Result<(), BuildError> {
+        let Convention::Syscall { number } = self.hook.convention else { return Ok(()) };
+        if !self.sees_all_syscalls() {
+            return Ok(());
+        }
+        f.comment("only this system call");
+        f.load(Size::Double, R1, R9, 8);
+        f.jump_if(Condition::Ne, R1, number.cast_signed(), other);
+        if f.facts().has_field("task_struct", "thread_info.status") {
+            f.current_task();
+            f.copy(R7, R0);
+            f.read(R1, R7, "task_struct", "thread_info.status")?;
+            f.jump_if(Condition::Set, R1, TS_COMPAT, other);
+        }
+        Ok(())
+    }
+
+    /// Whether the program runs at every system call.
+    pub(super) fn sees_all_syscalls(&self) -> bool {
+        let is_tracepoint = matches!(self.body.kind, ProgramKind::RawTracepoint | ProgramKind::BtfTracepoint);
+        is_tracepoint && matches!(self.hook.convention, Convention::Syscall { .. })
+    }
+
+    /// Notes the registers of all arguments, extended by their types. The context is in `R9`.
+    pub(super) fn note_registers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        if self.hook.reads.is_empty() {
+            return Ok(());
+        }
+        match self.hook.convention {
+            Convention::Function => {
+                for (id, read) in self.hook.reads() {
+                    self.context_argument(f, R1, read.index)?;
+                    self.note_register(f, id, read, R1)?;
+                }
+                Ok(())
+            }
+            Convention::Syscall { .. } => self.note_syscall_registers(f),
+        }
+    }
+
+    fn note_syscall_registers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        f.comment("arguments of the system call");
+        self.context_argument(f, R7, 0)?;
+        let reads: Vec<_> = self.hook.reads().collect();
+        for group in reads.chunks(4) {
+            let registers = [R1, R2, R3, R4];
+            let mut fields = Vec::with_capacity(group.len());
+            for (register, (_, read)) in registers.iter().zip(group) {
+                let field = SYSCALL_REGISTERS.get(usize::from(read.index)).copied().unwrap_or("beyond six");
+                fields.push((*register, field));
+            }
+            f.read_many(R7, "pt_regs", &fields)?;
+            for (register, (id, read)) in registers.iter().zip(group) {
+                self.note_register(f, *id, *read, *register)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_register(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        read: Read,
+        register: Register,
+    ) -> Result<(), BuildError> {
+        let raw = self.state().reads[id.index()].raw;
+        store(f, Size::Double, raw, register)?;
+        if let ArgumentType::Integer(ty) = read.ty {
+            // by way of memory: a typed pointer that a policy calls a number becomes one there
+            Self::extend(f, ty, raw)?;
+        }
+        Ok(())
+    }
+
+    fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
+        let unused = 64 - ty.width.bits();
+        if unused == 0 {
+            return Ok(());
+        }
+        let size = match ty.width.bits() {
+            8 => Size::Byte,
+            16 => Size::Half,
+            _ => Size::Word,
+        };
+        load(f, size, R5, raw)?;
+        if ty.signedness == Signedness::Signed {
+            let unused = i32::try_from(unused).unwrap_or(0);
+            f.alu(AluOp::Lsh, R5, unused);
+            f.alu(AluOp::Arsh, R5, unused);
+        }
+        store(f, Size::Double, raw, R5)
+    }
+
+    /// Reads a path or string into its area.
+    pub(super) fn read_bytes(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
+        let Some(bytes) = self.state().bytes(id) else { return Ok(()) };
+        match self.hook.read(id).ty {
+            ArgumentType::Integer(_) => Ok(()),
+            ArgumentType::String => self.read_string(f, id, bytes),
+            ArgumentType::File | ArgumentType::Path => {
+                if !self.has_leaf_phase(id) {
+                    self.resolve_path(f, id, bytes)?;
+                }
+                self.walk(f, bytes)
+            }
+        }
+    }
+
+    /// Notes the dentry and mount of a `struct file *` or `struct path *`.
+    pub(super) fn resolve_path(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        bytes: BytesState,
+    ) -> Result<(), BuildError> {
+        load(f, Size::Double, R7, self.state().reads[id.index()].raw)?;
+        match self.hook.read(id).ty {
+            ArgumentType::File => {
+                f.read_many(R7, "file", &[(R7, "f_path.dentry"), (R8, "f_path.mnt")])?;
+            }
+            ArgumentType::Path | ArgumentType::String | ArgumentType::Integer(_) => {
+                f.read_many(R7, "path", &[(R7, "dentry"), (R8, "mnt")])?;
+            }
+        }
+        store(f, Size::Double, bytes.dentry, R7)?;
+        store(f, Size::Double, bytes.mount, R8)
+    }
+
+    fn walk(&self, f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
+        let (error, out) = (f.label(), f.label());
+        let area = self.memory.areas[bytes.area];
+        f.comment("the path");
+        load(f, Size::Double, R1, bytes.dentry)?;
+        load(f, Size::Double, R2, bytes.mount)?;
+        f.jump_if(Condition::Eq, R1, 0, error);
+        address(f, R3, area);
+        f.call_subprogram(PATH_WALK);
+        f.copy(R1, R0);
+        f.alu(AluOp::And, R1, LENGTH_MASK);
+        f.constant(R2, u64::from(PATH_END));
+        f.alu_reg(AluOp::Sub, R2, R1);
+        store(f, Size::Word, bytes.start, R2)?;
+        f.alu(AluOp::Rsh, R0, 32);
+        f.alu(AluOp::Mul, R0, i32::from(value_flag::UNRESOLVED_COMPONENTS));
+        f.alu(AluOp::Lsh, R0, 32);
+        f.alu_reg(AluOp::Or, R0, R1);
+        store(f, Size::Double, bytes.header, R0)?;
+        store(f, Size::Word, bytes.testable, R1)?;
+        f.jump(out);
+        f.bind(error);
+        f.constant(R1, EFAULT << 48 | u64::from(value_flag::ERROR) << 32);
+        store(f, Size::Double, bytes.header, R1)?;
+        Self::no_bytes(f, bytes)?;
+        f.bind(out);
+        Ok(())
+    }
+
+    fn no_bytes(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
+        store_imm(f, Size::Word, bytes.start, PATH_END.cast_signed())?;
+        store_imm(f, Size::Word, bytes.testable, 0)
+    }
+
+    fn read_string(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
+        let (error, whole, out) = (f.label(), f.label(), f.label());
+        let raw = self.state().reads[id.index()].raw;
+        let begin = self.memory.areas[bytes.area] + PATH_START;
+        let (read_string, read) = match self.hook.convention {
+            Convention::Syscall { .. } => (Helper::ProbeReadUserStr, Helper::ProbeReadUser),
+            Convention::Function => (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel),
+        };
+        f.comment("the string");
+        address(f, R1, begin);
+        f.constant(R2, u64::from(STRING_BYTES));
+        load(f, Size::Double, R3, raw)?;
+        f.call(read_string);
+        f.jump_if(Condition::SLt, R0, 1, error);
+        f.jump_if(Condition::Gt, R0, STRING_BYTES.cast_signed(), error);
+        f.copy(R7, R0);
+        f.alu(AluOp::Sub, R7, 1);
+        store(f, Size::Double, bytes.header, R7)?;
+        store_imm(f, Size::Word, bytes.start, PATH_START.cast_signed())?;
+        store_imm(f, Size::Word, bytes.testable, 1)?;
+        // what an earlier string left behind this one's end is neither padding nor part of a key
+        address(f, R1, begin);
+        f.alu_reg(AluOp::Add, R1, R7);
+        let behind = self.string_padding(id);
+        if behind == 8 {
+            f.store_imm(Size::Double, R1, 0, 0);
+        } else {
+            bpf_probes::routine::zero_fill(f, behind);
+        }
+        f.jump_if(Condition::Ne, R7, STRING_BYTES.cast_signed() - 1, whole);
+        Self::note_cut(f, bytes, raw, read)?;
+        f.bind(whole);
+        f.jump(out);
+        f.bind(error);
+        f.emit(alu::imm(AluOp::Neg, R0, 0));
+        f.alu(AluOp::And, R0, 0xffff);
+        f.alu(AluOp::Lsh, R0, 48);
+        f.constant(R1, u64::from(value_flag::ERROR) << 32);
+        f.alu_reg(AluOp::Or, R0, R1);
+        store(f, Size::Double, bytes.header, R0)?;
+        Self::no_bytes(f, bytes)?;
+        f.bind(out);
+        Ok(())
+    }
+
+    /// Notes that a string of full length goes on.
+    fn note_cut(f: &mut Function<'_>, bytes: BytesState, raw: u32, read: Helper) -> Result<(), BuildError> {
+        let whole = f.label();
+        f.scope(|f| {
+            let next = f.slot(8)?;
+            f.store_imm(Size::Double, Register::R10, next.offset(), 0);
+            f.slot_address(R1, next);
+            f.constant(R2, 1);
+            load(f, Size::Double, R3, raw)?;
+            f.alu(AluOp::Add, R3, STRING_BYTES.cast_signed() - 1);
+            f.call(read);
+            f.load(Size::Double, R1, Register::R10, next.offset());
+            f.jump_if(Condition::Eq, R1, 0, whole);
+            store_imm(f, Size::Half, bytes.header + 4, i32::from(value_flag::TRUNCATED))?;
+            f.bind(whole);
+            Ok(())
+        })
+    }
+}

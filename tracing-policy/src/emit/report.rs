@@ -1,0 +1,110 @@
+//! The program that reports, counts and signals.
+
+use Register::{R1, R6, R8};
+use bpf_probes::asm::Subprogram;
+use bpf_probes::builder::{BuildError, Function, Program};
+use bpf_probes::insn::{Condition, Register, Size};
+use bpf_probes::routine::add_path_walk;
+
+use super::memory::load;
+use super::phase::{FULL_SLOTS, Numbered};
+use super::program::Emitter;
+use crate::policy::ArgumentType;
+
+impl Emitter<'_> {
+    /// Emits the program's entry and adds its other functions.
+    pub(super) fn report(&self, program: &mut Program) -> Result<Subprogram, BuildError> {
+        self.add_routines(program)?;
+        let mut f = self.entry();
+        let (other, out, none) = (f.label(), f.label(), f.label());
+        self.only_this_syscall(&mut f, other)?;
+        self.working_memory(&mut f, none)?;
+        self.note_registers(&mut f)?;
+        self.note_process(&mut f)?;
+        self.begin_phases(&mut f)?;
+        self.phases(&mut f, program, out)?;
+        self.begin_records(&mut f)?;
+        self.act_all(&mut f, program)?;
+        f.bind(out);
+        f.constant(R8, 0);
+        self.finish(&mut f);
+        if self.sees_all_syscalls() {
+            f.bind(other);
+            f.return_constant(0);
+        }
+        f.bind(none);
+        self.without_memory(&mut f);
+        f.finish()
+    }
+
+    /// The functions that reads call.
+    pub(super) fn add_routines(&self, program: &mut Program) -> Result<(), BuildError> {
+        let walks = |ty| matches!(ty, ArgumentType::File | ArgumentType::Path);
+        if self.hook.reads.iter().any(|read| walks(read.ty)) {
+            add_path_walk(program, self.facts)?;
+        }
+        self.add_look_ups(program)
+    }
+
+    /// Every policy whose selector matched acts.
+    fn act_all(&self, f: &mut Function<'_>, program: &mut Program) -> Result<(), BuildError> {
+        let all: Vec<_> = self.numbered().collect();
+        if self.single {
+            return all.iter().try_for_each(|it| self.act_one(f, it));
+        }
+        let mut riders: Vec<&[Numbered<'_>]> =
+            all.chunk_by(|left, right| std::ptr::eq(left.rider, right.rider)).collect();
+        riders.reverse();
+        let mut number = 0;
+        while !riders.is_empty() {
+            let name = format!("act_{number}");
+            let mut part = self.part(&name);
+            while let Some(rider) = riders.pop() {
+                self.act_first(&mut part, rider)?;
+                if part.assembler().slots() > FULL_SLOTS {
+                    break;
+                }
+            }
+            part.return_constant(0);
+            program.add(part.finish()?);
+            f.copy(R1, R6);
+            f.call_subprogram(&name);
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// The only selector acts.
+    fn act_one(&self, f: &mut Function<'_>, it: &Numbered<'_>) -> Result<(), BuildError> {
+        let (report, end) = (f.label(), f.label());
+        self.act(f, it.rider, it.selector, report, end)?;
+        if it.selector.posts() {
+            f.bind(report);
+            self.record(f, it.rider)?;
+        }
+        f.bind(end);
+        Ok(())
+    }
+
+    /// The first of a policy's selectors that may still match acts.
+    fn act_first(&self, f: &mut Function<'_>, selectors: &[Numbered<'_>]) -> Result<(), BuildError> {
+        let (report, end) = (f.label(), f.label());
+        let labels: Vec<_> = selectors.iter().map(|_| f.label()).collect();
+        for (it, label) in selectors.iter().zip(&labels) {
+            load(f, Size::Byte, R1, self.state().alive + it.index)?;
+            f.jump_if(Condition::Ne, R1, 0, *label);
+        }
+        f.jump(end);
+        for (it, label) in selectors.iter().zip(&labels) {
+            f.bind(*label);
+            self.act(f, it.rider, it.selector, report, end)?;
+            f.jump(if it.selector.posts() { report } else { end });
+        }
+        if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
+            f.bind(report);
+            self.record(f, it.rider)?;
+        }
+        f.bind(end);
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a program keeps what it knows of the call.
+
+use std::collections::BTreeMap;
+
+use crate::ir::{Check, Hook, ReadId};
+use crate::policy::ArgumentType;
+
+/// Offsets of an argument's state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadState {
+    /// `u64`: the register, extended by the type.
+    pub(super) raw: u32,
+    /// What is kept of a path or string.
+    pub(super) bytes: Option<BytesState>,
+}
+
+/// Offsets of what is kept of a path or string.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BytesState {
+    /// [`bpf_probes::abi::ValueHeader`]; its first word is the length.
+    pub(super) header: u32,
+    /// `u32`: where it begins in its area.
+    pub(super) start: u32,
+    /// `u32`: 1 when it can be tested.
+    pub(super) testable: u32,
+    /// `u64`: `struct dentry *`.
+    pub(super) dentry: u32,
+    /// `u64`: `struct vfsmount *`.
+    pub(super) mount: u32,
+    /// `u64`: the last eight bytes of the last component, the last byte highest.
+    pub(super) leaf_tail: u32,
+    /// `u32`: length of the last component; 0 when it says nothing about the path.
+    pub(super) leaf_length: u32,
+    /// `u32`: selectors that still need it.
+    pub(super) users: u32,
+    /// Which of the areas it is read into.
+    pub(super) area: usize,
+}
+
+/// Offsets in an entry of working memory.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    /// `u64`: `tgid << 32 | tid`.
+    pub(super) pid_tgid: u32,
+    /// `u64`: when the process's image began, 0 when it is not known.
+    pub(super) ktime: u32,
+    /// `u32`: 1 when the process is known.
+    pub(super) known: u32,
+    /// `u32`: process number in its own namespace.
+    pub(super) own_pid: u32,
+    /// `u32`: selectors that still may match.
+    pub(super) live: u32,
+    /// `u32`: 1 for the ring of enforcement.
+    pub(super) ring: u32,
+    /// `u64` by word of the class set.
+    pub(super) classes: BTreeMap<u32, u32>,
+    /// By read.
+    pub(super) reads: Vec<ReadState>,
+    /// By table: `u64`s of the answer.
+    pub(super) tables: Vec<u32>,
+    /// One byte a selector, all riders' in order.
+    pub(super) alive: u32,
+    /// Bytes in all.
+    pub(super) bytes: u32,
+}
+
+struct Room {
+    next: u32,
+}
+
+impl Room {
+    fn take(&mut self, bytes: u32) -> u32 {
+        let at = self.next.next_multiple_of(bytes.min(8));
+        self.next = at + bytes;
+        at
+    }
+}
+
+impl State {
+    /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
+    pub(super) fn of(hook: &Hook) -> Self {
+        let mut room = Room { next: 0 };
+        let mut areas = 0;
+        let reads = hook.reads.iter().map(|read| {
+            let raw = room.take(8);
+            let bytes = match read.ty {
+                ArgumentType::Integer(_) => None,
+                ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
+                    areas += 1;
+                    Some(BytesState {
+                        header: room.take(8),
+                        dentry: room.take(8),
+                        mount: room.take(8),
+                        leaf_tail: room.take(8),
+                        start: room.take(4),
+                        testable: room.take(4),
+                        leaf_length: room.take(4),
+                        users: room.take(4),
+                        area: areas - 1,
+                    })
+                }
+            };
+            ReadState { raw, bytes }
+        });
+        let reads = reads.collect();
+        let mut classes = BTreeMap::new();
+        for test in hook.selectors().flat_map(|selector| &selector.tests) {
+            if let Check::Class { number, .. } = test.check {
+                classes.entry(number / 64).or_insert_with(|| room.take(8));
+            }
+        }
+        let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
+        let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
+        Self {
+            pid_tgid: room.take(8),
+            ktime: room.take(8),
+            known: room.take(4),
+            own_pid: room.take(4),
+            live: room.take(4),
+            ring: room.take(4),
+            classes,
+            reads,
+            tables,
+            alive: room.take(8 * selectors.div_ceil(8)),
+            bytes: room.next.next_multiple_of(8),
+        }
+    }
+
+    /// The same at another place.
+    pub(super) fn moved(mut self, by: u32) -> Self {
+        for offset in [
+            &mut self.pid_tgid,
+            &mut self.ktime,
+            &mut self.known,
+            &mut self.own_pid,
+            &mut self.live,
+            &mut self.ring,
+            &mut self.alive,
+        ] {
+            *offset += by;
+        }
+        for offset in self.classes.values_mut().chain(&mut self.tables) {
+            *offset += by;
+        }
+        for read in &mut self.reads {
+            read.raw += by;
+            if let Some(bytes) = &mut read.bytes {
+                for offset in [
+                    &mut bytes.header,
+                    &mut bytes.start,
+                    &mut bytes.testable,
+                    &mut bytes.dentry,
+                    &mut bytes.mount,
+                    &mut bytes.leaf_tail,
+                    &mut bytes.leaf_length,
+                    &mut bytes.users,
+                ] {
+                    *offset += by;
+                }
+            }
+        }
+        self
+    }
+
+    /// Areas that paths and strings need.
+    pub(super) fn areas(&self) -> u32 {
+        let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    /// What is kept of a path or string; `None` for a number.
+    pub(super) fn bytes(&self, read: ReadId) -> Option<BytesState> {
+        self.reads.get(read.index()).and_then(|read| read.bytes)
+    }
+}

@@ -1,0 +1,132 @@
+//! What the form means, plainly: the oracle for the emitted code.
+
+use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
+use super::hook::{Hook, Selector};
+use super::table::TableSubject;
+use super::{ReadId, TableBit};
+use crate::policy::{Sense, StringForm};
+
+/// An argument's value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Value {
+    /// A number, extended by its type.
+    Number(i128),
+    /// A path or string.
+    Bytes(Vec<u8>),
+    /// Not readable.
+    Error,
+}
+
+/// One call as the hook sees it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// One a read.
+    pub values: Vec<Value>,
+    /// Thread group id for the host.
+    pub host_pid: u32,
+    /// Thread group id in the process's own namespace.
+    pub own_pid: u32,
+    /// Classes that the process is in; `None` when the kernel side does not know it.
+    pub classes: Option<Vec<u32>>,
+    /// Policies in monitor mode, by number.
+    pub monitored: Vec<u32>,
+}
+
+impl Hook {
+    /// For each rider, the selector that acts.
+    pub fn evaluate(&self, call: &Call) -> Vec<Option<&Selector>> {
+        let matches = |policy: u32, selector: &&Selector| {
+            selector.tests.iter().all(|test| self.passes(test, policy, call))
+        };
+        let rider = |rider: &'_ super::Rider| rider.policy_number;
+        self.riders
+            .iter()
+            .map(|it| it.selectors.iter().find(|selector| matches(rider(it), selector)))
+            .collect()
+    }
+
+    fn passes(&self, test: &Test, policy: u32, call: &Call) -> bool {
+        match &test.check {
+            Check::Enforcing => !call.monitored.contains(&policy),
+            Check::Class { number, sense, unknown_passes } => match &call.classes {
+                Some(classes) => classes.contains(number) == (*sense == Sense::Plain),
+                None => *unknown_passes,
+            },
+            Check::Number(test) => self.number(test, call),
+            Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),
+            Check::Bytes(test) => self.bytes(test, call),
+        }
+    }
+
+    fn number(&self, test: &NumberTest, call: &Call) -> bool {
+        let number = match test.subject {
+            Subject::HostPid => i128::from(call.host_pid),
+            Subject::OwnPid => i128::from(call.own_pid),
+            Subject::Read(read) => match call.values.get(read.index()) {
+                Some(Value::Number(number)) => *number,
+                Some(Value::Bytes(_) | Value::Error) | None => return false,
+            },
+        };
+        let within = |interval: &super::Interval| interval.min <= number && number <= interval.max;
+        let hit = test.intervals.iter().any(within)
+            || (test.mask != 0 && i128::from(test.mask) & number != 0)
+            || test.table.is_some_and(|bit| match self.table(bit) {
+                Some(TableSubject::Number { intervals, .. }) => {
+                    intervals.get(&bit.bit).is_some_and(|intervals| intervals.iter().any(within))
+                }
+                Some(TableSubject::Bytes { .. }) | None => false,
+            });
+        hit == (test.sense == Sense::Plain)
+    }
+
+    fn bytes(&self, test: &BytesTest, call: &Call) -> bool {
+        let Some(subject) = bytes(test.read, call, &self.reads) else {
+            return false;
+        };
+        let fits = |value: &[u8]| match test.form {
+            StringForm::Exact => subject == value,
+            StringForm::Prefix => subject.starts_with(value),
+            StringForm::Postfix => subject.ends_with(value),
+        };
+        let hit = test.values.iter().any(|value| fits(value))
+            || test.table.is_some_and(|bit| match self.table(bit) {
+                Some(TableSubject::Bytes { values, .. }) => {
+                    values.iter().any(|(value, bits)| bits.contains(&bit.bit) && fits(value))
+                }
+                Some(TableSubject::Number { .. }) | None => false,
+            });
+        hit == (test.sense == Sense::Plain)
+    }
+
+    fn table(&self, bit: TableBit) -> Option<&TableSubject> {
+        self.tables.get(bit.table.index()).map(|table| &table.subject)
+    }
+}
+
+/// What is testable of an argument: an object without a path has none, an empty string is one.
+fn bytes<'a>(read: ReadId, call: &'a Call, reads: &[super::Read]) -> Option<&'a [u8]> {
+    use crate::policy::ArgumentType;
+    let is_path = matches!(reads.get(read.index())?.ty, ArgumentType::File | ArgumentType::Path);
+    match call.values.get(read.index())? {
+        Value::Bytes(bytes) if is_path && bytes.is_empty() => None,
+        Value::Bytes(bytes) => Some(bytes),
+        Value::Number(_) | Value::Error => None,
+    }
+}
+
+fn leaf(read: usize, leaves: &[Leaf], call: &Call) -> bool {
+    let Some(Value::Bytes(path)) = call.values.get(read) else {
+        return true;
+    };
+    let Some(at) = path.iter().rposition(|&byte| byte == b'/') else {
+        return true;
+    };
+    let component = path.get(at + 1..).unwrap_or_default();
+    if component.is_empty() {
+        return true;
+    }
+    leaves.iter().any(|leaf| match leaf {
+        Leaf::Whole(whole) => component == whole,
+        Leaf::End(end) => component.ends_with(end),
+    })
+}

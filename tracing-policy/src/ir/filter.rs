@@ -1,0 +1,114 @@
+//! Tests.
+
+use bpf_probes::asm::Origin;
+
+use super::hook::ReadId;
+use super::table::TableId;
+use crate::policy::{Sense, StringForm};
+
+/// One test and where it was written.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// What is tested.
+    pub check: Check,
+    /// The filter in the text.
+    pub origin: Origin,
+}
+
+/// What a test looks at.
+#[derive(Clone, Debug)]
+pub enum Check {
+    /// The policy enforces (is not in monitor mode).
+    Enforcing,
+    /// The process is in the class, or is not.
+    Class {
+        /// Number of the class.
+        number: u32,
+        /// Which of the two passes.
+        sense: Sense,
+        /// Whether a process passes that the kernel side does not know.
+        unknown_passes: bool,
+    },
+    /// A number.
+    Number(NumberTest),
+    /// The last component of a path, looked at before the path is formed. Only rules out: what it lets pass is tested again.
+    Leaf {
+        /// The path.
+        read: ReadId,
+        /// What may match, one of them.
+        leaves: Vec<Leaf>,
+    },
+    /// A path or string.
+    Bytes(BytesTest),
+}
+
+/// A number that can be tested.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Subject {
+    /// Thread group id in the host's pid namespace; an unsigned number of 32 bits.
+    HostPid,
+    /// Thread group id in the process's own pid namespace, 0 in the host's; an unsigned number of 32 bits.
+    OwnPid,
+    /// An argument.
+    Read(ReadId),
+}
+
+/// A test of a number. A subject hits when it is in an interval, in the table, or has a bit of the mask; the sense says whether a hit passes.
+#[derive(Clone, Debug)]
+pub struct NumberTest {
+    /// What is tested.
+    pub subject: Subject,
+    /// Whether its type has a sign.
+    pub signed: bool,
+    /// Which answer passes.
+    pub sense: Sense,
+    /// Numbers that hit.
+    pub intervals: Vec<Interval>,
+    /// Bits of which one hits.
+    pub mask: u64,
+    /// More numbers that hit.
+    pub table: Option<TableBit>,
+}
+
+/// Numbers from `min` to `max`, both included.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Interval {
+    /// Smallest.
+    pub min: i128,
+    /// Largest.
+    pub max: i128,
+}
+
+/// A test of a path or string. A subject hits when one value fits; the sense says whether a hit passes. What could not be read, and an object without a
+/// path, never passes.
+#[derive(Clone, Debug)]
+pub struct BytesTest {
+    /// What is tested.
+    pub read: ReadId,
+    /// How values are compared.
+    pub form: StringForm,
+    /// Which answer passes.
+    pub sense: Sense,
+    /// Values compared one by one.
+    pub values: Vec<Vec<u8>>,
+    /// More values.
+    pub table: Option<TableBit>,
+}
+
+/// The bit that a table's answer has for one filter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TableBit {
+    /// The table.
+    pub table: TableId,
+    /// The bit.
+    pub bit: u32,
+}
+
+/// A last component that may match.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Leaf {
+    /// The whole component.
+    Whole(Vec<u8>),
+    /// Its end.
+    End(Vec<u8>),
+}

@@ -1,0 +1,112 @@
+//! One hook with all policies on it.
+
+use bpf_probes::asm::Origin;
+
+use super::filter::Test;
+use super::source_map::SourceMap;
+use super::table::Table;
+use crate::policy::{Action, ArgumentType, Convention};
+
+/// What one program of a hook does.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// How arguments are passed.
+    pub convention: Convention,
+    /// The distinct arguments that any policy tests or reports, in the order in which they are read: the cheapest first.
+    pub reads: Vec<Read>,
+    /// Values that are looked up instead of compared one by one.
+    pub tables: Vec<Table>,
+    /// The policies, in order.
+    pub riders: Vec<Rider>,
+    /// What the origins mean.
+    pub places: SourceMap,
+}
+
+/// An argument, read as a type.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Read {
+    /// Position in the prototype.
+    pub index: u8,
+    /// How its register is read.
+    pub ty: ArgumentType,
+}
+
+/// Index into [`Hook::reads`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ReadId(pub u16);
+
+impl ReadId {
+    /// As an index.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// One policy on the hook.
+#[derive(Clone, Debug)]
+pub struct Rider {
+    /// Index of its mode.
+    pub policy_number: u32,
+    /// Number of its records' layout.
+    pub layout_number: u32,
+    /// Index of its first selector's counters.
+    pub first_selector: u32,
+    /// What its records carry, in their order.
+    pub values: Vec<ReadId>,
+    /// Its selectors; the first whose tests all pass acts.
+    pub selectors: Vec<Selector>,
+}
+
+/// Tests that must all pass, and what is then done.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    /// Position among the policy's selectors.
+    pub number: u16,
+    /// The tests in the order in which they are run.
+    pub tests: Vec<Test>,
+    /// The actions in their order; an empty list reports.
+    pub actions: Vec<Action>,
+    /// The selector in the text.
+    pub origin: Origin,
+}
+
+impl Selector {
+    /// Whether a match is reported.
+    pub fn posts(&self) -> bool {
+        !self.actions.contains(&Action::NoPost)
+    }
+
+    /// Whether it does more than report.
+    pub fn enforces(&self) -> bool {
+        self.actions.iter().any(|action| action.enforces())
+    }
+
+    /// What a denied call returns: the last `Override`'s.
+    pub fn denial(&self) -> Option<i32> {
+        self.actions.iter().rev().find_map(|action| match action {
+            Action::Override(value) if value.is_errno() => Some(value.get()),
+            Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
+            Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+        })
+    }
+}
+
+impl Hook {
+    /// The read with that id.
+    pub fn read(&self, id: ReadId) -> Read {
+        self.reads[id.index()]
+    }
+
+    /// All reads with their ids.
+    pub fn reads(&self) -> impl Iterator<Item = (ReadId, Read)> {
+        self.reads
+            .iter()
+            .enumerate()
+            .map(|(index, read)| (ReadId(u16::try_from(index).unwrap_or(u16::MAX)), *read))
+    }
+
+    /// All selectors.
+    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.riders.iter().flat_map(|rider| &rider.selectors)
+    }
+}

@@ -1,0 +1,13 @@
+//! Stage 4: the hooks of all policies at one place to one [`ir::Hook`].
+//!
+//! Each argument is read once for all policies, tests stand in the order of their cost, and lists that are long in all become look-ups.
+
+mod bytes;
+mod hook;
+mod leaf;
+mod number;
+mod selector;
+mod table;
+
+pub(crate) use hook::{Groups, Reads};
+pub use hook::{Purpose, hook};

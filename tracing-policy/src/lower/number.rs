@@ -1,0 +1,84 @@
+//! Numbers: every list of values becomes disjoint intervals and a mask.
+
+use crate::ir::{Check, Interval, NumberTest, ReadId, Subject};
+use crate::policy::{IntegerTest, IntegerType, Membership, PidFilter, PidNamespace, Sense, Signedness};
+
+/// The test of a process number.
+pub(super) fn pid(filter: &PidFilter) -> Check {
+    let points = filter.pids.iter().map(|&pid| Interval { min: pid.into(), max: pid.into() });
+    Check::Number(NumberTest {
+        subject: match filter.namespace {
+            PidNamespace::Host => Subject::HostPid,
+            PidNamespace::Own => Subject::OwnPid,
+        },
+        signed: false,
+        sense: match filter.membership {
+            Membership::In => Sense::Plain,
+            Membership::NotIn => Sense::Negated,
+        },
+        intervals: merge(points.collect()),
+        mask: 0,
+        table: None,
+    })
+}
+
+/// The test of an argument.
+pub(super) fn integer(read: ReadId, ty: IntegerType, test: &IntegerTest) -> Check {
+    let (least, greatest) = ty.bounds();
+    let point = |value: &crate::policy::Integer| Interval { min: value.get(), max: value.get() };
+    let range = |range: &crate::policy::IntegerRange| Interval { min: range.min.get(), max: range.max.get() };
+    let mut mask = 0;
+    let (sense, intervals) = match test {
+        IntegerTest::Equal(values) => (Sense::Plain, values.iter().map(point).collect()),
+        IntegerTest::NotEqual(values) => (Sense::Negated, values.iter().map(point).collect()),
+        IntegerTest::GreaterThan(values) => {
+            let above = |value: &crate::policy::Integer| Interval { min: value.get() + 1, max: greatest };
+            (Sense::Plain, values.iter().map(above).collect())
+        }
+        IntegerTest::LessThan(values) => {
+            let below = |value: &crate::policy::Integer| Interval { min: least, max: value.get() - 1 };
+            (Sense::Plain, values.iter().map(below).collect())
+        }
+        IntegerTest::Mask(masks) => {
+            mask = masks.iter().fold(0, |all, mask| all | mask);
+            (Sense::Plain, Vec::new())
+        }
+        IntegerTest::InRange(ranges) => (Sense::Plain, ranges.iter().map(range).collect()),
+        IntegerTest::NotInRange(ranges) => (Sense::Negated, ranges.iter().map(range).collect()),
+    };
+    Check::Number(NumberTest {
+        subject: Subject::Read(read),
+        signed: ty.signedness == Signedness::Signed,
+        sense,
+        intervals: merge(intervals),
+        mask,
+        table: None,
+    })
+}
+
+/// The same numbers in disjoint ascending intervals that do not touch.
+fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
+    intervals.retain(|interval| interval.min <= interval.max);
+    intervals.sort_unstable();
+    let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
+    for interval in intervals {
+        match merged.last_mut() {
+            Some(last) if interval.min <= last.max + 1 => last.max = last.max.max(interval.max),
+            _ => merged.push(interval),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_that_touch_become_one_and_empty_ones_vanish() {
+        let interval = |min, max| Interval { min, max };
+        let merged =
+            merge(vec![interval(5, 6), interval(1, 2), interval(3, 3), interval(9, 8), interval(6, 7)]);
+        assert_eq!(merged, [interval(1, 3), interval(5, 7)]);
+    }
+}

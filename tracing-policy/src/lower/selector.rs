@@ -1,0 +1,78 @@
+//! Selectors and their filters.
+
+use super::{Purpose, Reads, bytes, number};
+use crate::Rider;
+use crate::ir::{self, Check, SourceMap, Test};
+use crate::policy::{
+    Action, ArgumentFilter, ArgumentType, ClassTest, ClassUse, Descendants, Selector, Sense,
+};
+
+/// The selectors of a rider that matter for the purpose.
+pub(super) fn selectors(
+    rider: &Rider<'_>,
+    number: usize,
+    purpose: Purpose,
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> Vec<ir::Selector> {
+    let all = &rider.hook.selectors;
+    let kept = match purpose {
+        Purpose::Report => all.len(),
+        // what comes behind the last denial cannot change whether one is due
+        Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
+    };
+    let mut lowered = Vec::with_capacity(kept);
+    for (index, selector) in all.iter().take(kept).enumerate() {
+        let mut tests = Vec::new();
+        let origin = places.origin(number, selector.span);
+        if purpose == Purpose::Deny {
+            tests.push(Test { check: Check::Enforcing, origin });
+        }
+        let uses = rider.hook.class_uses.get(index).map(Vec::as_slice).unwrap_or_default();
+        for class in uses {
+            tests.extend(class_test(rider, *class).map(|check| Test { check, origin }));
+        }
+        for filter in selector.pids.iter().filter(|filter| filter.descendants == Descendants::Ignored) {
+            let origin = places.origin(number, filter.span);
+            tests.push(Test { check: number::pid(filter), origin });
+        }
+        for filter in &selector.arguments {
+            let origin = places.origin(number, filter.span());
+            tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
+        }
+        lowered.push(ir::Selector {
+            number: u16::try_from(index).unwrap_or(u16::MAX),
+            tests,
+            actions: selector.actions.iter().map(|action| action.value).collect(),
+            origin,
+        });
+    }
+    lowered
+}
+
+fn denies(selector: &Selector) -> bool {
+    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_)))
+}
+
+fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
+    let number = rider.class_numbers.get(class.class).copied()?;
+    // A process that we know nothing of descends from nobody we know; of its binary nothing can be said, not even what it is not.
+    let unknown_passes = match rider.hook.classes.get(class.class)? {
+        ClassTest::Descendants { .. } => class.sense == Sense::Negated,
+        ClassTest::Binary { .. } => false,
+    };
+    Some(Check::Class { number, sense: class.sense, unknown_passes })
+}
+
+fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
+    let read = reads.of_argument(rider, filter.argument())?;
+    match filter {
+        ArgumentFilter::Integer { test, .. } => {
+            let ArgumentType::Integer(ty) = reads.get(read)?.ty else { return None };
+            Some(number::integer(read, ty, test))
+        }
+        ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
+            Some(bytes::test(read, test))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a selector does when it matches.
+
+/// One action; a selector runs its actions in the order of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Report the call.
+    Post,
+    /// Do not report it; the other actions still run.
+    NoPost,
+    /// Kill the process.
+    Sigkill,
+    /// Send the process a signal.
+    Signal(SignalNumber),
+    /// Let the call return this instead of doing its work.
+    Override(ReturnValue),
+}
+
+impl Action {
+    /// Whether it does more than report: monitor mode counts such an action instead of running it.
+    pub fn enforces(self) -> bool {
+        match self {
+            Self::Post | Self::NoPost => false,
+            Self::Sigkill | Self::Signal(_) | Self::Override(_) => true,
+        }
+    }
+}
+
+/// The number of a signal: 1 to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SignalNumber(u8);
+
+impl SignalNumber {
+    /// The signal, if there is one of that number.
+    pub fn new(number: u32) -> Option<Self> {
+        u8::try_from(number).ok().filter(|number| (1..=64).contains(number)).map(Self)
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// What an overridden call returns instead.
+///
+/// For a `security_*` function this is zero or an error number; a system call may be given any value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReturnValue(i32);
+
+impl ReturnValue {
+    /// Denied by policy, the answer where another cannot be given: `-EPERM`.
+    pub const EPERM: Self = Self(-1);
+
+    /// Returns `value`.
+    pub fn new(value: i32) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub fn get(self) -> i32 {
+        self.0
+    }
+
+    /// Whether it is zero or a negative error number (include/linux/err.h: `MAX_ERRNO`), which is all that LSM and
+    /// `fmod_ret` programs may return.
+    pub fn is_errno(self) -> bool {
+        (-4095..=0).contains(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_and_errors_have_bounds() {
+        assert!(SignalNumber::new(0).is_none() && SignalNumber::new(65).is_none());
+        assert_eq!(SignalNumber::new(9).map(SignalNumber::get), Some(9));
+        assert!(!ReturnValue::new(1).is_errno() && !ReturnValue::new(-4096).is_errno());
+        assert!(ReturnValue::new(-4095).is_errno() && ReturnValue::new(0).is_errno());
+    }
+}

@@ -1,0 +1,126 @@
+//! Arguments and their types.
+
+use crate::source::{Span, Spanned};
+
+/// An argument of a hook that events carry and filters may test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// Position in the prototype, from 0 to 5.
+    pub index: Spanned<u8>,
+    /// How its register is read.
+    pub ty: Spanned<ArgumentType>,
+    /// Label that the event carries.
+    pub label: Option<Spanned<String>>,
+    /// The whole argument in the text.
+    pub span: Span,
+}
+
+/// The position of an argument in the `args` of its hook (not in the prototype).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ArgumentId(u16);
+
+impl ArgumentId {
+    /// The `position`-th argument of a hook.
+    pub fn new(position: usize) -> Option<Self> {
+        u16::try_from(position).ok().map(Self)
+    }
+
+    /// The position.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The type of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ArgumentType {
+    /// A number.
+    Integer(IntegerType),
+    /// A NUL-terminated string, in user memory for system calls, in kernel memory else.
+    String,
+    /// A `struct file *`, read as its path.
+    File,
+    /// A `struct path *`.
+    Path,
+}
+
+/// How wide a number is and whether it has a sign, and the word the policy used for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IntegerType {
+    /// Width.
+    pub width: Width,
+    /// Sign.
+    pub signedness: Signedness,
+    /// Whether the policy says `size_t`, which is `uint64` in all but the name.
+    pub is_size: bool,
+}
+
+/// Width of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Width {
+    /// 8 bits.
+    W8,
+    /// 16 bits.
+    W16,
+    /// 32 bits.
+    W32,
+    /// 64 bits.
+    W64,
+}
+
+impl Width {
+    /// The width in bits.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::W8 => 8,
+            Self::W16 => 16,
+            Self::W32 => 32,
+            Self::W64 => 64,
+        }
+    }
+}
+
+/// Whether a number has a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signedness {
+    /// Two's complement.
+    Signed,
+    /// Never below zero.
+    Unsigned,
+}
+
+impl IntegerType {
+    /// The smallest and the largest number.
+    pub fn bounds(self) -> (i128, i128) {
+        let bits = self.width.bits();
+        match self.signedness {
+            Signedness::Signed => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
+            Signedness::Unsigned => (0, (1_i128 << bits) - 1),
+        }
+    }
+
+    /// The number that a 64-bit register holds, cut to the width and extended by the sign.
+    pub fn from_register(self, register: u64) -> i128 {
+        let unused = 64 - self.width.bits();
+        match self.signedness {
+            Signedness::Signed => i128::from((register << unused).cast_signed() >> unused),
+            Signedness::Unsigned => i128::from((register << unused) >> unused),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves: ARG-01
+    #[test]
+    fn a_register_is_cut_and_extended_to_the_type() {
+        let ty = |width, signedness| IntegerType { width, signedness, is_size: false };
+        assert_eq!(ty(Width::W8, Signedness::Signed).from_register(0x1ff), -1);
+        assert_eq!(ty(Width::W8, Signedness::Unsigned).from_register(0x1ff), 255);
+        assert_eq!(ty(Width::W32, Signedness::Signed).from_register(0xffff_ff9c), -100);
+        assert_eq!(ty(Width::W64, Signedness::Unsigned).from_register(u64::MAX), i128::from(u64::MAX));
+        assert_eq!(ty(Width::W64, Signedness::Signed).bounds(), (i128::from(i64::MIN), i128::from(i64::MAX)));
+    }
+}

@@ -1,0 +1,59 @@
+//! Hooks.
+
+use super::argument::{Argument, ArgumentId};
+use super::policy::Annotation;
+use super::selector::Selector;
+use crate::source::{Span, Spanned};
+
+/// A hook at the entry of a kernel function or system call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kprobe {
+    /// What is hooked.
+    pub function: Spanned<Function>,
+    /// The arguments that events carry and filters test, in the order of the text.
+    pub arguments: Vec<Argument>,
+    /// The selectors, of which the first that matches acts; none means that every call is reported.
+    pub selectors: Vec<Selector>,
+    /// Text for each event of this hook.
+    pub message: Option<Annotation>,
+    /// Tags for each event of this hook.
+    pub tags: Vec<Annotation>,
+    /// The whole hook in the text.
+    pub span: Span,
+}
+
+impl Kprobe {
+    /// The argument a filter names.
+    pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
+        self.arguments.get(id.index())
+    }
+}
+
+/// What a kprobe hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// A function by the name of its symbol.
+    Kernel(String),
+    /// A system call by its name without prefix (`openat`); the arguments are those of the call.
+    Syscall {
+        /// Name without `sys_`.
+        name: String,
+        /// Through which door it is entered.
+        abi: SyscallAbi,
+    },
+}
+
+/// Through which door a system call is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SyscallAbi {
+    /// The machine's own: `sys_x` in the text.
+    Native,
+    /// `__x64_sys_x`.
+    X64,
+    /// `__ia32_sys_x`: 32-bit calls on x86-64.
+    Ia32,
+    /// `__ia32_compat_sys_x`: 32-bit calls on x86-64 with a layout of their own.
+    Ia32Compat,
+    /// `__arm64_sys_x`.
+    Arm64,
+}

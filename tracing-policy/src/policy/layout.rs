@@ -1,0 +1,44 @@
+//! How a hook record is to be read: the other half of `bpf_probes::abi::HookRecord`.
+
+/// Names and types of what a policy's hook reports. The record carries only its number.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RecordLayout {
+    /// `metadata.name` of the policy.
+    pub policy_name: String,
+    /// The kernel function as events show it, e.g. `__x64_sys_openat`.
+    pub function_name: String,
+    /// The hook's message, escaped as events carry it.
+    pub message: Option<String>,
+    /// The hook's tags, escaped likewise.
+    pub tags: Vec<String>,
+    /// The values in the order of the record.
+    pub values: Vec<ValueLayout>,
+}
+
+/// One value of a record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ValueLayout {
+    /// What its bytes mean.
+    pub kind: ValueKind,
+    /// The argument's label.
+    pub label: Option<String>,
+}
+
+/// What the bytes of a value mean; each kind is one field of the wire's `KprobeArgument`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ValueKind {
+    /// 8 bytes, sign-extended; `int_arg`.
+    Int32,
+    /// 8 bytes; `uint_arg`.
+    Uint32,
+    /// 8 bytes; `long_arg`.
+    Int64,
+    /// 8 bytes; `size_arg`.
+    Uint64,
+    /// Bytes without NUL; `string_arg`.
+    String,
+    /// A path, with `i_mode` in the header's status; `file_arg`.
+    File,
+    /// A path, with `i_mode` in the header's status; `path_arg`.
+    Path,
+}

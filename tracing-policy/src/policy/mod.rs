@@ -1,0 +1,31 @@
+//! The checked policy: right on any kernel, and with no value for an illegal state.
+//!
+//! It comes from `check::policy`. Spans stay with everything that a later stage may have to refuse (a symbol that
+//! this kernel lacks, a filter that the verifier rejects), so that the answer still shows the line of YAML.
+//!
+//! Invariants, which `check` establishes: each [`ArgumentId`] of a filter is in range for its hook and names an
+//! argument of the filter's family ([`ArgumentFilter::Integer`] an integer, and so on); lists of values are not
+//! empty; numbers are within the argument's type. `matches` of the test types is the plain meaning of a filter, the
+//! oracle against which compiled code is tested.
+
+mod action;
+mod argument;
+mod hook;
+mod layout;
+#[expect(clippy::module_inception, reason = "the noun this folder is about")]
+mod policy;
+mod resolved;
+mod selector;
+
+pub use action::{Action, ReturnValue, SignalNumber};
+pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+pub use hook::{Function, Kprobe, SyscallAbi};
+pub use layout::{RecordLayout, ValueKind, ValueLayout};
+pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
+pub use resolved::{
+    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,
+};
+pub use selector::{
+    ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,
+    Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
+};

@@ -1,0 +1,136 @@
+//! The checked policy with one kernel's facts filled in: symbols exist, prototypes fit, mechanisms are chosen.
+
+use std::fmt;
+
+use bpf_probes::spec::AttachSpec;
+
+use super::{Argument, Mode, Policy, RecordLayout, Selector};
+use crate::source::Span;
+
+/// A policy that this kernel can carry out.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What was checked.
+    pub policy: Policy,
+    /// Its mode at the start.
+    pub mode: Mode,
+    /// One for each hook that the policy names, in the order of the text.
+    pub hooks: Vec<ResolvedHook>,
+}
+
+/// What hooks of different policies must have in common to be compiled into one program.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct HookKey {
+    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`.
+    pub function: String,
+    /// How its arguments are passed.
+    pub convention: Convention,
+}
+
+impl fmt::Display for HookKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)
+    }
+}
+
+/// How a hooked function's arguments are passed.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Convention {
+    /// In registers.
+    Function,
+    /// A system call's wrapper: its only argument is the `struct pt_regs *` of user space, whose fields `di, si, dx, r10, r8, r9` hold them.
+    Syscall {
+        /// Its number, for tracepoints that see all calls.
+        number: u32,
+    },
+}
+
+/// One hook of a policy.
+#[derive(Clone, Debug)]
+pub struct ResolvedHook {
+    /// Where.
+    pub key: HookKey,
+    /// What is attached there for this policy, each with its reason.
+    pub attachments: Vec<Attachment>,
+    /// The arguments, in the order of the policy's list.
+    pub arguments: Vec<Argument>,
+    /// The selectors, in order; at least one (a hook without selectors has one that always matches and posts).
+    pub selectors: Vec<Selector>,
+    /// Tests of the process, decided at exec and fork; numbers are given by whoever loads.
+    pub classes: Vec<ClassTest>,
+    /// For each selector, its class tests: each must hold (or not hold).
+    pub class_uses: Vec<Vec<ClassUse>>,
+    /// How its records are to be read.
+    pub layout: RecordLayout,
+    /// The hook in the policy's text.
+    pub span: Span,
+}
+
+/// One attachment of a hook.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attachment {
+    /// Where and how.
+    pub target: AttachSpec,
+    /// What its program does there.
+    pub role: Role,
+    /// Why this mechanism.
+    pub reason: String,
+    /// Whether it sees every call; if not, why not.
+    pub exactness: Exactness,
+}
+
+/// What the program of an attachment does.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Role {
+    /// Filters, reports and signals.
+    Report,
+    /// Filters and returns the errno of `Override` (LSM, `fmod_ret`): no report, no signal.
+    Deny,
+    /// Filters, and overrides the return value with `bpf_override_return` besides reporting and signalling.
+    ReportAndOverride,
+    /// As `Report`, and kills who passes a denial: beside a `Deny` that can miss calls.
+    ReportAndKillDenied,
+    /// As `Report`, and notes the errno of `Override` for this thread (deferred override).
+    ReportAndNote,
+    /// Returns the errno noted for this thread.
+    DenyNoted,
+    /// Forgets what was noted for this thread.
+    Forget,
+}
+
+/// Whether an attachment sees every call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Exactness {
+    /// Every call.
+    Exact,
+    /// Calls can be missed under contention, for this reason.
+    CanMiss(String),
+}
+
+/// A test that depends on the process alone.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum ClassTest {
+    /// The binary's path equals (`In`), begins with or ends in one of the values.
+    Binary {
+        /// How values are compared.
+        form: super::StringForm,
+        /// The values.
+        values: Vec<Vec<u8>>,
+        /// Whether descendants of such a process are in the class too.
+        children: super::Children,
+    },
+    /// The process is one of these or descends from one.
+    Descendants {
+        /// Host pids.
+        pids: Vec<u32>,
+    },
+}
+
+/// The use of a class test in a selector.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ClassUse {
+    /// Index into [`ResolvedHook::classes`].
+    pub class: usize,
+    /// Whether the process must be in the class, or must not.
+    pub sense: super::Sense,
+}

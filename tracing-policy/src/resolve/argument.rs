@@ -1,0 +1,103 @@
+//! Arguments against the prototype that the kernel's types show.
+
+use bpf_probes::btf::{Btf, Type, TypeId};
+use bpf_probes::kernel::KernelView;
+
+use super::mechanism::syscall_name;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Argument, ArgumentType, Convention, HookKey, Kprobe};
+
+/// Whether every argument has a parameter that fits; reports those that do not.
+pub(super) fn fit(kprobe: &Kprobe, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+    match key.convention {
+        Convention::Syscall { .. } => fit_syscall(kprobe, report),
+        Convention::Function => fit_function(kprobe, key, kernel, report),
+    }
+}
+
+fn fit_syscall(kprobe: &Kprobe, report: &mut Report) -> bool {
+    let name = syscall_name(kprobe);
+    let Some(known) = name.as_ref().and_then(bpf_probes::kernel::SyscallName::known) else {
+        return true;
+    };
+    let parameters: Vec<&str> = known.parameters().collect();
+    let mut all = true;
+    for argument in &kprobe.arguments {
+        if usize::from(argument.index.value) >= parameters.len() {
+            let shown = format!("sys_{}({})", known.name, parameters.join(", "));
+            report.push(beyond(argument, parameters.len(), &shown));
+            all = false;
+        }
+    }
+    all
+}
+
+fn fit_function(kprobe: &Kprobe, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+    let btf = kernel.btf();
+    let Some(prototype) = kernel.function_btf(&key.function).and_then(|id| btf.prototype(id).ok()) else {
+        // a function without type information can be hooked all the same; its arguments are taken at their word
+        return true;
+    };
+    let parameters: Vec<_> = prototype.parameters().collect();
+    let mut all = true;
+    for argument in &kprobe.arguments {
+        let Some(parameter) = parameters.get(usize::from(argument.index.value)) else {
+            let shown: Vec<String> = parameters
+                .iter()
+                .map(|parameter| format!("{} {}", btf.describe(parameter.type_id), parameter.name))
+                .collect();
+            let shown = format!("{}({})", key.function, shown.join(", "));
+            report.push(beyond(argument, parameters.len(), &shown));
+            all = false;
+            continue;
+        };
+        if !fits(argument.ty.value, parameter.type_id, btf) {
+            let message = format!(
+                "parameter {} of {} is `{} {}`",
+                argument.index.value,
+                key.function,
+                btf.describe(parameter.type_id),
+                parameter.name
+            );
+            report.push(
+                Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message)
+                    .labelled("read as another type"),
+            );
+            all = false;
+        }
+    }
+    all
+}
+
+fn beyond(argument: &Argument, parameters: usize, prototype: &str) -> Diagnostic {
+    let message = format!("index {} is out of range: {prototype}", argument.index.value);
+    let help = match parameters.checked_sub(1) {
+        None => "it has no parameters".to_owned(),
+        Some(last) => format!("the last index is {last}"),
+    };
+    Diagnostic::error(Code::BeyondPrototype, argument.index.span, message).help(help)
+}
+
+/// Whether a parameter can be read as the type: only what would surely mean nothing is refused.
+fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
+    let wanted = match ty {
+        ArgumentType::Integer(_) => return true,
+        ArgumentType::String => None,
+        ArgumentType::File => Some("file"),
+        ArgumentType::Path => Some("path"),
+    };
+    let Some(pointee) = pointee(parameter, btf) else {
+        return false;
+    };
+    let Some(wanted) = wanted else {
+        return true;
+    };
+    pointee == TypeId::VOID || btf.struct_named(wanted).is_ok_and(|id| id == pointee)
+}
+
+fn pointee(parameter: TypeId, btf: &Btf) -> Option<TypeId> {
+    let Ok(Type::Ptr(pointer)) = btf.peel(parameter).and_then(|id| btf.get(id)) else {
+        return None;
+    };
+    btf.peel(pointer).ok()
+}

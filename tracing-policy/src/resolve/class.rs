@@ -1,0 +1,90 @@
+//! What depends on the process alone, taken out of the selectors.
+
+use bpf_probes::abi::{BINARY_BYTES, BINARY_END_BYTES};
+
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{
+    BinaryFilter, ClassTest, ClassUse, Descendants, Membership, PidFilter, PidNamespace, Selector, Sense,
+    StringForm,
+};
+
+/// The class tests of a hook and where each selector uses them.
+pub(super) struct Classes {
+    /// Distinct tests.
+    pub(super) tests: Vec<ClassTest>,
+    /// By selector.
+    pub(super) uses: Vec<Vec<ClassUse>>,
+}
+
+/// Whether a filter of pids is a class: it depends on ancestors.
+pub(super) fn is_class(filter: &PidFilter) -> bool {
+    filter.descendants == Descendants::Followed
+}
+
+/// The class tests of a hook's selectors; `None` when the report has an error about one.
+pub(super) fn classes(selectors: &[Selector], report: &mut Report) -> Option<Classes> {
+    let mut classes = Classes { tests: Vec::new(), uses: Vec::new() };
+    let mut complete = true;
+    for selector in selectors {
+        let mut uses = Vec::new();
+        for filter in &selector.binaries {
+            complete &= values_fit(filter, report);
+            let test = ClassTest::Binary {
+                form: filter.test.form,
+                values: filter.test.values.iter().map(|value| value.value.clone()).collect(),
+                children: filter.children,
+            };
+            uses.push(ClassUse { class: classes.number(test), sense: filter.test.sense });
+        }
+        for filter in selector.pids.iter().filter(|filter| is_class(filter)) {
+            if filter.namespace == PidNamespace::Own {
+                let message = "`followForks` with `isNamespacePID` is not supported yet";
+                report.push(
+                    Diagnostic::error(Code::NotSupportedYet, filter.span, message)
+                        .help("give pids of the host's namespace"),
+                );
+                complete = false;
+            }
+            let sense = match filter.membership {
+                Membership::In => Sense::Plain,
+                Membership::NotIn => Sense::Negated,
+            };
+            let test = ClassTest::Descendants { pids: filter.pids.clone() };
+            uses.push(ClassUse { class: classes.number(test), sense });
+        }
+        classes.uses.push(uses);
+    }
+    if selectors.is_empty() {
+        classes.uses.push(Vec::new());
+    }
+    complete.then_some(classes)
+}
+
+impl Classes {
+    fn number(&mut self, test: ClassTest) -> usize {
+        if let Some(index) = self.tests.iter().position(|known| *known == test) {
+            return index;
+        }
+        self.tests.push(test);
+        self.tests.len() - 1
+    }
+}
+
+/// A class's values must fit the keys of the tables that are looked up at exec.
+fn values_fit(filter: &BinaryFilter, report: &mut Report) -> bool {
+    let longest = match filter.test.form {
+        StringForm::Exact => BINARY_BYTES - 1,
+        StringForm::Prefix => BINARY_BYTES,
+        StringForm::Postfix => BINARY_END_BYTES,
+    };
+    let mut fit = true;
+    for value in filter.test.values.iter().filter(|value| value.value.len() > longest) {
+        let message = format!(
+            "a binary is compared by at most {longest} bytes here, this value has {}",
+            value.value.len()
+        );
+        report.push(Diagnostic::error(Code::ValueTooLong, value.span, message));
+        fit = false;
+    }
+    fit
+}

@@ -1,0 +1,181 @@
+//! Made-up kernel objects at the offsets of a recorded kernel.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bpf_probes::builder::Facts;
+use bpf_probes::emulate::{Machine, World};
+use bpf_probes::kernel::KernelView;
+
+/// The recorded kernel of that folder of bpf-probes/testdata.
+pub(crate) fn recorded(folder: &str) -> KernelView {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf-probes/testdata").join(folder);
+    KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap()
+}
+
+/// Objects of the file system.
+pub(crate) struct Objects {
+    root: u64,
+    mount: u64,
+    dentries: BTreeMap<String, u64>,
+}
+
+/// Writes fields by name.
+struct Fields<'a> {
+    facts: Facts<'a>,
+    world: &'a mut World,
+}
+
+impl Fields<'_> {
+    fn object(&mut self, container: &str) -> u64 {
+        let id = self.facts.btf.struct_named(container).unwrap();
+        let size = self.facts.btf.size_of(id).unwrap();
+        self.world.kernel.object(container, size as usize)
+    }
+
+    fn at(&self, container: &str, field: &str) -> u64 {
+        u64::from(self.facts.offset_of(container, field).unwrap())
+    }
+
+    fn set(&mut self, base: u64, container: &str, field: &str, value: u64) {
+        let size = self.facts.field(container, field).unwrap().leaf.size as usize;
+        let at = base + self.at(container, field);
+        self.world.kernel.write(at, &value.to_le_bytes()[..size]).unwrap();
+    }
+
+    /// A name with something before it, as every name in the kernel has.
+    fn name(&mut self, name: &[u8]) -> u64 {
+        let bytes = [b"ABCDEFGHIJKLMNOP".as_slice(), name, b"\0"].concat();
+        self.world.kernel.bytes("name", &bytes) + 16
+    }
+
+    fn dentry(&mut self, name: &[u8], parent: Option<u64>) -> u64 {
+        let dentry = self.object("dentry");
+        let text = self.name(name);
+        self.set(dentry, "dentry", "d_parent", parent.unwrap_or(dentry));
+        self.set(dentry, "dentry", "d_name.name", text);
+        self.set(dentry, "dentry", "d_name.len", name.len() as u64);
+        self.set(dentry, "dentry", "d_hash.pprev", u64::from(parent.is_some()) << 12);
+        dentry
+    }
+}
+
+/// A task whose root is the root of the only mount, and the file system.
+pub(crate) fn populate(machine: &mut Machine, view: &KernelView) -> Objects {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let root = it.dentry(b"/", None);
+    let mount = it.object("mount");
+    it.set(mount, "mount", "mnt_parent", mount);
+    let vfsmount = mount + it.at("mount", "mnt");
+    it.set(vfsmount, "vfsmount", "mnt_root", root);
+    let fs = it.object("fs_struct");
+    it.set(fs, "fs_struct", "root.dentry", root);
+    it.set(fs, "fs_struct", "root.mnt", vfsmount);
+    let task = it.object("task_struct");
+    it.set(task, "task_struct", "fs", fs);
+    it.set(task, "task_struct", "group_leader", task);
+    let pid = it.object("pid");
+    it.set(task, "task_struct", "thread_pid", pid);
+    it.world.task.address = task;
+    Objects { root, mount: vfsmount, dentries: BTreeMap::new() }
+}
+
+/// Gives the current task a number in a pid namespace of its own.
+pub(crate) fn own_pid(machine: &mut Machine, view: &KernelView, number: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let upid = it.facts.btf.struct_named("upid").unwrap();
+    let stride = u64::from(it.facts.btf.size_of(upid).unwrap());
+    let numbers = it.at("pid", "numbers");
+    let pid = it.world.kernel.object("pid", usize::try_from(numbers + 2 * stride).unwrap());
+    it.set(pid, "pid", "level", 1);
+    it.set(pid + numbers + stride, "upid", "nr", number.into());
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "thread_pid", pid);
+}
+
+impl Objects {
+    /// The dentry of an absolute path.
+    pub(crate) fn dentry(&mut self, machine: &mut Machine, view: &KernelView, path: &str) -> u64 {
+        let mut parent = self.root;
+        let mut so_far = String::new();
+        for component in path.split('/').filter(|component| !component.is_empty()) {
+            so_far = format!("{so_far}/{component}");
+            if let Some(known) = self.dentries.get(&so_far) {
+                parent = *known;
+                continue;
+            }
+            let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+            parent = it.dentry(component.as_bytes(), Some(parent));
+            self.dentries.insert(so_far.clone(), parent);
+        }
+        parent
+    }
+
+    /// An open file.
+    pub(crate) fn file(&mut self, machine: &mut Machine, view: &KernelView, path: &str, mode: u16) -> u64 {
+        let dentry = self.dentry(machine, view, path);
+        self.file_of(machine, view, dentry, mode)
+    }
+
+    /// An open file without a path: a pipe, say.
+    pub(crate) fn nameless(&self, machine: &mut Machine, view: &KernelView) -> u64 {
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        let dentry = it.dentry(b"", None);
+        self.file_of(machine, view, dentry, 0o010_600)
+    }
+
+    /// Removes the name of an open file.
+    pub(crate) fn unlink(&mut self, machine: &mut Machine, view: &KernelView, path: &str) {
+        let dentry = self.dentry(machine, view, path);
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        it.set(dentry, "dentry", "d_hash.pprev", 0);
+    }
+
+    fn file_of(&self, machine: &mut Machine, view: &KernelView, dentry: u64, mode: u16) -> u64 {
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        let file = it.object("file");
+        it.set(file, "file", "f_path.dentry", dentry);
+        it.set(file, "file", "f_path.mnt", self.mount);
+        let inode = it.object("inode");
+        it.set(inode, "inode", "i_mode", mode.into());
+        it.set(file, "file", "f_inode", inode);
+        it.set(dentry, "dentry", "d_inode", inode);
+        file
+    }
+
+    /// A `struct path`.
+    pub(crate) fn path(&mut self, machine: &mut Machine, view: &KernelView, path: &str) -> u64 {
+        let dentry = self.dentry(machine, view, path);
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        let object = it.object("path");
+        it.set(object, "path", "dentry", dentry);
+        it.set(object, "path", "mnt", self.mount);
+        object
+    }
+
+    /// Makes a directory the root of a mount of its own, mounted at another.
+    pub(crate) fn bind(&mut self, machine: &mut Machine, view: &KernelView, from: &str, at: &str) -> u64 {
+        let (from, at) = (self.dentry(machine, view, from), self.dentry(machine, view, at));
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        let mount = it.object("mount");
+        let inside = it.at("mount", "mnt");
+        it.set(mount, "mount", "mnt_parent", self.mount - inside);
+        it.set(mount, "mount", "mnt_mountpoint", at);
+        it.set(mount + inside, "vfsmount", "mnt_root", from);
+        mount + inside
+    }
+
+    /// An open file on another mount.
+    pub(crate) fn file_on(
+        &mut self,
+        machine: &mut Machine,
+        view: &KernelView,
+        mount: u64,
+        path: &str,
+    ) -> u64 {
+        let file = self.file(machine, view, path, 0o100_644);
+        let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+        it.set(file, "file", "f_path.mnt", mount);
+        file
+    }
+}

@@ -1,0 +1,12 @@
+//! Compiled policies on the interpreter, against the plain meaning of the policy.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod faults;
+mod goldens;
+mod kernel;
+mod memory;
+mod operators;
+mod origins;
+mod property;
+mod run;
+mod scope;

@@ -1,0 +1,178 @@
+//! Policies loaded into the interpreter.
+
+use std::mem::offset_of;
+
+use bpf_probes::abi::{
+    ClassSet, Control, Counter, Counters, HookRecord, ProcessState, SELECTOR_COUNTERS, ValueHeader, map_name,
+};
+use bpf_probes::emulate::{Context, Machine, Outcome};
+use bpf_probes::kernel::KernelView;
+use bpf_probes::sensor::{BaseOptions, base};
+use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
+use tracing_policy::source::SourceText;
+use tracing_policy::{CompiledHook, Rider, compile_hook};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::kernel::{Objects, populate};
+
+/// A reported match.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) record: HookRecord,
+    pub(crate) enforced: bool,
+    pub(crate) values: Vec<(ValueHeader, Vec<u8>)>,
+}
+
+/// Policies on one hook of one kernel.
+pub(crate) struct Emulated<'k> {
+    pub(crate) view: &'k KernelView,
+    pub(crate) machine: Machine,
+    pub(crate) objects: Objects,
+    pub(crate) compiled: CompiledHook,
+    /// Steps of the last run.
+    pub(crate) steps: u64,
+}
+
+/// A policy's text with one hook.
+pub(crate) fn policy(call: &str, arguments: &str, selectors: &str) -> String {
+    let syscall = call.starts_with("sys_");
+    format!(
+        "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {{name: p}}
+spec:
+  kprobes:
+  - call: {call}
+    syscall: {syscall}
+    args: [{arguments}]
+    selectors: [{selectors}]
+"
+    )
+}
+
+/// A policy on a made-up function with these arguments, so that any type may stand at any place.
+pub(crate) fn resolved(text: &str, kernel: &KernelView) -> Resolved {
+    let (policy, _warnings) = tracing_policy::read(&SourceText::new("test", text)).unwrap();
+    tracing_policy::resolve(policy, kernel).unwrap()
+}
+
+/// The same with one attachment only.
+pub(crate) fn attached(mut policy: Resolved, target: &bpf_probes::spec::AttachSpec, role: Role) -> Resolved {
+    for hook in &mut policy.hooks {
+        let attachment =
+            Attachment { target: target.clone(), role, reason: String::new(), exactness: Exactness::Exact };
+        hook.attachments = vec![attachment];
+    }
+    policy
+}
+
+impl<'k> Emulated<'k> {
+    /// Compiles the first hooks of the policies together; class `n` of policy `p` is number `8 p + n`.
+    pub(crate) fn new(policies: &[Resolved], view: &'k KernelView) -> Self {
+        let numbers: Vec<Vec<u32>> = (0..policies.len())
+            .map(|policy| (0..8).map(|class| u32::try_from(8 * policy + class).unwrap()).collect())
+            .collect();
+        let riders: Vec<Rider<'_>> = policies
+            .iter()
+            .zip(0..)
+            .zip(&numbers)
+            .map(|((policy, number), classes)| Rider {
+                hook: &policy.hooks[0],
+                policy_number: number,
+                layout_number: 100 + number,
+                first_selector: 4 * number,
+                class_numbers: classes,
+            })
+            .collect();
+        let compiled = compile_hook(&riders, view).unwrap();
+        let mut machine = Machine::new(&base(view, BaseOptions::default()).unwrap()).unwrap();
+        for body in &compiled.bodies {
+            machine.load(&body.collection).unwrap();
+        }
+        let objects = populate(&mut machine, view);
+        Self { view, machine, objects, compiled, steps: 0 }
+    }
+
+    /// Runs the program that was loaded last at the entry of a function.
+    pub(crate) fn call(&mut self, arguments: [u64; 6]) -> Outcome {
+        self.run(Context::kprobe(arguments))
+    }
+
+    pub(crate) fn run(&mut self, context: Context) -> Outcome {
+        match self.machine.run("body", context) {
+            Ok(outcome) => {
+                self.steps = outcome.steps;
+                outcome
+            }
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    /// Opens a path and returns which policies reported.
+    pub(crate) fn open(&mut self, path: &str) -> Vec<u32> {
+        let file = self.objects.file(&mut self.machine, self.view, path, 0o100_644);
+        self.call([file, 0, 0, 0, 0, 0]);
+        self.reporters()
+    }
+
+    /// The policies that reported since the last look.
+    pub(crate) fn reporters(&mut self) -> Vec<u32> {
+        self.reports().iter().map(|report| report.record.layout - 100).collect()
+    }
+
+    pub(crate) fn reports(&mut self) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for (ring, enforced) in [(map_name::EVENTS, false), (map_name::ENFORCEMENT, true)] {
+            for record in self.machine.ring_mut(ring).unwrap().drain() {
+                assert_eq!(record.unwritten, 0);
+                reports.push(report(&record.bytes, enforced));
+            }
+        }
+        reports.sort_by_key(|report| report.record.layout);
+        reports
+    }
+
+    /// Makes the process known, in these classes.
+    pub(crate) fn process(&mut self, ktime: u64, classes: &[u32]) {
+        let mut state = ProcessState { ktime, ..ProcessState::default() };
+        let mut set = ClassSet::default();
+        for class in classes {
+            set.insert(*class);
+        }
+        state.classes = set;
+        let key = self.machine.world().task.tgid.to_ne_bytes();
+        let map = self.machine.map_mut(map_name::PROCESSES).unwrap();
+        map.update(&key, state.as_bytes()).unwrap();
+    }
+
+    /// Puts a policy into monitor mode.
+    pub(crate) fn monitor(&mut self, policy: usize) {
+        let map = self.machine.map_mut(map_name::CONTROL).unwrap();
+        let mut control = map.lookup(&[0; 4]).unwrap().to_vec();
+        control[offset_of!(Control, mode) + 4 * policy] = 1;
+        map.update(&[0; 4], &control).unwrap();
+    }
+
+    pub(crate) fn count(&self, policy: usize, selector: usize, counter: Counter) -> u64 {
+        let counters = self.machine.map(map_name::COUNTERS).unwrap().lookup(&[0; 4]).unwrap();
+        let number = 4 * policy + selector;
+        let at = offset_of!(Counters, selectors) + 8 * (SELECTOR_COUNTERS * number + counter as usize);
+        u64::read_from_bytes(&counters[at..at + 8]).unwrap()
+    }
+}
+
+fn report(bytes: &[u8], enforced: bool) -> Report {
+    let (record, mut rest) = HookRecord::read_from_prefix(bytes).unwrap();
+    assert_eq!((record.header.kind, record.header.size as usize), (4, bytes.len()));
+    let mut values = Vec::new();
+    for _ in 0..record.values {
+        let (header, tail) = ValueHeader::read_from_prefix(rest).unwrap();
+        let len = header.len as usize;
+        let padded = len.next_multiple_of(8);
+        assert!(tail[len..padded].iter().all(|&byte| byte == 0), "padding is zero");
+        values.push((header, tail[..len].to_vec()));
+        rest = &tail[padded..];
+    }
+    assert!(rest.is_empty(), "{} bytes too many", rest.len());
+    Report { record, enforced, values }
+}

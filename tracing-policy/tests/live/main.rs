@@ -1,0 +1,9 @@
+//! Compiled policies on the running kernel. Needs root; run in the machine of `cargo xtask test` on each supported kernel, and natively where functions can be
+//! traced. Each test says what its kernel lacks when it cannot run.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::use_debug, reason = "tests")]
+
+mod acts;
+mod children;
+mod contention;
+mod many;
+mod running;

@@ -1,0 +1,63 @@
+//! The one door for every chore of this repository: `cargo xtask COMMAND`.
+
+mod bench;
+mod build;
+mod demo;
+mod dist;
+mod generate;
+mod lint;
+mod machine;
+mod setup;
+mod terminal;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Enforcer repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Installs through apt what the other chores need, and fetches the kernels.
+    Setup(setup::Arguments),
+    /// Shows events of this machine, then a policy that kills, in a small virtual machine.
+    Demo(demo::Arguments),
+    /// Runs every test: gates of the source, unit, native, virtual machines, cost.
+    Test(test::Arguments),
+    /// Measures what things cost, beside the figures of Tetragon.
+    Bench(bench::Arguments),
+    /// Boots a stock kernel and runs a command in it, or a shell.
+    Vm(Box<vm::Arguments>),
+    /// Checks the layers of the crates, the order of modules, and the text of the source.
+    Lint,
+    /// Writes the pages of docs that are made from the source.
+    Generate,
+    /// Builds the archive that is installed on a node.
+    Dist(dist::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
+    let result = match Arguments::parse().chore {
+        Chore::Setup(arguments) => done(setup::run(&arguments)),
+        Chore::Demo(arguments) => done(demo::run(&arguments)),
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Vm(arguments) => vm::run(*arguments),
+        Chore::Lint => done(lint::run()),
+        Chore::Generate => done(generate::run()),
+        Chore::Dist(arguments) => done(dist::run(&arguments)),
+    };
+    result.unwrap_or_else(|error| {
+        terminal::error(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

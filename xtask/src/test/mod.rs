@@ -1,0 +1,86 @@
+//! `cargo xtask test`: every test, in layers, cheapest first; one line of totals at the end.
+//!
+//! A layer adds to one [`Tally`]; it never ends the run, so that one run shows all that is wrong. Under `CI=true`
+//! what is skipped has failed; elsewhere it is named.
+
+mod gates;
+mod machines;
+mod tally;
+mod units;
+
+pub(crate) use tally::Tally;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{bench, setup, terminal};
+
+/// A kind of test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layer {
+    /// Format, layers, clippy, licences and sources.
+    Lint,
+    /// Tests beside the code, and examples in its documentation.
+    Unit,
+    /// Tests that need root and the running kernel.
+    Native,
+    /// Scenarios on stock kernels in virtual machines.
+    Vm,
+    /// Instructions per run against the committed table.
+    Cost,
+}
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this layer; may be repeated.
+    #[arg(long = "layer", value_name = "LAYER")]
+    layers: Vec<Layer>,
+    /// Only this kernel of the layer vm, such as 6.12 or 6.1+preempt=full; may be repeated.
+    #[arg(long = "kernel", value_name = "KERNEL")]
+    kernels: Vec<String>,
+    /// Only this scenario of the layer vm; may be repeated.
+    #[arg(long = "scenario", value_name = "NAME")]
+    scenarios: Vec<String>,
+    /// Take the binaries for machines from this folder instead of building them.
+    #[arg(long, value_name = "FOLDER")]
+    binaries: Option<PathBuf>,
+}
+
+/// Runs the layers and prints the totals.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let chosen = |layer: Layer| {
+        if arguments.layers.is_empty() {
+            // A kernel or a scenario means the machines.
+            layer == Layer::Vm || (arguments.kernels.is_empty() && arguments.scenarios.is_empty())
+        } else {
+            arguments.layers.contains(&layer)
+        }
+    };
+    let mut tally = Tally::default();
+    if let Err(error) = setup::packages() {
+        if tally::in_ci() {
+            return Err(error);
+        }
+        terminal::progress(&format!("{error:#}"));
+    }
+    for layer in Layer::value_variants().iter().copied().filter(|layer| chosen(*layer)) {
+        let name = format!("{layer:?}").to_lowercase();
+        terminal::progress(&format!("layer {name}"));
+        let ran = match layer {
+            Layer::Lint => gates::run(&mut tally),
+            Layer::Unit => units::unit(&mut tally),
+            Layer::Native => units::native(&mut tally),
+            Layer::Vm => machines::run(arguments, &mut tally),
+            Layer::Cost => bench::gate(arguments.binaries.as_deref(), &mut tally),
+        };
+        // A layer that cannot run at all has failed, and the next ones still run.
+        if let Err(error) = ran {
+            tally.fail(&format!("layer {name}"), &format!("{error:#}"));
+        }
+    }
+    Ok(tally.close())
+}
