@@ -44,7 +44,11 @@ pub(crate) fn run(variant: &str, what: &str) -> Outcome<ExitCode> {
 fn instructions(guest: &Guest) -> Outcome {
     let daemon = Settings::default().flags(&["--rb-size-total", "16M"]).start(guest)?;
     let tiny = tiny(guest)?;
-    result("exec_fork_exit", mean(u64::from(EXECS), || Ok(spawn(Path::new(&tiny), EXECS, "cost")?))?);
+    let base = spent(u64::from(EXECS), || Ok(spawn(Path::new(&tiny), EXECS, "cost")?))?;
+    result("exec_fork_exit", base.values().sum::<u64>() / u64::from(EXECS));
+    for (name, time) in base {
+        result(&format!("base_{name}"), time / u64::from(EXECS));
+    }
 
     for (name, operator, value) in [
         ("open_prefix_miss", "Prefix", "/etc/shadow"),
@@ -134,25 +138,28 @@ fn execs(daemon: &Daemon, guest: &Guest) -> Outcome {
 
 /// Mean time in programs, all of them together, over `count` operations.
 fn mean(count: u64, operations: impl FnOnce() -> Outcome) -> Outcome<u64> {
-    let before: BTreeMap<u32, (u64, u64)> = times()?;
+    Ok(spent(count, operations)?.values().sum::<u64>() / count)
+}
+
+/// Time in programs by their names, over at least `count` operations.
+fn spent(count: u64, operations: impl FnOnce() -> Outcome) -> Outcome<BTreeMap<String, u64>> {
+    let before: BTreeMap<u32, (u64, u64)> =
+        programs()?.into_iter().map(|program| (program.id, (program.run_time, program.run_count))).collect();
     operations()?;
-    let mut time = 0;
+    let mut times = BTreeMap::new();
     let mut runs = 0;
-    for (id, (run_time, run_count)) in times()? {
-        let (time_before, count_before) = before.get(&id).copied().unwrap_or_default();
-        time += run_time - time_before;
-        runs += run_count - count_before;
+    for program in programs()? {
+        let (time_before, count_before) = before.get(&program.id).copied().unwrap_or_default();
+        if program.run_count > count_before {
+            *times.entry(program.name).or_default() += program.run_time - time_before;
+            runs += program.run_count - count_before;
+        }
     }
     ensure!(
         runs >= count,
         "{runs} runs of programs for {count} operations; is kernel.bpf_stats_enabled set?"
     );
-    Ok(time / count)
-}
-
-fn times() -> Outcome<BTreeMap<u32, (u64, u64)>> {
-    let programs = programs()?;
-    Ok(programs.into_iter().map(|program| (program.id, (program.run_time, program.run_count))).collect())
+    Ok(times)
 }
 
 fn open(path: &str) -> Outcome {

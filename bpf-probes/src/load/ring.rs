@@ -194,7 +194,15 @@ impl Ring {
         Some(record)
     }
 
+    /// Bytes of records that were passed and not yet released.
+    pub fn held(&self) -> u64 {
+        self.next.get().wrapping_sub(self.released)
+    }
+
     /// Gives the space of all records passed back to the kernel.
+    ///
+    /// A record that a program writes right behind what is released wakes whoever polls the ring, in the midst of that program
+    /// (`kernel/bpf/ringbuf.c: bpf_ringbuf_commit`); one that finds an unreleased record before it wakes nobody.
     pub fn release(&mut self) {
         let position = self.next.get();
         if position != self.released {

@@ -20,6 +20,10 @@ use super::stages::Stages;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Between two looks at a record that is being written.
 const PAUSE: Duration = Duration::from_micros(50);
+/// How long observations gather, once some came, before they are read. Meanwhile no program is held up to wake this
+/// thread (some 1 500 instructions of `irq_work` and `try_to_wake_up`, in the midst of the program); the first record
+/// after a quiet time wakes it at once, and so does each of enforcement.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Why a pipeline could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -181,9 +185,10 @@ impl Reader {
             // Looked at before the rings: what came before the stop is read.
             let stopping = self.stop.asked();
             let impatient = busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
+            let before = self.stages.totals().read();
             let pass = self.pass(impatient);
+            let idle = self.stages.totals().read() == before;
             self.publish();
-            self.merge.release();
             self.stages.refresh(&*self.clock);
             let now = Instant::now();
             if now >= next_step {
@@ -199,12 +204,21 @@ impl Reader {
                     return true;
                 }
             }
+            // What was passed is held while more gathers, so that programs see no reader who waits.
+            let gathers = pass == Pass::Empty && !idle && !self.merge.crowded();
+            if !gathers {
+                self.merge.release();
+            }
             match pass {
                 Pass::Full => busy_since = None,
                 Pass::Empty => {
                     busy_since = None;
                     self.stages.rings_were_empty();
-                    waiter.wait(self.merge.sources(), next_step.saturating_duration_since(now));
+                    if gathers {
+                        waiter.wait(self.merge.urgent(), GATHER);
+                    } else if idle && self.merge.is_empty() {
+                        waiter.wait(self.merge.sources(), next_step.saturating_duration_since(now));
+                    }
                 }
                 Pass::Busy => {
                     busy_since.get_or_insert(now);

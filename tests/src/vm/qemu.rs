@@ -4,7 +4,7 @@
 //! of their own now and then see half of a patch that another one writes into the kernel's code (`Oops: int3`).
 //! TCG: the same on every host, and with an instruction count for a clock. The first serial port is the
 //! kernel's console, kept in a file for the case that something fails; the second one carries the lines of
-//! [`Message`](super::Message). QEMU dies with the thread that booted it.
+//! [`Message`]. QEMU dies with the thread that booted it.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};

@@ -19,6 +19,8 @@
 //! 3. *Equal clocks.* Enforcement goes first. Between the clocks of a cause and its effect lie two program runs, which is longer than any
 //!    clock of the kernel ticks; the deviation that `ktime_get_boot_fast_ns` may show between CPUs is shorter, too.
 
+use std::sync::atomic::{Ordering, fence};
+
 use bpf_probes::load::Head;
 
 use super::{RecordSource, Sources};
@@ -68,6 +70,23 @@ impl Merge {
     /// Both rings, for waiting.
     pub(crate) fn sources(&self) -> [&dyn RecordSource; 2] {
         [&*self.events, &*self.enforcement]
+    }
+
+    /// The ring that may not wait while observations gather.
+    pub(crate) fn urgent(&self) -> [&dyn RecordSource; 1] {
+        [&*self.enforcement]
+    }
+
+    /// Whether programs may soon run out of room.
+    pub(crate) fn crowded(&self) -> bool {
+        self.events.crowded() || self.enforcement.crowded()
+    }
+
+    /// Whether both rings are empty, as of now.
+    pub(crate) fn is_empty(&self) -> bool {
+        // What was released must be seen by programs before this looks for what they wrote.
+        fence(Ordering::SeqCst);
+        self.events.peek() == Head::Empty && self.enforcement.peek() == Head::Empty
     }
 
     fn source(&mut self, ring: RingName) -> &mut dyn RecordSource {
@@ -223,6 +242,10 @@ mod tests {
 
         fn skip_all(&mut self) -> u64 {
             0
+        }
+
+        fn crowded(&self) -> bool {
+            false
         }
 
         fn fd(&self) -> Option<BorrowedFd<'_>> {

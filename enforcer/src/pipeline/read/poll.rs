@@ -49,16 +49,13 @@ impl Waiter {
     }
 
     /// Returns when a source has something, when the end was asked for, or after `limit`.
-    pub(crate) fn wait(&self, sources: [&dyn RecordSource; 2], limit: Duration) {
+    pub(crate) fn wait<const N: usize>(&self, sources: [&dyn RecordSource; N], limit: Duration) {
         let Ok(limit) = PollTimeout::try_from(limit.min(Duration::from_mins(1))) else { return };
-        let stop = PollFd::new(self.stop.wake.as_fd(), PollFlags::POLLIN);
-        let [first, second] = sources.map(|source| source.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        let result = match (first, second) {
-            (Some(first), Some(second)) => poll(&mut [stop, first, second], limit),
-            (Some(one), None) | (None, Some(one)) => poll(&mut [stop, one], limit),
-            (None, None) => poll(&mut [stop], limit),
-        };
-        match result {
+        let mut descriptors = Vec::with_capacity(N + 1);
+        descriptors.push(PollFd::new(self.stop.wake.as_fd(), PollFlags::POLLIN));
+        let fds = sources.iter().filter_map(|source| source.fd());
+        descriptors.extend(fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        match poll(&mut descriptors, limit) {
             Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
             // Descriptors that are open and our own cannot fail otherwise; do not spin if they do.
             Err(_) => std::thread::sleep(Duration::from_millis(10)),

@@ -40,6 +40,10 @@ impl RecordSource for Recorded {
         skipped
     }
 
+    fn crowded(&self) -> bool {
+        false
+    }
+
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -15,6 +15,8 @@ pub trait RecordSource: Send {
     fn release(&mut self);
     /// Skips all that is there, for a ring that cannot be read any further; says how many bytes.
     fn skip_all(&mut self) -> u64;
+    /// Whether what was passed and not released takes much of the room that programs have to write.
+    fn crowded(&self) -> bool;
     /// A descriptor that is readable while records wait; `None` where nothing ever arrives later.
     fn fd(&self) -> Option<BorrowedFd<'_>>;
 }
@@ -34,6 +36,10 @@ impl RecordSource for Ring {
 
     fn skip_all(&mut self) -> u64 {
         Self::skip_all(self)
+    }
+
+    fn crowded(&self) -> bool {
+        self.held() > self.size() / 16
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {

@@ -205,6 +205,10 @@ impl RecordSource for Live {
         0
     }
 
+    fn crowded(&self) -> bool {
+        false
+    }
+
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.wake.as_fd())
     }
@@ -245,6 +249,10 @@ impl RecordSource for Endless {
 
     fn skip_all(&mut self) -> u64 {
         0
+    }
+
+    fn crowded(&self) -> bool {
+        false
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
