@@ -7,7 +7,7 @@
 
 use super::layout::{PATH_END, PATH_START, done, walk};
 use crate::asm::{Label, Prototype, Subprogram};
-use crate::builder::{BuildError, Facts, Function, LoopForm, Program};
+use crate::builder::{BuildError, Facts, Function, LoopForm, Program, ReadForm};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
@@ -50,6 +50,17 @@ fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
     f.read_many(R7, "fs_struct", &[(R8, "root.dentry"), (R9, "root.mnt")])?;
     f.store(Size::Double, R6, walk::ROOT_DENTRY, R8);
     f.store(Size::Double, R6, walk::ROOT_MOUNT, R9);
+    let below = f.label();
+    f.load(Size::Double, R1, R6, walk::DENTRY);
+    f.load(Size::Double, R2, R6, walk::MOUNT);
+    f.jump_if_reg(Condition::Ne, R1, R8, below);
+    f.jump_if_reg(Condition::Ne, R2, R9, below);
+    f.load(Size::Word, R1, R6, walk::OFFSET);
+    f.jump_if(Condition::Ne, R1, PATH_END.cast_signed(), below);
+    // the working directory of most daemons
+    f.store_imm(Size::Byte, R6, f.offset(PATH_END - 1)?, i32::from(b'/'));
+    f.return_constant(1);
+    f.bind(below);
     rounds(&mut f)?;
     result(&mut f)?;
     f.finish()
@@ -188,16 +199,89 @@ fn prepend_name(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
     f.jump_if(Condition::Gt, R1, (PATH_END - 1).cast_signed(), stop);
     f.jump_if(Condition::Lt, R1, PATH_START.cast_signed(), stop);
     f.store(Size::Word, R6, walk::OFFSET, R1);
-    f.copy(R3, R2);
-    f.copy(R2, R8);
-    f.copy(R4, R6);
-    f.alu_reg(AluOp::Add, R4, R1);
-    f.store_imm(Size::Byte, R4, 0, i32::from(b'/'));
-    f.copy(R1, R4);
+    f.alu_reg(AluOp::Add, R1, R6);
+    f.store_imm(Size::Byte, R1, 0, i32::from(b'/'));
     f.alu(AluOp::Add, R1, 1);
-    f.call(Helper::ProbeReadKernel);
-    f.jump_if_reg(Condition::Ne, R9, R7, named);
+    copy_name(f)?;
+    f.load(Size::Word, R1, R6, walk::DONE);
+    f.jump_if(Condition::Eq, R1, done::NO, named);
     f.jump(stop);
     f.bind(named);
+    Ok(())
+}
+
+/// Copies the name at `R2`, `R8` bytes (1 to [`NAME_MAX`], or none), to the address in `R1`. All registers but `R6` are lost.
+///
+/// With plain loads a name of up to 128 bytes costs a load and a store for each word, where `bpf_probe_read_kernel` costs some 80 instructions before its
+/// first byte. Only bytes of the name are read and written: the last word overlaps the one before.
+fn copy_name(f: &mut Function<'_>) -> Result<(), BuildError> {
+    let (words, probe, out) = (f.label(), f.label(), f.label());
+    if f.facts().reads == ReadForm::Cast {
+        f.copy(R7, R1);
+        f.copy(R9, R2);
+        f.jump_if(Condition::Ge, R8, 8, words);
+        short_name(f, out)?;
+        f.bind(words);
+        f.jump_if(Condition::Gt, R8, 8 * COPIED_WORDS, probe);
+        let end = f.label();
+        f.cast(R9, WORDS)?;
+        for word in 0..COPIED_WORDS {
+            let at = f.offset(8 * word.cast_unsigned())?;
+            f.load(Size::Double, R1, R0, at);
+            f.store(Size::Double, R7, at, R1);
+            f.jump_if(Condition::Lt, R8, 8 * (word + 2), end);
+        }
+        f.bind(end);
+        overlapping_end(f, Size::Double)?;
+        f.jump(out);
+        f.bind(probe);
+        f.copy(R1, R7);
+        f.copy(R2, R9);
+    }
+    f.copy(R3, R2);
+    f.copy(R2, R8);
+    f.call(Helper::ProbeReadKernel);
+    f.bind(out);
+    Ok(())
+}
+
+/// Words that [`copy_name`] copies one by one.
+const COPIED_WORDS: i32 = 16;
+/// A type of the kernel that begins with as many words, whatever they mean.
+const WORDS: &str = "pt_regs";
+
+/// [`copy_name`] of fewer than eight bytes: two words that overlap, or single bytes. Goes to `out`.
+fn short_name(f: &mut Function<'_>, out: Label) -> Result<(), BuildError> {
+    let (bytes, one) = (f.label(), f.label());
+    f.jump_if(Condition::Eq, R8, 0, out);
+    f.cast(R9, WORDS)?;
+    f.jump_if(Condition::Lt, R8, 4, bytes);
+    f.load(Size::Word, R1, R0, 0);
+    f.store(Size::Word, R7, 0, R1);
+    overlapping_end(f, Size::Word)?;
+    f.jump(out);
+    f.bind(bytes);
+    f.load(Size::Byte, R1, R0, 0);
+    f.store(Size::Byte, R7, 0, R1);
+    f.jump_if(Condition::Lt, R8, 2, one);
+    f.load(Size::Byte, R1, R0, 1);
+    f.store(Size::Byte, R7, 1, R1);
+    overlapping_end(f, Size::Byte)?;
+    f.bind(one);
+    f.jump(out);
+    Ok(())
+}
+
+/// The last `size` bytes of the name at `R9`, `R8` bytes, to the same place behind `R7`.
+fn overlapping_end(f: &mut Function<'_>, size: Size) -> Result<(), BuildError> {
+    let back = i32::try_from(size.bytes()).expect("eight at most");
+    f.alu_reg(AluOp::Add, R9, R8);
+    f.alu(AluOp::Sub, R9, back);
+    f.cast(R9, WORDS)?;
+    f.load(size, R1, R0, 0);
+    // the verifier takes an offset into a map's value only if it cannot be negative
+    f.alu(AluOp::Sub, R8, back);
+    f.alu_reg(AluOp::Add, R7, R8);
+    f.store(size, R7, 0, R1);
     Ok(())
 }

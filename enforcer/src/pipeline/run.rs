@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// How long observations gather, once some came, before they are read. Meanwhile no program is held up to wake this
 /// thread (some 1 500 instructions of `irq_work` and `try_to_wake_up`, in the midst of the program); the first record
 /// after a quiet time wakes it at once, and so does each of enforcement.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Why a pipeline could not be started.
 #[derive(Debug, thiserror::Error)]
