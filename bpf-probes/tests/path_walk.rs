@@ -222,3 +222,20 @@ fn many_names_are_walked_as_far_as_the_form_goes() {
         assert_eq!(walk.path.len(), if walk.unresolved { 256 } else { 2000 }, "{version}");
     });
 }
+
+#[test]
+fn names_of_every_length_are_copied_whole_and_touch_nothing_beside() {
+    for length in 1..=255_usize {
+        let name: String = (0..length).map(|at| char::from(b'a' + u8::try_from(at % 26).unwrap())).collect();
+        let path = format!("/before/{name}/x");
+        let scene = |fs: &Filesystem<'_>, machine: &mut Machine| {
+            let world = machine.world_mut();
+            let root = fs.root(world);
+            fs.enter(world, root, root);
+            fs.path(world, root, &path)
+        };
+        on_every_form(scene, |version, _, walk| {
+            assert_eq!(String::from_utf8_lossy(&walk.path), path, "{version}");
+        });
+    }
+}

@@ -1,5 +1,6 @@
 //! Where log lines go: standard error, as text for people or JSON for machines.
 
+use std::error::Error;
 use std::io::{self, IsTerminal as _};
 
 use tracing::level_filters::LevelFilter;
@@ -31,4 +32,39 @@ pub fn init(settings: LogSettings) -> Result<(), TryInitError> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+}
+
+/// An error and what led to it, in one line. Most errors of ours name their cause themselves; it is not said twice.
+pub fn sentence(error: &(dyn Error + 'static)) -> String {
+    let mut whole = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    for text in causes.map(ToString::to_string) {
+        if !whole.contains(&text) {
+            whole.push_str(": ");
+            whole.push_str(&text);
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::sentence;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Failure {
+        #[error("cannot read x: {source}")]
+        Named { source: io::Error },
+        #[error("cannot begin")]
+        Silent { source: io::Error },
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let gone = || io::Error::other("gone");
+        assert_eq!(sentence(&Failure::Named { source: gone() }), "cannot read x: gone");
+        assert_eq!(sentence(&Failure::Silent { source: gone() }), "cannot begin: gone");
+    }
 }

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match run(flags, started) {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", log::sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -96,7 +96,7 @@ pub mod gained {
 
 /// Bytes of arguments that stand in the exec record itself; longer ones come before it in [`super::DataRecord`]s.
 pub const INLINE_ARGUMENTS: u32 = 1024;
-/// Bytes of arguments that are read at all, the first (argv[0]) included: forty chunks of [`super::DATA_CHUNK`].
+/// Bytes of arguments that are read at all, the first (`argv[0]`) included: forty chunks of [`super::DATA_CHUNK`].
 pub const MAX_ARGUMENTS: u32 = 40 * super::DATA_CHUNK;
 /// Longest path in a record, as the kernel's `PATH_MAX`.
 pub const MAX_PATH: u32 = 4096;
@@ -144,7 +144,7 @@ pub struct ExecRecord {
     pub cwd_len: u32,
     /// Bytes of the cgroup's name.
     pub cgroup_len: u32,
-    /// Bytes of the arguments in this record, each ended by NUL, argv[0] included.
+    /// Bytes of the arguments in this record, each ended by NUL, `argv[0]` included.
     pub arguments_len: u32,
     /// Bytes of the arguments in the data records before.
     pub data_len: u32,

@@ -248,7 +248,7 @@ fn copy_name(f: &mut Function<'_>) -> Result<(), BuildError> {
 /// Words that [`copy_name`] copies one by one.
 const COPIED_WORDS: i32 = 16;
 /// A type of the kernel that begins with as many words, whatever they mean.
-const WORDS: &str = "pt_regs";
+pub(super) const WORDS: &str = "pt_regs";
 
 /// [`copy_name`] of fewer than eight bytes: two words that overlap, or single bytes. Goes to `out`.
 fn short_name(f: &mut Function<'_>, out: Label) -> Result<(), BuildError> {

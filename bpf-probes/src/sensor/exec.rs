@@ -17,7 +17,8 @@ use crate::builder::{BuildError, Facts, Function, LoopForm, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::layout::{PATH_END, RECORD};
 use crate::routine::{
-    LENGTH_MASK, PATH_WALK, add_path_walk, ns_tgid, read_credentials, read_namespaces, submit_record,
+    LENGTH_MASK, PATH_WALK, add_path_walk, copy_string, ns_tgid, read_credentials, read_namespaces,
+    submit_record,
 };
 use crate::spec::ProgramKind;
 use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
@@ -216,13 +217,9 @@ fn executed_file(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> 
 }
 
 /// Appends the kernel string at the address in `R9`, at most `max` bytes with NUL, and stores its length; sets `error` where it cannot be read.
-fn append_string(f: &mut Function<'_>, max: u32, length: usize, error: u32) {
+fn append_string(f: &mut Function<'_>, max: u32, length: usize, error: u32) -> Result<(), BuildError> {
     let (failed, out) = (f.label(), f.label());
-    f.copy(R1, R7);
-    f.alu_reg(AluOp::Add, R1, R8);
-    f.constant(R2, u64::from(max));
-    f.copy(R3, R9);
-    f.call(Helper::ProbeReadKernelStr);
+    copy_string(f, R7, R8, R9, max)?;
     f.jump_if(Condition::SLt, R0, 1, failed);
     f.jump_if(Condition::Gt, R0, max.cast_signed(), failed);
     f.alu(AluOp::Sub, R0, 1);
@@ -232,6 +229,7 @@ fn append_string(f: &mut Function<'_>, max: u32, length: usize, error: u32) {
     f.bind(failed);
     flag(f, error);
     f.bind(out);
+    Ok(())
 }
 
 /// Appends the path that [`PATH_WALK`] left in area 0; its result is in `R0`. `R9` is its length afterwards.
@@ -255,8 +253,7 @@ fn append_path(f: &mut Function<'_>, length: usize) {
 fn file_name(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     f.load(Size::Double, R9, R10, frame.bprm.offset());
     f.read(R9, R9, "linux_binprm", "filename")?;
-    append_string(f, MAX_PATH, offset_of!(ExecRecord, filename_len), process_flag::ERROR_FILENAME);
-    Ok(())
+    append_string(f, MAX_PATH, offset_of!(ExecRecord, filename_len), process_flag::ERROR_FILENAME)
 }
 
 fn file_path(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
@@ -326,8 +323,7 @@ fn cgroup_name(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     f.read(R9, R9, "css_set", "dfl_cgrp")?;
     f.read(R9, R9, "cgroup", "kn")?;
     f.read(R9, R9, "kernfs_node", "name")?;
-    append_string(f, MAX_CGROUP_NAME, offset_of!(ExecRecord, cgroup_len), process_flag::ERROR_CGROUP_NAME);
-    Ok(())
+    append_string(f, MAX_CGROUP_NAME, offset_of!(ExecRecord, cgroup_len), process_flag::ERROR_CGROUP_NAME)
 }
 
 /// The arguments lie in the new memory between `arg_start` and `arg_end`, each ended by NUL (`fs/binfmt_elf.c: create_elf_tables`).

@@ -1,4 +1,4 @@
-//! Stage 4: the hooks of all policies at one place to one [`ir::Hook`].
+//! Stage 4: the hooks of all policies at one place to one [`crate::ir::Hook`].
 //!
 //! Each argument is read once for all policies, tests stand in the order of their cost, and lists that are long in all become look-ups.
 

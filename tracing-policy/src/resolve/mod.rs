@@ -1,4 +1,4 @@
-//! Stage 3: a checked policy and the facts of one kernel to a [`Resolved`] policy.
+//! Stage 3: a checked policy and the facts of one kernel to a [`crate::policy::Resolved`] policy.
 //!
 //! Symbols exist, parameters fit the arguments read from them, mechanisms are chosen by `bpf_probes::attach`, and what depends on the process
 //! alone has become a [`crate::policy::ClassTest`]. All errors of all hooks are reported at once.
