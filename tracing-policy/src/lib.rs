@@ -20,6 +20,7 @@
 
 pub mod check;
 mod compile;
+pub mod crd;
 pub mod diagnostic;
 mod emit;
 pub mod ir;

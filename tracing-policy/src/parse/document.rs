@@ -5,7 +5,7 @@ use super::node::{Node, NodeValue};
 use super::scalar::FromScalar;
 use super::yaml;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::{Metadata, PolicyKind, Spec, TracingPolicy, Word};
+use crate::schema::{Metadata, PolicyKind, Shape, Spec, TracingPolicy, Word};
 use crate::source::{SourceText, Span, Spanned};
 
 /// The only version of the language.
@@ -42,6 +42,11 @@ pub fn policy(source: &SourceText) -> Result<TracingPolicy, Vec<Diagnostic>> {
         Some(policy)
     });
     report.finish(policy).map(|(policy, _no_warnings)| policy)
+}
+
+/// What `spec` takes: what the parser asks for.
+pub fn spec_shape() -> Shape {
+    Spec::shape()
 }
 
 /// The one document that is a policy, and the kinds of the others.

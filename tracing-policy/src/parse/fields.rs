@@ -1,13 +1,25 @@
 //! Reading typed fields out of a mapping, noting everything that is wrong on the way.
 
+use std::cell::RefCell;
+
 use super::node::{Entry, Node, NodeValue};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::schema::{FieldShape, ObjectShape, Shape};
 use crate::source::{Span, Spanned};
 
 /// What can be read from a node. `None` means that the report says why not.
 pub(super) trait FromNode: Sized {
     /// Reads `node`; `field` is the name it has in messages.
     fn from_node(node: &Node, field: &str, report: &mut Report) -> Option<Self>;
+
+    /// What nodes it is read from. For a mapping: the fields that [`FromNode::from_node`] asks for.
+    fn shape() -> Shape {
+        let node = Node { span: Span::default(), value: NodeValue::Question(RefCell::default()) };
+        let _nothing_is_there = Self::from_node(&node, "", &mut Report::default());
+        let NodeValue::Question(asked) = node.value else { return Shape::Text };
+        let object = asked.into_inner();
+        Shape::Object(object.unwrap_or(ObjectShape { what: "", fields: Vec::new() }))
+    }
 }
 
 /// The fields of one mapping. Each field is asked for once, by name; [`Fields::finish`] then refuses the rest.
@@ -19,18 +31,26 @@ pub(super) struct Fields<'a, 'r> {
     taken: Vec<bool>,
     known: Vec<&'static str>,
     broken: bool,
+    asked: Option<&'a RefCell<Option<ObjectShape>>>,
     report: &'r mut Report,
 }
 
 impl<'a, 'r> Fields<'a, 'r> {
     /// The fields of `node`, which is to be a mapping; `what` it is, for messages.
     pub(super) fn of(node: &'a Node, what: &'static str, report: &'r mut Report) -> Option<Self> {
-        let NodeValue::Mapping(entries) = &node.value else {
-            report.push(wrong_type(node, what, "a mapping"));
-            return None;
+        let (entries, asked): (&[Entry], _) = match &node.value {
+            NodeValue::Mapping(entries) => (entries, None),
+            NodeValue::Question(asked) => {
+                *asked.borrow_mut() = Some(ObjectShape { what, fields: Vec::new() });
+                (&[], Some(asked))
+            }
+            NodeValue::Plain(_) | NodeValue::Text(_) | NodeValue::Binary(_) | NodeValue::Sequence(_) => {
+                report.push(wrong_type(node, what, "a mapping"));
+                return None;
+            }
         };
         let taken = vec![false; entries.len()];
-        Some(Self { what, span: node.span, entries, taken, known: Vec::new(), broken: false, report })
+        Some(Self { what, span: node.span, entries, taken, known: Vec::new(), broken: false, asked, report })
     }
 
     /// The place of the mapping.
@@ -45,6 +65,7 @@ impl<'a, 'r> Fields<'a, 'r> {
 
     /// A field that may be absent. `null` counts as absent, as it does for an API server.
     pub(super) fn optional<T: FromNode>(&mut self, name: &'static str) -> Option<T> {
+        self.note(name, false, T::shape);
         let node = self.take(name).filter(|node| !node.is_null())?;
         let value = T::from_node(node, name, self.report);
         self.broken |= value.is_none();
@@ -53,6 +74,11 @@ impl<'a, 'r> Fields<'a, 'r> {
 
     /// A field that must be there. `None` makes [`Fields::finish`] fail.
     pub(super) fn required<T: FromNode>(&mut self, name: &'static str) -> Option<T> {
+        if self.asked.is_some() {
+            self.note(name, true, T::shape);
+            self.broken = true;
+            return None;
+        }
         if self.entries.iter().any(|entry| entry.key == name && !entry.value.is_null()) {
             return self.optional(name);
         }
@@ -78,6 +104,7 @@ impl<'a, 'r> Fields<'a, 'r> {
 
     /// Keys and values as `T` reads them, with the keys' places; absent is `None`.
     pub(super) fn map<T: FromNode>(&mut self, name: &'static str) -> Option<Vec<(Spanned<String>, T)>> {
+        self.note(name, false, || Shape::Map(Box::new(T::shape())));
         let node = self.take(name).filter(|node| !node.is_null())?;
         let NodeValue::Mapping(entries) = &node.value else {
             self.report.push(wrong_type(node, name, "a mapping"));
@@ -107,6 +134,14 @@ impl<'a, 'r> Fields<'a, 'r> {
         (!unknown && !broken).then_some(())
     }
 
+    /// Answers a question for the fields that there are.
+    fn note(&self, name: &'static str, required: bool, shape: impl FnOnce() -> Shape) {
+        if let Some(asked) = self.asked {
+            let field = FieldShape { name, required, shape: shape() };
+            asked.borrow_mut().iter_mut().for_each(|object| object.fields.push(field.clone()));
+        }
+    }
+
     fn take(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);
         let at = self.entries.iter().position(|entry| entry.key == name)?;
@@ -123,6 +158,10 @@ impl<T: FromNode> FromNode for Vec<T> {
         };
         let values: Vec<T> = nodes.iter().filter_map(|node| T::from_node(node, field, report)).collect();
         (values.len() == nodes.len()).then_some(values)
+    }
+
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
     }
 }
 

@@ -42,7 +42,7 @@ impl FromNode for Kprobe {
 
 impl FromNode for KprobeIgnore {
     fn from_node(node: &Node, _: &str, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::of(node, "`ignore`", report)?;
+        let mut fields = Fields::of(node, "`ignore` of a kprobe", report)?;
         let span = fields.span();
         let call_not_found = fields.optional("callNotFound");
         fields.finish()?;
@@ -109,7 +109,7 @@ impl FromNode for Uprobe {
 
 impl FromNode for UprobeIgnore {
     fn from_node(node: &Node, _: &str, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::of(node, "`ignore`", report)?;
+        let mut fields = Fields::of(node, "`ignore` of a uprobe", report)?;
         let span = fields.span();
         let digest_verification_failure = fields.optional("digestVerificationFailure");
         fields.finish()?;

@@ -20,4 +20,4 @@ mod selector;
 mod spec;
 mod yaml;
 
-pub use document::policy;
+pub use document::{policy, spec_shape};

@@ -1,5 +1,8 @@
 //! The tree of nodes a text is read into.
 
+use std::cell::RefCell;
+
+use crate::schema::ObjectShape;
 use crate::source::Span;
 
 /// A piece of a document and its place.
@@ -24,6 +27,8 @@ pub(super) enum NodeValue {
     Sequence(Vec<Node>),
     /// Keys and values in the order of the text, no key twice.
     Mapping(Vec<Entry>),
+    /// No part of any text: notes which fields are asked for, and has none.
+    Question(RefCell<Option<ObjectShape>>),
 }
 
 /// A key and its value.
@@ -99,7 +104,7 @@ impl Node {
             NodeValue::Text(_) => "text",
             NodeValue::Binary(_) => "bytes",
             NodeValue::Sequence(_) => "a list",
-            NodeValue::Mapping(_) => "a mapping",
+            NodeValue::Mapping(_) | NodeValue::Question(_) => "a mapping",
         }
     }
 }

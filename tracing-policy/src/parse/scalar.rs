@@ -3,13 +3,18 @@
 use super::fields::{FromNode, shortened, suggestion, wrong_type};
 use super::node::{Node, NodeValue, PlainType, plain_type};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::Word;
+use crate::schema::{Shape, Word};
 use crate::source::Spanned;
 
 /// What one scalar can be read as.
 pub(super) trait FromScalar: Sized {
     /// Reads `node`, or says why it cannot be.
     fn read(node: &Node, field: &str) -> Result<Self, Diagnostic>;
+
+    /// What it is read from.
+    fn shape() -> Shape {
+        Shape::Text
+    }
 }
 
 impl<T: FromScalar> FromNode for Spanned<T> {
@@ -22,6 +27,10 @@ impl<T: FromScalar> FromNode for Spanned<T> {
             }
         }
     }
+
+    fn shape() -> Shape {
+        T::shape()
+    }
 }
 
 /// Text. What YAML would take for a number or a boolean has to be quoted, as for an API server.
@@ -33,7 +42,7 @@ fn text<'n>(node: &'n Node, field: &str) -> Result<&'n str, Diagnostic> {
             let error = wrong_type(node, field, "text");
             Err(error.help(format!("put it in quotes: \"{}\"", shortened(text))))
         }
-        NodeValue::Binary(_) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => {
+        NodeValue::Binary(_) | NodeValue::Sequence(_) | NodeValue::Mapping(_) | NodeValue::Question(_) => {
             Err(wrong_type(node, field, "text"))
         }
     }
@@ -62,6 +71,10 @@ impl FromScalar for bool {
             return Ok(text.eq_ignore_ascii_case("true"));
         }
         Err(wrong_type(node, field, "true or false"))
+    }
+
+    fn shape() -> Shape {
+        Shape::Boolean
     }
 }
 
@@ -93,6 +106,10 @@ macro_rules! integers {
                 let number = integer(node, field, i128::from(Self::MIN), i128::from(Self::MAX))?;
                 Self::try_from(number).map_err(|_out_of_range| wrong_type(node, field, "a smaller number"))
             }
+
+            fn shape() -> Shape {
+                Shape::Integer { min: i128::from(Self::MIN), max: i128::from(Self::MAX) }
+            }
         }
     )+};
 }
@@ -115,6 +132,10 @@ macro_rules! words {
         impl FromScalar for $ty {
             fn read(node: &Node, field: &str) -> Result<Self, Diagnostic> {
                 word(node, field)
+            }
+
+            fn shape() -> Shape {
+                Shape::Word(<$ty as Word>::WORDS.iter().map(|(word, _)| *word).collect())
             }
         }
     )+};

@@ -201,7 +201,7 @@ fn new_key(node: Node, keys: &mut HashSet<String>, entries: &[Entry]) -> Result<
                 .help("write the fields out"));
         }
         NodeValue::Plain(text) | NodeValue::Text(text) => text,
-        NodeValue::Binary(_) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => {
+        NodeValue::Binary(_) | NodeValue::Sequence(_) | NodeValue::Mapping(_) | NodeValue::Question(_) => {
             return Err(Diagnostic::error(Code::WrongType, span, "a key must be text"));
         }
     };

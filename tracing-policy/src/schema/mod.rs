@@ -10,6 +10,7 @@ mod hook;
 mod list;
 mod policy;
 mod selector;
+mod shape;
 mod word;
 
 pub use action::{Action, ActionKind, RateLimitScope};
@@ -23,4 +24,5 @@ pub use selector::{
     ArgumentMatch, BinaryMatch, CapabilityMatch, CapabilitySet, Membership, Namespace, NamespaceChangeMatch,
     NamespaceMatch, Operator, PidMatch, Selector, SelectorMacro, Value, WorkloadMatch,
 };
+pub use shape::{FieldShape, ObjectShape, Shape};
 pub use word::Word;

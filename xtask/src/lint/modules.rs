@@ -35,7 +35,7 @@ const ORDERS: [(&str, &[&[&str]]); 2] = [
             &["ir"],
             &["lower"],
             &["emit"],
-            &["explain", "trial"],
+            &["crd", "explain", "trial"],
         ],
     ),
 ];
