@@ -86,7 +86,7 @@ fn body(
     let refuse =
         |message: String| Diagnostic::error(Code::NotOnThisKernel, span.unwrap_or_default(), message);
     let purpose = match attachment.role {
-        Role::Report | Role::ReportAndKillDenied => Purpose::Report,
+        Role::Report | Role::ReportAndKillDenied | Role::ReportAndDeny => Purpose::Report,
         Role::Deny => Purpose::Deny,
         Role::ReportAndOverride | Role::ReportAndNote | Role::DenyNoted | Role::Forget => {
             return Err(refuse("overriding by injected error or by note is not supported yet".to_owned()));

@@ -36,9 +36,7 @@ fn a_hundred_thousand_values_are_read_and_the_time_grows_with_their_number_only(
         let text = with_values(count);
         let start = Instant::now();
         let policy = read(&text);
-        let ArgumentFilter::Path { test, .. } = &policy.kprobes[0].selectors[0].arguments[0] else {
-            panic!()
-        };
+        let ArgumentFilter::Path { test, .. } = &policy.hooks[0].selectors[0].arguments[0] else { panic!() };
         assert_eq!(test.values.len(), count);
         start.elapsed()
     };
@@ -135,7 +133,7 @@ mod random {
             let quoted = serde_json::to_string(&value).unwrap();
             let text = with_values(0) + "        - " + &quoted + "\n";
             let policy = read(&text);
-            let ArgumentFilter::Path { test, .. } = &policy.kprobes[0].selectors[0].arguments[0] else { panic!() };
+            let ArgumentFilter::Path { test, .. } = &policy.hooks[0].selectors[0].arguments[0] else { panic!() };
             prop_assert_eq!(&test.values[0].value, value.as_bytes());
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bpf_probes::kernel::KernelView;
 use tracing_policy::diagnostic::Code;
-use tracing_policy::policy::{ClassTest, Resolved, Role};
+use tracing_policy::policy::{ClassTest, Convention, EventForm, Resolved, Role};
 use tracing_policy::source::SourceText;
 
 fn kernel(version: &str) -> KernelView {
@@ -14,10 +14,12 @@ fn kernel(version: &str) -> KernelView {
 }
 
 fn resolve(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
-    let text = format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  kprobes:\n  - {}\n",
-        hook.trim().replace('\n', "\n    ")
-    );
+    resolve_spec(version, &format!("  kprobes:\n  - {}\n", hook.trim().replace('\n', "\n    ")))
+}
+
+fn resolve_spec(version: &str, spec: &str) -> Result<Resolved, Vec<Code>> {
+    let text =
+        format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n{spec}");
     let source = SourceText::new("t.yaml", text);
     let (policy, _) = tracing_policy::read(&source).unwrap();
     tracing_policy::resolve(policy, &kernel(version))
@@ -100,4 +102,97 @@ fn tests_of_the_process_become_classes_and_equal_ones_one() {
     assert_eq!(hook.class_uses[0].len(), 1);
     assert_eq!(hook.class_uses[1].len(), 2);
     assert!(hook.selectors.iter().all(|selector| selector.binaries.is_empty() && selector.pids.is_empty()));
+}
+
+/// Functions that events name, and what is attached for each.
+fn places(resolved: &Resolved) -> Vec<(String, Vec<String>)> {
+    let targets = |hook: &tracing_policy::policy::ResolvedHook| {
+        hook.attachments.iter().map(|one| one.target.to_string()).collect()
+    };
+    resolved.hooks.iter().map(|hook| (hook.layout.function_name.clone(), targets(hook))).collect()
+}
+
+// proves: HOOK-05 (lists of symbols and of system calls)
+#[test]
+fn a_list_is_a_hook_for_each_of_its_values_under_its_own_name() {
+    let spec = "  lists:
+  - {name: dups, type: syscalls, values: [sys_dup, x64/sys_dup2]}
+  - {name: opens, values: [vfs_open]}
+  kprobes:
+  - {call: 'list:dups', syscall: false, args: [{index: 0, type: int, label: fd}]}
+  - {call: 'list:opens', syscall: false}
+";
+    let resolved = resolve_spec("6.12", spec).unwrap();
+    let kprobe = |symbol: &str| (symbol.to_owned(), vec![format!("kprobe {symbol}")]);
+    let expected = [kprobe("__x64_sys_dup"), kprobe("__x64_sys_dup2"), kprobe("vfs_open")];
+    assert_eq!(places(&resolved), expected);
+    assert_eq!(resolved.hooks[0].layout.values, resolved.hooks[1].layout.values);
+    let missing = spec.replace("vfs_open", "vfs_opne");
+    assert_eq!(resolve_spec("6.12", &missing).unwrap_err(), [Code::NoSuchFunction]);
+}
+
+// proves: HOOK-05 (generated_syscalls)
+#[test]
+fn a_generated_list_has_every_system_call_that_the_kernel_has() {
+    let spec = "  lists: [{name: all, type: generated_syscalls}]\n  kprobes: [{call: 'list:all'}]\n";
+    let resolved = resolve_spec("6.12", spec).unwrap();
+    let found = places(&resolved);
+    assert!(found.iter().any(|(name, _)| name == "__x64_sys_openat"), "{found:?}");
+    assert!(found.len() < bpf_probes::kernel::Syscall::all().len(), "the recorded kernel lacks some");
+    assert!(resolved.warnings.is_empty());
+}
+
+// proves: POL-12 (callNotFound)
+#[test]
+fn a_symbol_that_may_be_missing_is_left_out_with_a_warning() {
+    let spec = "  kprobes:
+  - {call: security_file_opne, syscall: false, ignore: {callNotFound: true}}
+  - {call: security_file_open, syscall: false, ignore: {callNotFound: true}}
+";
+    let resolved = resolve_spec("6.12", spec).unwrap();
+    assert_eq!(places(&resolved).len(), 1);
+    let warned: Vec<_> = resolved.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(warned, [Code::NoSuchFunction]);
+}
+
+fn lsm(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
+    resolve_spec(version, &format!("  lsmhooks:\n  - {hook}\n"))
+}
+
+// proves: HOOK-16 (choice)
+#[test]
+fn an_lsm_hook_is_an_lsm_program_where_such_run_and_else_the_function_that_asks_it() {
+    let text = "{hook: file_open, args: [{index: 0, type: file}], selectors: [{matchActions: [{action: Override, argError: -1}]}]}";
+    for version in ["6.1", "6.12", "7.2"] {
+        let resolved = lsm(version, text).unwrap();
+        let hook = &resolved.hooks[0];
+        assert_eq!((&*hook.layout.function_name, &hook.layout.form), ("file_open", &EventForm::Lsm));
+        assert_eq!((&*hook.key.function, hook.key.convention), ("file_open", Convention::Lsm));
+        assert_eq!(hook.attachments.len(), 1, "{version}");
+        let one = &hook.attachments[0];
+        assert_eq!((one.target.to_string().as_str(), one.role), ("LSM hook file_open", Role::ReportAndDeny));
+        assert!(one.reason.contains("security modules before"), "{}", one.reason);
+    }
+    let resolved = lsm("5.10", text).unwrap();
+    let there = vec!["kprobe security_file_open".to_owned(), "fmod_ret security_file_open".to_owned()];
+    assert_eq!(places(&resolved), [("file_open".to_owned(), there)]);
+    assert_eq!(resolved.hooks[0].key.convention, Convention::Function);
+    assert_eq!(lsm("6.18", text).unwrap_err(), [Code::NotOnThisKernel]);
+}
+
+#[test]
+fn an_lsm_hook_is_checked_against_its_own_parameters() {
+    assert_eq!(lsm("6.12", "{hook: file_opne}").unwrap_err(), [Code::NoSuchFunction]);
+    let beyond = "{hook: file_open, args: [{index: 1, type: int}]}";
+    assert_eq!(lsm("6.12", beyond).unwrap_err(), [Code::BeyondPrototype]);
+    let other = "{hook: file_open, args: [{index: 0, type: path}]}";
+    assert_eq!(lsm("6.12", other).unwrap_err(), [Code::PrototypeMismatch]);
+}
+
+#[test]
+fn hooks_of_several_kinds_may_be_in_one_policy() {
+    let spec = "  kprobes:\n  - {call: vfs_open, syscall: false}\n  lsmhooks:\n  - {hook: file_open}\n";
+    let names: Vec<_> =
+        places(&resolve_spec("6.12", spec).unwrap()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["vfs_open", "file_open"]);
 }

@@ -13,6 +13,8 @@ pub enum Point {
     Syscall(SyscallName),
     /// A place where a base sensor sits.
     Sensor(Sensor),
+    /// An LSM hook, by its name without prefix.
+    LsmHook(String),
 }
 
 impl fmt::Display for Point {
@@ -21,6 +23,7 @@ impl fmt::Display for Point {
             Self::Function(name) => f.write_str(name),
             Self::Syscall(name) => f.write_str(&name.symbol()),
             Self::Sensor(sensor) => write!(f, "the {} sensor", sensor.name()),
+            Self::LsmHook(hook) => write!(f, "LSM hook {hook}"),
         }
     }
 }
@@ -106,6 +109,11 @@ impl Hook {
     /// A hook on a system call.
     pub fn syscall(name: SyscallName, due: &[Duty]) -> Self {
         Self { point: Point::Syscall(name), due: Duties::of(due) }
+    }
+
+    /// A hook on an LSM hook.
+    pub fn lsm(hook: impl Into<String>, due: &[Duty]) -> Self {
+        Self { point: Point::LsmHook(hook.into()), due: Duties::of(due) }
     }
 
     /// The hook of a base sensor.

@@ -9,7 +9,7 @@ use super::mechanism::{Mechanism, Role};
 use super::reason::Reason;
 use super::security;
 use crate::btf::TypeId;
-use crate::kernel::{Feature, KernelView, SyscallName, Traceable, TracepointContext};
+use crate::kernel::{Feature, KernelView, SyscallName, Traceable, TracepointContext, function_of_hook};
 
 /// One program to attach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub fn plan(hook: &Hook, kernel: &KernelView) -> Result<Plan, PlanError> {
         Point::Function(function) => plan_function(&mut plan, function, hook.due, kernel)?,
         Point::Syscall(name) => plan_syscall(&mut plan, name, hook.due, kernel)?,
         Point::Sensor(sensor) => plan_sensor(&mut plan, *sensor, kernel)?,
+        Point::LsmHook(lsm) => plan_lsm_hook(&mut plan, lsm, hook.due, kernel)?,
     }
     Ok(plan)
 }
@@ -90,6 +91,18 @@ fn plan_function(plan: &mut Plan, function: &str, due: Duties, kernel: &KernelVi
         plan.attach(mechanism, Role::ReportReturn);
     }
     Ok(())
+}
+
+/// The LSM program itself, which decides, reports and denies; where such programs do not run, the function that asks the hook.
+fn plan_lsm_hook(plan: &mut Plan, hook: &str, due: Duties, kernel: &KernelView) -> Result<(), PlanError> {
+    let denies = due.contains(Duty::Override);
+    if let Some(lsm) = security::lsm_mechanism_for(plan, hook, denies, kernel) {
+        plan.because(Reason::LsmIsExact);
+        plan.because(Reason::LsmSeesAllowed);
+        plan.attach(lsm, if denies { Role::DecideAndDeny } else { Role::Decide });
+        return Ok(());
+    }
+    plan_function(plan, &function_of_hook(hook), due, kernel)
 }
 
 fn plan_syscall(

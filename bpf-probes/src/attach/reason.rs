@@ -28,6 +28,8 @@ pub enum Reason {
     },
     /// An LSM program denies every call that reaches it.
     LsmIsExact,
+    /// The LSM program itself reports, so that attempts which earlier modules refuse are not seen.
+    LsmSeesAllowed,
     /// LSM programs do not run: `bpf` is not among the active modules.
     LsmNotActive,
     /// Whether LSM programs run is not known, so they are not relied on.
@@ -92,6 +94,9 @@ impl fmt::Display for Reason {
                 "this kernel runs tracepoints preemptibly (model {preemption}): they skip calls under contention"
             ),
             Self::LsmIsExact => f.write_str("an LSM program denies every call that reaches it"),
+            Self::LsmSeesAllowed => f.write_str(
+                "what an LSM hook is asked is what the security modules before `bpf` allowed: an attempt that one of them refuses is no call of the hook",
+            ),
             Self::LsmNotActive => {
                 f.write_str("`bpf` is not among the active security modules (boot parameter lsm=), so LSM programs would never run")
             }

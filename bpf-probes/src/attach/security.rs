@@ -93,6 +93,16 @@ fn inject_error(plan: &mut Plan, function: &str, kernel: &KernelView) -> Result<
 
 /// The LSM program for a hook, if such programs run on this kernel; else the plan is told why not.
 pub(super) fn lsm_mechanism(plan: &mut Plan, hook: &str, kernel: &KernelView) -> Option<Mechanism> {
+    lsm_mechanism_for(plan, hook, true, kernel)
+}
+
+/// The same; a program that is not to deny may sit on a hook that returns nothing too.
+pub(super) fn lsm_mechanism_for(
+    plan: &mut Plan,
+    hook: &str,
+    denies: bool,
+    kernel: &KernelView,
+) -> Option<Mechanism> {
     if !kernel.has(Feature::Lsm) {
         without(plan, kernel, &[Feature::Lsm]);
         return None;
@@ -104,7 +114,8 @@ pub(super) fn lsm_mechanism(plan: &mut Plan, hook: &str, kernel: &KernelView) ->
         });
         return None;
     }
-    let btf_id = kernel.lsm_hook(hook).filter(|&id| !is_closed_to_bpf(hook) && returns_int(id, kernel));
+    let fits = |id| !is_closed_to_bpf(hook) && (!denies || returns_int(id, kernel));
+    let btf_id = kernel.lsm_hook(hook).filter(|&id| fits(id));
     let Some(btf_id) = btf_id else {
         plan.because(Reason::NoBpfHook { hook: hook.to_owned() });
         return None;

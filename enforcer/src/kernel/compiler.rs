@@ -29,8 +29,9 @@ fn failed(findings: Vec<Diagnostic>) -> CompileError {
 
 impl Compiler for KernelCompiler {
     fn resolve(&self, source: &SourceText) -> Result<(Resolved, Vec<Diagnostic>), CompileError> {
-        let (policy, warnings) = tracing_policy::read(source).map_err(failed)?;
-        let resolved = tracing_policy::resolve(policy, &self.view).map_err(failed)?;
+        let (policy, mut warnings) = tracing_policy::read(source).map_err(failed)?;
+        let mut resolved = tracing_policy::resolve(policy, &self.view).map_err(failed)?;
+        warnings.append(&mut resolved.warnings);
         Ok((resolved, warnings))
     }
 

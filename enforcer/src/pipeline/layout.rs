@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api::event::Origin;
 use tracing_policy::ir::{RecordLayout, ValueKind};
+use tracing_policy::policy::EventForm;
 
 /// One value of a hook record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +20,8 @@ pub struct ValueLayout {
 /// What the records of one hook of one policy hold, and what all its events say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HookLayout {
+    /// Which event they become.
+    pub form: EventForm,
     /// The hooked function, as events show it.
     pub function_name: Arc<str>,
     /// The policy, its message and tags.
@@ -34,6 +37,7 @@ impl From<&RecordLayout> for HookLayout {
             label: value.label.as_deref().unwrap_or_default().into(),
         });
         Self {
+            form: layout.form.clone(),
             function_name: layout.function_name.as_str().into(),
             origin: Arc::new(Origin {
                 policy_name: layout.policy_name.as_str().into(),

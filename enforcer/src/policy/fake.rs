@@ -13,8 +13,8 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    AttachPreference, Attachment, ClassTest, Convention, Exactness, HookKey, Mode, Policy, PolicyName,
-    Resolved, ResolvedHook, Role, Selector,
+    AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
+    PolicyName, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -318,6 +318,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         class_uses: Vec::new(),
         layout: RecordLayout {
             policy_name: String::new(),
+            form: EventForm::Kprobe,
             function_name: function.to_owned(),
             message: None,
             tags: Vec::new(),
@@ -335,10 +336,10 @@ impl Compiler for FakeCompiler {
             name: Spanned::new(name, Span::default()),
             mode_requested: None,
             attach: AttachPreference::Planner,
-            kprobes: Vec::new(),
+            hooks: Vec::new(),
         };
         let hooks = words.map(|word| hook(word, Vec::new())).collect();
-        Ok((Resolved { policy, mode: Mode::Enforce, hooks }, Vec::new()))
+        Ok((Resolved { policy, mode: Mode::Enforce, hooks, warnings: Vec::new() }, Vec::new()))
     }
 
     fn compile_hook(&self, riders: &[Rider<'_>]) -> Result<CompiledHook, CompileError> {

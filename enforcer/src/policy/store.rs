@@ -219,7 +219,7 @@ where
         if !warnings.is_empty() {
             tracing::warn!("{}", PolicyError::findings(source, &warnings));
         }
-        let Resolved { policy, mode, hooks } = resolved;
+        let Resolved { policy, mode, hooks, warnings: _ } = resolved;
         let identity = Identity {
             namespace: String::new(),
             name: policy.name.value.as_str().to_owned(),

@@ -1,24 +1,31 @@
 //! Actions and their parameters.
 
+use super::section::{Section, Target};
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Function, ReturnValue, SignalNumber};
+use crate::policy::{Action, Function, HookKind, ReturnValue, SignalNumber};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
-/// An entry of `matchActions`. `function` is that of the hook, unless it has an error.
+/// An entry of `matchActions`.
 pub(super) fn action(
     written: &schema::Action,
-    function: Option<&Function>,
+    target: Target<'_>,
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
-    parameters(written, report);
+    parameters(written, target.section, report);
+    if !has_action(target.section, written.action.value) {
+        let word = written.action.value.as_word();
+        let message = format!("{} has no action {word}", target.section.one());
+        report.push(Diagnostic::error(Code::OperatorMismatch, written.action.span, message));
+        return None;
+    }
     let action = match written.action.value {
         ActionKind::Post => Action::Post,
         ActionKind::NoPost => Action::NoPost,
         ActionKind::Sigkill => Action::Sigkill,
         ActionKind::Signal => Action::Signal(signal(written, report)?),
-        ActionKind::Override => Action::Override(return_value(written, function, report)),
+        ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
         ActionKind::GetUrl
         | ActionKind::DnsLookup
         | ActionKind::TrackSock
@@ -30,13 +37,29 @@ pub(super) fn action(
             return None;
         }
         ActionKind::Set => {
-            let error =
-                Diagnostic::error(Code::OperatorMismatch, written.action.span, "a kprobe has no action Set");
+            let message = format!("{} has no action Set", target.section.one());
+            let error = Diagnostic::error(Code::OperatorMismatch, written.action.span, message);
             report.push(error.help("Set writes arguments of USDT probes"));
             return None;
         }
     };
     Some(Spanned::new(action, written.span))
+}
+
+/// Whether a kind of hook can do it at all. `Set` has a message of its own.
+fn has_action(section: Section, action: ActionKind) -> bool {
+    let of_lsm = [
+        ActionKind::Post,
+        ActionKind::NoPost,
+        ActionKind::Sigkill,
+        ActionKind::Signal,
+        ActionKind::Override,
+        ActionKind::Set,
+    ];
+    match section {
+        Section::Kprobes => true,
+        Section::LsmHooks => of_lsm.contains(&action),
+    }
 }
 
 fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {
@@ -51,13 +74,14 @@ fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber>
     signal
 }
 
-fn return_value(written: &schema::Action, function: Option<&Function>, report: &mut Report) -> ReturnValue {
+fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut Report) -> ReturnValue {
     let span = written.arg_error.as_ref().map_or(written.span, |value| value.span);
     let value = ReturnValue::new(written.arg_error.as_ref().map_or(0, |value| value.value));
-    let Some(Function::Kernel(symbol)) = function else { return value };
-    if !symbol.starts_with("security_") {
-        return value;
-    }
+    let symbol = match kind {
+        Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
+        Some(HookKind::Lsm(hook)) => hook,
+        Some(HookKind::Kprobe(_)) | None => return value,
+    };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());
         let warning = Diagnostic::warning(Code::BadErrno, span, message);
@@ -77,7 +101,7 @@ fn return_value(written: &schema::Action, function: Option<&Function>, report: &
 type Parameter = (&'static str, Option<Span>, &'static [ActionKind]);
 
 /// Warns of parameters that the action does not take; refuses those that are not supported yet.
-fn parameters(written: &schema::Action, report: &mut Report) {
+fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     fn span<T>(field: Option<&Spanned<T>>) -> Option<Span> {
         field.map(|field| field.span)
     }
@@ -108,6 +132,16 @@ fn parameters(written: &schema::Action, report: &mut Report) {
         if let Some(span) = span.filter(|_| !takers.contains(&action)) {
             let message = format!("{} takes no `{name}`", action.as_word());
             report.push(Diagnostic::warning(Code::UselessParameter, span, message).labelled("has no effect"));
+        }
+    }
+    if section == Section::LsmHooks && action == ActionKind::Post {
+        for (name, field) in
+            [("kernelStackTrace", &written.kernel_stack_trace), ("userStackTrace", &written.user_stack_trace)]
+        {
+            if let Some(span) = on(field) {
+                let message = format!("an LSM hook has no `{name}`");
+                report.push(Diagnostic::error(Code::OperatorMismatch, span, message));
+            }
         }
     }
     // Of an action that is refused as a whole, the parameters are not refused as well.

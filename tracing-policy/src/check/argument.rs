@@ -1,5 +1,6 @@
 //! Arguments and their types.
 
+use super::section::Section;
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
@@ -47,7 +48,7 @@ impl Arguments {
 }
 
 /// Checks the arguments of a hook.
-pub(super) fn arguments(written: &[schema::Argument], report: &mut Report) -> Arguments {
+pub(super) fn arguments(written: &[schema::Argument], section: Section, report: &mut Report) -> Arguments {
     let mut entries: Vec<Entry> = Vec::with_capacity(written.len());
     for (position, argument) in written.iter().enumerate() {
         let index = argument.index.value;
@@ -60,7 +61,7 @@ pub(super) fn arguments(written: &[schema::Argument], report: &mut Report) -> Ar
                     .help("`args` in matchArgs counts the entries of this list and can name either"),
             );
         }
-        entries.push(Entry { index, argument: one(argument, report) });
+        entries.push(Entry { index, argument: one(argument, section, report) });
     }
     if ArgumentId::new(entries.len()).is_none() {
         let span = written.first().map(|first| first.span).unwrap_or_default();
@@ -69,7 +70,7 @@ pub(super) fn arguments(written: &[schema::Argument], report: &mut Report) -> Ar
     Arguments { entries }
 }
 
-fn one(written: &schema::Argument, report: &mut Report) -> Option<Argument> {
+fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
     let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= MAX_INDEX);
     if index.is_none() {
@@ -79,16 +80,20 @@ fn one(written: &schema::Argument, report: &mut Report) -> Option<Argument> {
         );
         report.push(Diagnostic::error(Code::ArgumentIndex, written.index.span, message));
     }
-    let ty = argument_type(written, report);
+    let ty = argument_type(written, section, report);
     let label = written.label.clone().filter(|label| !label.value.is_empty());
     Some(Argument { index: Spanned::new(index?, written.index.span), ty: ty?, label, span: written.span })
 }
 
-fn argument_type(written: &schema::Argument, report: &mut Report) -> Option<Spanned<ArgumentType>> {
+fn argument_type(
+    written: &schema::Argument,
+    section: Section,
+    report: &mut Report,
+) -> Option<Spanned<ArgumentType>> {
     use schema::ArgumentType as Written;
     let Some(ty) = &written.ty else {
-        let error =
-            Diagnostic::error(Code::ArgumentType, written.span, "an argument of a kprobe needs a type");
+        let message = format!("an argument of {} needs a type", section.one());
+        let error = Diagnostic::error(Code::ArgumentType, written.span, message);
         report.push(error.help("add `type:`, for example `type: file`"));
         return None;
     };
@@ -112,7 +117,7 @@ fn argument_type(written: &schema::Argument, report: &mut Report) -> Option<Span
         Written::File => ArgumentType::File,
         Written::Path => ArgumentType::Path,
         Written::Auto | Written::Syscall64 => {
-            let message = format!("a kprobe has no arguments of type {}", ty.value.as_word());
+            let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
         }

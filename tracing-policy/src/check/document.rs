@@ -1,8 +1,9 @@
 //! The policy as a whole: name, kind, scope.
 
+use super::list::Lists;
 use super::{hook, options, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Policy, PolicyName};
+use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
 use crate::source::Spanned;
 
@@ -35,12 +36,15 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let spec = document.spec;
     scope(&spec, report);
     unsupported::spec(&spec, report);
-    one_kind(&spec, report);
+    kinds(&spec, report);
     let options = options::options(&spec.options, report);
-    let kprobes: Vec<_> = spec.kprobes.value.into_iter().map(|kprobe| hook::kprobe(kprobe, report)).collect();
-    let kprobes = kprobes.into_iter().collect::<Option<Vec<_>>>();
-    let (name, kprobes) = (name?, kprobes?);
-    let policy = Policy { name, mode_requested: options.mode, attach: options.attach, kprobes };
+    let lists = Lists::of(&spec.lists.value, report);
+    let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
+    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
+    hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
+    let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
+    let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
+    let policy = Policy { name, mode_requested: options.mode, attach: options.attach, hooks };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
         let message = "policy-mode has no effect: nothing in this policy enforces";
         let warning = Diagnostic::warning(Code::ModeWithoutEffect, mode.span, message);
@@ -59,8 +63,8 @@ fn name(name: &Spanned<String>, report: &mut Report) -> Option<Spanned<PolicyNam
     Some(Spanned::new(checked?, name.span))
 }
 
-/// At most one kind of hook may be there.
-fn one_kind(spec: &Spec, report: &mut Report) {
+/// Warns of a policy without a hook, and of one with hooks of several kinds, which Tetragon refuses.
+fn kinds(spec: &Spec, report: &mut Report) {
     let kinds = [
         ("kprobes", spec.kprobes.value.len(), spec.kprobes.span),
         ("fentries", spec.fentries.value.len(), spec.fentries.span),
@@ -79,10 +83,10 @@ fn one_kind(spec: &Spec, report: &mut Report) {
         return;
     };
     for (other, _, span) in used {
-        let message = format!("{other} beside {first}: a policy has hooks of one kind");
-        let error =
-            Diagnostic::error(Code::SeveralHookKinds, span, message).also(first_span, "the first kind");
-        report.push(error.help("put each kind into a policy of its own"));
+        let message = format!("{other} beside {first}: Tetragon refuses such a policy");
+        let warning =
+            Diagnostic::warning(Code::SeveralHookKinds, span, message).also(first_span, "the first kind");
+        report.push(warning.help("put each kind into a policy of its own if Tetragon is to read it too"));
     }
 }
 

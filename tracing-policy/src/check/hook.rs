@@ -1,8 +1,10 @@
 //! Hooks.
 
+use super::list::Lists;
+use super::section::{Section, Target};
 use super::{argument, selector, text, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Function, Kprobe, SyscallAbi};
+use crate::policy::{Absence, Function, Hook, HookKind, SyscallAbi};
 use crate::schema;
 use crate::source::Spanned;
 
@@ -18,30 +20,88 @@ const SYSCALL_PREFIXES: [(&str, SyscallAbi); 5] = [
     ("__arm64_sys_", SyscallAbi::Arm64),
 ];
 
-/// A kprobe. `None` when the report has an error about it.
-pub(super) fn kprobe(hook: schema::Kprobe, report: &mut Report) -> Option<Kprobe> {
+/// The hooks of a kprobe: one for each function that its call stands for. `None` when the report has an error about it.
+pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
     unsupported::kprobe(&hook, report);
-    let function = function(&hook.call, &hook.syscall, report);
-    let arguments = argument::arguments(&hook.args, report);
-    let target = function.as_ref().map(|function| &function.value);
+    let calls = lists.calls(&hook.call, &hook.syscall, report);
+    let ignored = hook.ignore.and_then(|ignore| ignore.call_not_found).is_some_and(|on| on.value);
+    let kinds: Vec<Spanned<HookKind>> = calls
+        .iter()
+        .flat_map(|calls| &calls.functions)
+        .map(|function| Spanned::new(HookKind::Kprobe(function.value.clone()), function.span))
+        .collect();
+    // what is asked of actions is the same for all but functions of security modules, and those ask more
+    let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
+    let arguments = argument::arguments(&hook.args, Section::Kprobes, report);
+    let target = Target { section: Section::Kprobes, kind: strictest.map(|kind| &kind.value) };
     let selectors = selector::selectors(hook.selectors, &arguments, target, report);
     let message = text::message(hook.message, report);
     let tags = text::tags(hook.tags, report);
     let arguments = arguments.complete();
-    let (function, arguments, selectors) = (function?, arguments?, selectors?);
-    Some(Kprobe { function, arguments, selectors, message, tags, span: hook.span })
+    let (calls, arguments, selectors) = (calls?, arguments?, selectors?);
+    let absence = match calls.absence {
+        Absence::Refused if ignored => Absence::Warned,
+        absence => absence,
+    };
+    let hook = |kind| Hook {
+        kind,
+        absence,
+        arguments: arguments.clone(),
+        selectors: selectors.clone(),
+        message: message.clone(),
+        tags: tags.clone(),
+        span: hook.span,
+    };
+    Some(kinds.into_iter().map(hook).collect())
 }
 
-fn function(
+fn is_security(kind: &HookKind) -> bool {
+    matches!(kind, HookKind::Kprobe(Function::Kernel(symbol)) if symbol.starts_with("security_"))
+}
+
+/// An LSM hook. `None` when the report has an error about it.
+pub(super) fn lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
+    let name = lsm_name(&hook.hook, report);
+    let arguments = argument::arguments(&hook.args, Section::LsmHooks, report);
+    let target = Target { section: Section::LsmHooks, kind: name.as_ref().map(|name| &name.value) };
+    let selectors = selector::selectors(hook.selectors, &arguments, target, report);
+    let message = text::message(hook.message, report);
+    let tags = text::tags(hook.tags, report);
+    let arguments = arguments.complete();
+    Some(Hook {
+        kind: name?,
+        absence: Absence::Refused,
+        arguments: arguments?,
+        selectors: selectors?,
+        message,
+        tags,
+        span: hook.span,
+    })
+}
+
+fn lsm_name(hook: &Spanned<String>, report: &mut Report) -> Option<Spanned<HookKind>> {
+    if let Some(problem) = symbol_problem(&hook.value) {
+        report.push(Diagnostic::error(Code::BadSymbol, hook.span, problem));
+        return None;
+    }
+    for prefix in ["security_", "bpf_lsm_"] {
+        if let Some(name) = hook.value.strip_prefix(prefix) {
+            let message = format!("an LSM hook is written without `{prefix}`");
+            report
+                .push(Diagnostic::error(Code::BadSymbol, hook.span, message).help(format!("write `{name}`")));
+            return None;
+        }
+    }
+    Some(Spanned::new(HookKind::Lsm(hook.value.clone()), hook.span))
+}
+
+/// The function that a call names.
+pub(super) fn function(
     call: &Spanned<String>,
     syscall: &Spanned<bool>,
     report: &mut Report,
 ) -> Option<Spanned<Function>> {
     let symbol = call.value.as_str();
-    if symbol.starts_with("list:") {
-        unsupported::refuse("a list as `call`", call.span, report);
-        return None;
-    }
     if let Some(problem) = symbol_problem(symbol) {
         report.push(Diagnostic::error(Code::BadSymbol, call.span, problem));
         return None;

@@ -1,22 +1,23 @@
 //! Selectors.
 
 use super::argument::Arguments;
+use super::section::Target;
 use super::{action, filter, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Descendants, Function, Membership, PidFilter, PidNamespace, Selector};
+use crate::policy::{Descendants, Membership, PidFilter, PidNamespace, Selector};
 use crate::schema;
 
 /// The selectors of a hook. `None` when the report has an error about one.
 pub(super) fn selectors(
     written: Vec<schema::Selector>,
     arguments: &Arguments,
-    function: Option<&Function>,
+    target: Target<'_>,
     report: &mut Report,
 ) -> Option<Vec<Selector>> {
     let mut selectors = Vec::with_capacity(written.len());
     let mut complete = true;
     for selector in written {
-        match one(selector, arguments, function, report) {
+        match one(selector, arguments, target, report) {
             Some(selector) => selectors.push(selector),
             None => complete = false,
         }
@@ -30,7 +31,7 @@ pub(super) fn selectors(
 fn one(
     written: schema::Selector,
     arguments: &Arguments,
-    function: Option<&Function>,
+    target: Target<'_>,
     report: &mut Report,
 ) -> Option<Selector> {
     unsupported::selector(&written, report);
@@ -40,7 +41,7 @@ fn one(
     let filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let actions: Vec<_> =
-        written.match_actions.iter().map(|entry| action::action(entry, function, report)).collect();
+        written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,

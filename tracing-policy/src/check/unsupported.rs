@@ -40,9 +40,7 @@ pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("tracepoints", &spec.tracepoints, report);
     refuse_list("uprobes", &spec.uprobes, report);
     refuse_list("usdts", &spec.usdts, report);
-    refuse_list("lsmhooks", &spec.lsmhooks, report);
     refuse_list("enforcers", &spec.enforcers, report);
-    refuse_list("lists", &spec.lists, report);
     refuse_list("selectorsMacros", &spec.selectors_macros, report);
     refuse_true("loader", spec.loader.as_ref(), report);
 }
@@ -57,8 +55,6 @@ pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
     if let Some(first) = hook.data.first() {
         refuse("data", first.span, report);
     }
-    let ignore = hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref());
-    refuse_true("ignore.callNotFound", ignore, report);
 }
 
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.

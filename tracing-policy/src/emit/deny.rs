@@ -14,6 +14,7 @@ use bpf_probes::spec::AttachSpec;
 use super::memory::load;
 use super::phase::Numbered;
 use super::program::Emitter;
+use crate::lower::Purpose;
 
 /// Entries that are tried before the call is given up.
 const ATTEMPTS: i32 = 64;
@@ -65,7 +66,7 @@ impl Emitter<'_> {
     }
 
     /// `R8 = what the first denying policy returns`, going to `release`; falls through when none denies.
-    fn decide(&self, f: &mut Function<'_>, release: Label) -> Result<(), BuildError> {
+    pub(super) fn decide(&self, f: &mut Function<'_>, release: Label) -> Result<(), BuildError> {
         let all: Vec<_> = self.numbered().collect();
         for selectors in all.chunk_by(|left, right| std::ptr::eq(left.rider, right.rider)) {
             self.decide_one(f, selectors, release)?;
@@ -80,6 +81,11 @@ impl Emitter<'_> {
         release: Label,
     ) -> Result<(), BuildError> {
         let end = f.label();
+        if let Some(it) = selectors.first().filter(|_| self.body.purpose == Purpose::Report) {
+            // a program that only denies has it as its first test
+            Self::mode(f, it.rider.policy_number);
+            f.jump_if(Condition::Ne, R1, 0, end);
+        }
         for it in selectors {
             let next = f.label();
             f.set_origin(it.selector.origin);

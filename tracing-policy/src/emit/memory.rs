@@ -3,6 +3,7 @@
 //! A program that cannot be preempted uses the CPU's entry of `scratch`. One that can (LSM and `fmod_ret`, which on a preemptible kernel leave the CPU in their midst)
 //! claims an entry of `claimed`. A hook that needs more than these hold has a map of its own with entries of the same kind.
 
+use bpf_probes::abi::HookRecord;
 use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Register, Size};
 use bpf_probes::routine::layout::{
@@ -13,9 +14,12 @@ use bpf_probes::sensor::shared;
 use bpf_probes::spec::{Entries, MapSpec};
 
 use super::state::State;
-use crate::ir::Hook;
+use crate::ir::{Hook, ReadId, Rider};
 use crate::lower::Purpose;
+use crate::policy::ArgumentType;
 
+/// Bytes of a number in a record, its header included.
+const NUMBER_BYTES: u32 = 16;
 /// Name of a hook's own working memory.
 const OWN: &str = "memory";
 
@@ -66,7 +70,7 @@ impl Memory {
         let first = CLAIMED_STATE + state.bytes;
         let record = first + areas * AREA_BYTES;
         let bytes = match purpose {
-            Purpose::Report => record + RECORD_BYTES,
+            Purpose::Report => record + longest_record(hook),
             Purpose::Deny => record,
         };
         let entries = if can_be_preempted { CLAIMS } else { 1 };
@@ -79,6 +83,18 @@ impl Memory {
             record,
         }
     }
+}
+
+/// Room for the longest record of the hook, and for one more value: an entry of its own is claimed a thread, not one a CPU, so that each byte counts often.
+fn longest_record(hook: &Hook) -> u32 {
+    let value = |id: &ReadId| match hook.read(*id).ty {
+        ArgumentType::Integer(_) => NUMBER_BYTES,
+        ArgumentType::String | ArgumentType::File | ArgumentType::Path => AREA_BYTES,
+    };
+    let record = |rider: &Rider| rider.values.iter().map(value).sum::<u32>();
+    let longest = hook.riders.iter().map(record).max().unwrap_or(0);
+    let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
+    (fixed + longest + AREA_BYTES).next_multiple_of(8).min(RECORD_BYTES)
 }
 
 /// `dst = *(size *)(R6 + offset)`.

@@ -105,6 +105,12 @@ impl<'a> Emitter<'a> {
         &self.memory.state
     }
 
+    /// Whether a program that reports also returns what a policy overrides.
+    pub(super) fn denies_itself(&self) -> bool {
+        self.body.role == Role::ReportAndDeny
+            && self.hook.selectors().any(|selector| selector.denial().is_some())
+    }
+
     /// A function of the program whose working memory is in `R6`.
     pub(super) fn part(&self, name: &str) -> Function<'a> {
         let mut f = Function::new(name, Prototype::Static { arguments: 1 }, self.facts).with_frame(64);
@@ -138,9 +144,9 @@ impl<'a> Emitter<'a> {
         }
         count_loss(f, Loss::Scratch);
         match self.body.purpose {
-            Purpose::Report => f.return_constant(0),
+            Purpose::Report if !self.denies_itself() => f.return_constant(0),
             // what cannot be judged is not let through
-            Purpose::Deny => f.return_constant(-EAGAIN),
+            Purpose::Report | Purpose::Deny => f.return_constant(-EAGAIN),
         }
     }
 

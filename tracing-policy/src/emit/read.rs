@@ -55,7 +55,7 @@ impl Emitter<'_> {
             return Ok(());
         }
         match self.hook.convention {
-            Convention::Function => {
+            Convention::Function | Convention::Lsm => {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
@@ -195,7 +195,7 @@ impl Emitter<'_> {
         let begin = self.memory.areas[bytes.area] + PATH_START;
         let (read_string, read) = match self.hook.convention {
             Convention::Syscall { .. } => (Helper::ProbeReadUserStr, Helper::ProbeReadUser),
-            Convention::Function => (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel),
+            Convention::Function | Convention::Lsm => (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel),
         };
         f.comment("the string");
         address(f, R1, begin);

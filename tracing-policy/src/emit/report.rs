@@ -25,8 +25,15 @@ impl Emitter<'_> {
         self.phases(&mut f, program, out)?;
         self.begin_records(&mut f)?;
         self.act_all(&mut f, program)?;
+        let denied = self.denies_itself().then(|| f.label());
+        if let Some(denied) = denied {
+            self.decide(&mut f, denied)?;
+        }
         f.bind(out);
         f.constant(R8, 0);
+        if let Some(denied) = denied {
+            f.bind(denied);
+        }
         self.finish(&mut f);
         if self.sees_all_syscalls() {
             f.bind(other);

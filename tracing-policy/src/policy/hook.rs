@@ -1,15 +1,19 @@
 //! Hooks.
 
+use std::fmt;
+
 use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
 use crate::source::{Span, Spanned};
 
-/// A hook at the entry of a kernel function or system call.
+/// A hook of any kind: where it is, what its events carry, whom it concerns and what is done then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kprobe {
-    /// What is hooked.
-    pub function: Spanned<Function>,
+pub struct Hook {
+    /// What is hooked, and the kind of hook.
+    pub kind: Spanned<HookKind>,
+    /// What to do on a kernel that has no such place.
+    pub absence: Absence,
     /// The arguments that events carry and filters test, in the order of the text.
     pub arguments: Vec<Argument>,
     /// The selectors, of which the first that matches acts; none means that every call is reported.
@@ -22,11 +26,31 @@ pub struct Kprobe {
     pub span: Span,
 }
 
-impl Kprobe {
+impl Hook {
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())
     }
+}
+
+/// What is hooked; the kind decides which event a match becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HookKind {
+    /// The entry of a kernel function or system call: `process_kprobe`.
+    Kprobe(Function),
+    /// An LSM hook by its name without prefix, such as `file_open`: `process_lsm`.
+    Lsm(String),
+}
+
+/// What to do about a hook on a kernel that has no such place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Absence {
+    /// Refuse the policy.
+    Refused,
+    /// Go on without the hook, and say so (`ignore.callNotFound`).
+    Warned,
+    /// Go on without the hook: it comes from a list of whatever there is.
+    Expected,
 }
 
 /// What a kprobe hooks.
@@ -41,6 +65,15 @@ pub enum Function {
         /// Through which door it is entered.
         abi: SyscallAbi,
     },
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(symbol) => write!(f, "function {symbol}"),
+            Self::Syscall { name, .. } => write!(f, "system call {name}"),
+        }
+    }
 }
 
 /// Through which door a system call is entered.

@@ -5,7 +5,9 @@
 pub struct RecordLayout {
     /// `metadata.name` of the policy.
     pub policy_name: String,
-    /// The kernel function as events show it, e.g. `__x64_sys_openat`.
+    /// Which event a record becomes.
+    pub form: EventForm,
+    /// The kernel function or LSM hook as events show it, e.g. `__x64_sys_openat` or `file_open`.
     pub function_name: String,
     /// The hook's message, escaped as events carry it.
     pub message: Option<String>,
@@ -13,6 +15,16 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+}
+
+/// Which event a record becomes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum EventForm {
+    /// `process_kprobe`
+    #[default]
+    Kprobe,
+    /// `process_lsm`
+    Lsm,
 }
 
 /// One value of a record.

@@ -19,8 +19,8 @@ mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
-pub use hook::{Function, Kprobe, SyscallAbi};
-pub use layout::{RecordLayout, ValueKind, ValueLayout};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
+pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,

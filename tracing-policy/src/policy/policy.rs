@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::hook::Kprobe;
+use super::hook::Hook;
 use crate::source::{Span, Spanned};
 
 /// A checked policy.
@@ -14,8 +14,8 @@ pub struct Policy {
     pub mode_requested: Option<Spanned<ModeRequest>>,
     /// Whether many hooks may share one attachment.
     pub attach: AttachPreference,
-    /// Hooks on kernel functions and system calls, in the order of the text.
-    pub kprobes: Vec<Kprobe>,
+    /// Its hooks, section by section in the order of the text; a list of symbols is one hook for each.
+    pub hooks: Vec<Hook>,
 }
 
 impl Policy {
@@ -30,7 +30,7 @@ impl Policy {
 
     /// Whether any action of any hook enforces.
     pub fn enforces(&self) -> bool {
-        self.kprobes
+        self.hooks
             .iter()
             .flat_map(|hook| &hook.selectors)
             .flat_map(|selector| &selector.actions)

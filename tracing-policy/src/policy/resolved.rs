@@ -5,6 +5,7 @@ use std::fmt;
 use bpf_probes::spec::AttachSpec;
 
 use super::{Argument, Mode, Policy, RecordLayout, Selector};
+use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
 /// A policy that this kernel can carry out.
@@ -14,14 +15,16 @@ pub struct Resolved {
     pub policy: Policy,
     /// Its mode at the start.
     pub mode: Mode,
-    /// One for each hook that the policy names, in the order of the text.
+    /// One for each hook that the policy names and this kernel has, in the order of the text.
     pub hooks: Vec<ResolvedHook>,
+    /// What there is to say about it on this kernel, such as hooks that it goes without.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// What hooks of different policies must have in common to be compiled into one program.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HookKey {
-    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`.
+    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`, or the LSM hook, e.g. `file_open`.
     pub function: String,
     /// How its arguments are passed.
     pub convention: Convention,
@@ -43,6 +46,8 @@ pub enum Convention {
         /// Its number, for tracepoints that see all calls.
         number: u32,
     },
+    /// In the context of an LSM program.
+    Lsm,
 }
 
 /// One hook of a policy.
@@ -86,6 +91,8 @@ pub enum Role {
     Report,
     /// Filters and returns the errno of `Override` (LSM, `fmod_ret`): no report, no signal.
     Deny,
+    /// Filters, reports and signals, and returns the errno of `Override` itself (LSM).
+    ReportAndDeny,
     /// Filters, and overrides the return value with `bpf_override_return` besides reporting and signalling.
     ReportAndOverride,
     /// As `Report`, and kills who passes a denial: beside a `Deny` that can miss calls.

@@ -3,26 +3,34 @@
 use bpf_probes::btf::{Btf, Type, TypeId};
 use bpf_probes::kernel::KernelView;
 
-use super::mechanism::syscall_name;
+use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, HookKey, Kprobe};
+use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
-pub(super) fn fit(kprobe: &Kprobe, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+pub(super) fn fit(
+    hook: &Hook,
+    function: &Function,
+    key: &HookKey,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> bool {
     match key.convention {
-        Convention::Syscall { .. } => fit_syscall(kprobe, report),
-        Convention::Function => fit_function(kprobe, key, kernel, report),
+        Convention::Syscall { .. } => fit_syscall(hook, function, report),
+        Convention::Function | Convention::Lsm => {
+            fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
+        }
     }
 }
 
-fn fit_syscall(kprobe: &Kprobe, report: &mut Report) -> bool {
-    let name = syscall_name(kprobe);
+fn fit_syscall(hook: &Hook, function: &Function, report: &mut Report) -> bool {
+    let name = syscall_name(function);
     let Some(known) = name.as_ref().and_then(bpf_probes::kernel::SyscallName::known) else {
         return true;
     };
     let parameters: Vec<&str> = known.parameters().collect();
     let mut all = true;
-    for argument in &kprobe.arguments {
+    for argument in &hook.arguments {
         if usize::from(argument.index.value) >= parameters.len() {
             let shown = format!("sys_{}({})", known.name, parameters.join(", "));
             report.push(beyond(argument, parameters.len(), &shown));
@@ -32,30 +40,36 @@ fn fit_syscall(kprobe: &Kprobe, report: &mut Report) -> bool {
     all
 }
 
-fn fit_function(kprobe: &Kprobe, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+/// The same against the prototype of `function`, which messages call `name`.
+pub(super) fn fit_prototype(
+    hook: &Hook,
+    name: &str,
+    function: Option<TypeId>,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> bool {
     let btf = kernel.btf();
-    let Some(prototype) = kernel.function_btf(&key.function).and_then(|id| btf.prototype(id).ok()) else {
+    let Some(prototype) = function.and_then(|id| btf.prototype(id).ok()) else {
         // a function without type information can be hooked all the same; its arguments are taken at their word
         return true;
     };
     let parameters: Vec<_> = prototype.parameters().collect();
     let mut all = true;
-    for argument in &kprobe.arguments {
+    for argument in &hook.arguments {
         let Some(parameter) = parameters.get(usize::from(argument.index.value)) else {
             let shown: Vec<String> = parameters
                 .iter()
                 .map(|parameter| format!("{} {}", btf.describe(parameter.type_id), parameter.name))
                 .collect();
-            let shown = format!("{}({})", key.function, shown.join(", "));
+            let shown = format!("{name}({})", shown.join(", "));
             report.push(beyond(argument, parameters.len(), &shown));
             all = false;
             continue;
         };
         if !fits(argument.ty.value, parameter.type_id, btf) {
             let message = format!(
-                "parameter {} of {} is `{} {}`",
+                "parameter {} of {name} is `{} {}`",
                 argument.index.value,
-                key.function,
                 btf.describe(parameter.type_id),
                 parameter.name
             );

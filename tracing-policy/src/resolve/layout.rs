@@ -1,18 +1,23 @@
 //! What the records of a hook say.
 
 use crate::policy::{
-    Annotation, Argument, ArgumentType, HookKey, Kprobe, Policy, RecordLayout, Signedness, ValueKind,
-    ValueLayout, Width,
+    Annotation, Argument, ArgumentType, EventForm, Hook, HookKey, HookKind, Policy, RecordLayout, Signedness,
+    ValueKind, ValueLayout, Width,
 };
 
 /// The layout of a hook's records.
-pub(super) fn layout(policy: &Policy, kprobe: &Kprobe, key: &HookKey) -> RecordLayout {
+pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayout {
+    let (form, function_name) = match &hook.kind.value {
+        HookKind::Kprobe(_) => (EventForm::Kprobe, key.function.clone()),
+        HookKind::Lsm(name) => (EventForm::Lsm, name.clone()),
+    };
     RecordLayout {
         policy_name: policy.name.value.as_str().to_owned(),
-        function_name: key.function.clone(),
-        message: kprobe.message.as_ref().map(Annotation::escaped),
-        tags: kprobe.tags.iter().map(Annotation::escaped).collect(),
-        values: kprobe.arguments.iter().map(value).collect(),
+        form,
+        function_name,
+        message: hook.message.as_ref().map(Annotation::escaped),
+        tags: hook.tags.iter().map(Annotation::escaped).collect(),
+        values: hook.arguments.iter().map(value).collect(),
     }
 }
 

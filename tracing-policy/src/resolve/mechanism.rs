@@ -1,92 +1,73 @@
-//! Where and how a hook attaches, as `bpf_probes::attach` plans it.
+//! What is attached for a hook, as `bpf_probes::attach` plans it.
 
-use bpf_probes::attach::{self, Duty, Hook, Mechanism, Plan, PlanError};
-use bpf_probes::kernel::{KernelView, SyscallName};
+use bpf_probes::attach::{self, Duty, Mechanism, Plan, PlanError};
+use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Attachment, Convention, Exactness, Function, HookKey, Kprobe, Role, SyscallAbi};
+use crate::policy::{Action, Attachment, Exactness, Hook, Role};
+use crate::source::{Span, Spanned};
 
-/// The hooked system call as the kernel's tables name it; `None` for a function.
-pub(super) fn syscall_name(kprobe: &Kprobe) -> Option<SyscallName> {
-    let Function::Syscall { name, abi } = &kprobe.function.value else {
-        return None;
-    };
-    let written = match abi {
-        SyscallAbi::Native => format!("sys_{name}"),
-        SyscallAbi::X64 => format!("__x64_sys_{name}"),
-        SyscallAbi::Ia32 | SyscallAbi::Ia32Compat => format!("__ia32_sys_{name}"),
-        SyscallAbi::Arm64 => format!("__arm64_sys_{name}"),
-    };
-    SyscallName::parse(&written).ok()
+/// The first action of a hook that overrides.
+fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    actions.find(|action| matches!(action.value, Action::Override(_)))
 }
 
-/// What the hook shares with those of other policies.
-pub(super) fn key(kprobe: &Kprobe, report: &mut Report) -> Option<HookKey> {
-    let span = kprobe.function.span;
-    match &kprobe.function.value {
-        Function::Kernel(symbol) => {
-            Some(HookKey { function: symbol.clone(), convention: Convention::Function })
-        }
-        Function::Syscall { abi: SyscallAbi::Ia32 | SyscallAbi::Ia32Compat, .. } => {
-            let message = "system calls of 32-bit programs are not supported yet";
-            report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
+/// What is due at a hook.
+pub(super) fn duties(hook: &Hook) -> Vec<Duty> {
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    let signals = actions.any(|action| matches!(action.value, Action::Sigkill | Action::Signal(_)));
+    let mut due = vec![Duty::Report];
+    due.extend(signals.then_some(Duty::Signal));
+    due.extend(overrides(hook).is_some().then_some(Duty::Override));
+    due
+}
+
+/// The plan for a hook at a point; `None` when the report says why there is none.
+pub(super) fn plan(
+    hook: &Hook,
+    point: &attach::Hook,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<Plan> {
+    let span = overrides(hook).map_or(hook.kind.span, |action| action.span);
+    match attach::plan(point, kernel) {
+        Ok(plan) => Some(plan),
+        Err(error) => {
+            report.push(refusal(&error, hook, span));
             None
-        }
-        Function::Syscall { name, .. } => {
-            let known = syscall_name(kprobe);
-            let number = known.as_ref().and_then(SyscallName::known).map(|call| call.number);
-            let (Some(known), Some(number)) = (known, number) else {
-                let message = format!("`{name}` is no system call of this machine");
-                report.push(Diagnostic::error(Code::NoSuchFunction, span, message));
-                return None;
-            };
-            Some(HookKey { function: known.symbol(), convention: Convention::Syscall { number } })
         }
     }
 }
 
-/// The attachments of a hook; `None` when the report says why there are none.
+/// The attachments of a hook at a point; `None` when the report says why there are none.
 pub(super) fn attachments(
-    kprobe: &Kprobe,
+    hook: &Hook,
+    point: &attach::Hook,
     kernel: &KernelView,
     report: &mut Report,
 ) -> Option<Vec<Attachment>> {
-    let actions = || kprobe.selectors.iter().flat_map(|selector| &selector.actions);
-    let overrides = actions().find(|action| matches!(action.value, Action::Override(_)));
-    let signals = actions().any(|action| matches!(action.value, Action::Sigkill | Action::Signal(_)));
-    let mut due = vec![Duty::Report];
-    due.extend(signals.then_some(Duty::Signal));
-    due.extend(overrides.is_some().then_some(Duty::Override));
-    let hook = match (&kprobe.function.value, syscall_name(kprobe)) {
-        (_, Some(name)) => Hook::syscall(name, &due),
-        (Function::Kernel(symbol), _) => Hook::function(symbol.clone(), &due),
-        (Function::Syscall { name, .. }, None) => Hook::function(name.clone(), &due),
-    };
-    let span = overrides.map_or(kprobe.function.span, |action| action.span);
-    match attach::plan(&hook, kernel) {
-        Ok(plan) => translate(&plan, kernel).or_else(|| {
-            let message = "this kernel needs an override that is returned on the way of the call, which is not supported yet";
-            report.push(
-                Diagnostic::error(Code::NotSupportedYet, span, message)
-                    .help("use Sigkill, or override a security_* function"),
-            );
-            None
-        }),
-        Err(error) => {
-            report.push(refusal(&error, kprobe, span));
-            None
-        }
+    let plan = plan(hook, point, kernel, report)?;
+    let attachments = translate(&plan, kernel);
+    if attachments.is_none() {
+        let span = overrides(hook).map_or(hook.kind.span, |action| action.span);
+        let message = "this kernel needs an override that is returned on the way of the call, which is not supported yet";
+        report.push(
+            Diagnostic::error(Code::NotSupportedYet, span, message)
+                .help("use Sigkill, or override a security_* function"),
+        );
     }
+    attachments
 }
 
-fn refusal(error: &PlanError, kprobe: &Kprobe, span: crate::source::Span) -> Diagnostic {
+fn refusal(error: &PlanError, hook: &Hook, span: Span) -> Diagnostic {
     match error {
         PlanError::NoFunction { .. } => {
-            Diagnostic::error(Code::NoSuchFunction, kprobe.function.span, error.to_string())
+            Diagnostic::error(Code::NoSuchFunction, hook.kind.span, error.to_string())
         }
         PlanError::NoTracing { .. } => {
-            Diagnostic::error(Code::NotOnThisKernel, kprobe.function.span, error.to_string())
+            Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, error.to_string())
         }
         PlanError::NoDenial { .. } | PlanError::NoHookOnTheWay { .. } => {
             Diagnostic::error(Code::NotOnThisKernel, span, error.to_string())
@@ -95,9 +76,8 @@ fn refusal(error: &PlanError, kprobe: &Kprobe, span: crate::source::Span) -> Dia
 }
 
 /// The plan in the compiler's terms; `None` for roles that are not emitted yet.
-fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachment>> {
-    let reason: Vec<String> = plan.reasons.iter().map(ToString::to_string).collect();
-    let reason = reason.join("; ");
+pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachment>> {
+    let reason = reason(plan);
     let mut attachments = Vec::new();
     for attachment in &plan.attachments {
         let mechanism = &attachment.mechanism;
@@ -137,6 +117,12 @@ fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachment>> {
         }
     }
     Some(attachments)
+}
+
+/// Why the plan is what it is.
+pub(super) fn reason(plan: &Plan) -> String {
+    let reasons: Vec<String> = plan.reasons.iter().map(ToString::to_string).collect();
+    reasons.join("; ")
 }
 
 fn exactness(mechanism: &Mechanism, plan: &Plan) -> Exactness {

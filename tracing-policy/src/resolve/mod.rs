@@ -5,7 +5,9 @@
 
 mod argument;
 mod class;
+mod function;
 mod layout;
+mod lsm;
 mod mechanism;
 mod policy;
 

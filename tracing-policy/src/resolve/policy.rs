@@ -2,9 +2,22 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{argument, class, layout, mechanism};
-use crate::diagnostic::{Diagnostic, Report};
-use crate::policy::{Kprobe, Policy, Resolved, ResolvedHook, Selector};
+use super::{class, function, layout, lsm};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{
+    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, Resolved, ResolvedHook, Selector,
+};
+
+/// Where a hook is on this kernel, and what is attached there.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// What it shares with hooks of other policies.
+    pub(super) key: HookKey,
+    /// What is attached.
+    pub(super) attachments: Vec<Attachment>,
+    /// The arguments as they are found there.
+    pub(super) arguments: Vec<Argument>,
+}
 
 /// Fits a policy to a kernel.
 ///
@@ -12,48 +25,64 @@ use crate::policy::{Kprobe, Policy, Resolved, ResolvedHook, Selector};
 /// Everything that this kernel lacks for the policy, each at its place in the text.
 pub fn policy(policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagnostic>> {
     let mut report = Report::default();
-    let mut hooks = Vec::with_capacity(policy.kprobes.len());
-    for kprobe in &policy.kprobes {
-        hooks.extend(hook(&policy, kprobe, kernel, &mut report));
+    let mut hooks = Vec::with_capacity(policy.hooks.len());
+    for one in policy.hooks.iter().filter(|hook| is_here(hook, kernel)) {
+        hooks.extend(hook(&policy, one, kernel, &mut report));
+    }
+    for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
+        if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
+            let message =
+                format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
+            report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
+        }
     }
     let mode = policy.initial_mode();
-    report.finish(Some(Resolved { policy, mode, hooks })).map(|(resolved, _warnings)| resolved)
+    let resolved = Resolved { policy, mode, hooks, warnings: Vec::new() };
+    report.finish(Some(resolved)).map(|(resolved, warnings)| Resolved { warnings, ..resolved })
 }
 
-fn hook(policy: &Policy, kprobe: &Kprobe, kernel: &KernelView, report: &mut Report) -> Option<ResolvedHook> {
-    let key = mechanism::key(kprobe, report)?;
-    let arguments_fit = argument::fit(kprobe, &key, kernel, report);
-    let attachments = mechanism::attachments(kprobe, kernel, report);
-    let classes = class::classes(&kprobe.selectors, report);
-    let (attachments, classes) = (attachments?, classes?);
-    if !arguments_fit {
-        return None;
+/// Whether a hook that may be absent is not; others are reported where they are looked up.
+fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
+    match (hook.absence, &hook.kind.value) {
+        (Absence::Refused, _) | (_, HookKind::Lsm(_)) => true,
+        (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
+            function::exists(function, kernel)
+        }
     }
+}
+
+fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) -> Option<ResolvedHook> {
+    let placed = match &hook.kind.value {
+        HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
+        HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
+    };
+    let classes = class::classes(&hook.selectors, report);
+    let (Placed { key, attachments, arguments }, classes) = (placed?, classes?);
     Some(ResolvedHook {
-        layout: layout::layout(policy, kprobe, &key),
+        layout: layout::layout(policy, hook, &key),
         key,
         attachments,
-        arguments: kprobe.arguments.clone(),
-        selectors: selectors(kprobe),
+        arguments,
+        selectors: selectors(hook),
         classes: classes.tests,
         class_uses: classes.uses,
-        span: kprobe.span,
+        span: hook.span,
     })
 }
 
 /// The selectors without what became class tests; a hook without selectors gets one that always matches.
-fn selectors(kprobe: &Kprobe) -> Vec<Selector> {
-    if kprobe.selectors.is_empty() {
+fn selectors(hook: &Hook) -> Vec<Selector> {
+    if hook.selectors.is_empty() {
         return vec![Selector {
             label: None,
             pids: Vec::new(),
             binaries: Vec::new(),
             arguments: Vec::new(),
             actions: Vec::new(),
-            span: kprobe.span,
+            span: hook.span,
         }];
     }
-    let mut selectors = kprobe.selectors.clone();
+    let mut selectors = hook.selectors.clone();
     for selector in &mut selectors {
         selector.binaries.clear();
         selector.pids.retain(|filter| !class::is_class(filter));

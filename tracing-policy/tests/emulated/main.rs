@@ -4,6 +4,7 @@
 mod faults;
 mod goldens;
 mod kernel;
+mod lsm;
 mod memory;
 mod operators;
 mod origins;

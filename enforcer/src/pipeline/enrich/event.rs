@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Timestamp};
+use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp};
 use api::name::{Action, exit_status};
+
+use tracing_policy::policy::EventForm;
 
 use super::value::argument;
 use crate::pipeline::decode::{DecodeError, values};
@@ -35,7 +37,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     })
 }
 
-/// `process_kprobe`
+/// `process_kprobe` or `process_lsm`, as the layout says.
 ///
 /// # Errors
 /// When the values do not fit the layout.
@@ -49,19 +51,22 @@ pub(crate) fn hook_event(
         args.push(argument(value?, value_layout));
     }
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
-    Ok(EventKind::Kprobe(Kprobe {
-        process: subject.process,
-        parent: subject.parent,
-        ancestors: Vec::new(),
-        function_name: Arc::clone(&layout.function_name),
-        args,
-        return_value: None,
-        action,
-        // As upstream shows it where no return hook says otherwise.
-        return_action: Action::Post,
-        kernel_stack: Vec::new(),
-        user_stack: Vec::new(),
-        origin: Arc::clone(&layout.origin),
-        data: Vec::new(),
-    }))
+    let Subject { process, parent, .. } = subject;
+    let (function_name, origin) = (Arc::clone(&layout.function_name), Arc::clone(&layout.origin));
+    Ok(match &layout.form {
+        EventForm::Kprobe => EventKind::Kprobe(Kprobe {
+            process,
+            parent,
+            function_name,
+            args,
+            action,
+            // As upstream shows it where no return hook says otherwise.
+            return_action: Action::Post,
+            origin,
+            ..Kprobe::default()
+        }),
+        EventForm::Lsm => {
+            EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
+        }
+    })
 }

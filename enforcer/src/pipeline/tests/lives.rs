@@ -9,7 +9,7 @@ use super::super::config::Config;
 use super::super::counters::NoEvent;
 use super::super::decode::DecodeErrorKind;
 use super::super::read::record_bytes;
-use super::records::{Bench, Exec, INIT, config, data, exec, exit, fork, header, hook, key};
+use super::records::{Bench, Exec, INIT, config, data, exec, exit, fork, header, hook, hook_of, key};
 
 const CLONE: u32 = process_flag::CLONE;
 
@@ -261,4 +261,22 @@ fn what_gives_no_event_is_counted_by_reason() {
     assert_eq!(totals.no_event(NoEvent::Malformed(DecodeErrorKind::Parts)), 1);
     assert_eq!(totals.no_event(NoEvent::Malformed(DecodeErrorKind::Size)), 2);
     assert_eq!(totals.no_event(NoEvent::Malformed(DecodeErrorKind::Kind)), 1);
+}
+
+// proves: EVT-07
+#[test]
+fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(2, shell, 3_000, Action::Override, b"/etc/shadow"));
+    let EventKind::Lsm(lsm) = &event.kind else { panic!("no LSM event: {event:?}") };
+    assert_eq!((&*lsm.function_name, lsm.action), ("file_open", api::name::Action::Override));
+    assert_eq!(&*lsm.args[0].label, "l");
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.starts_with("{\"process_lsm\":{\"process\":"), "{json}");
+    let rest = "\"function_name\":\"file_open\",\"policy_name\":\"p\",\"args\":[{\"file_arg\":{\"path\":\"/etc/shadow\"";
+    assert!(json.contains(rest), "{json}");
 }

@@ -9,6 +9,7 @@ use bpf_probes::abi::{
     RecordKind, ValueHeader, process_flag,
 };
 use tracing_policy::ir::ValueKind;
+use tracing_policy::policy::EventForm;
 use zerocopy::IntoBytes;
 
 use super::super::clock::Clock;
@@ -107,11 +108,22 @@ pub(super) fn data(process: ProcessKey, sequence: u32, payload: &[u8]) -> Box<[u
 
 /// A hook of layout 1, with the path of a file.
 pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8]) -> Box<[u64]> {
+    hook_of(1, process, ktime, action, path)
+}
+
+/// The same of another layout: 2 is an LSM hook.
+pub(super) fn hook_of(
+    layout: u32,
+    process: ProcessKey,
+    ktime: u64,
+    action: Action,
+    path: &[u8],
+) -> Box<[u64]> {
     let fixed = HookRecord {
         header: header(RecordKind::Hook, ktime),
         process,
         tid: process.tgid + 1,
-        layout: 1,
+        layout,
         action: action as u8,
         values: 1,
         ..HookRecord::default()
@@ -124,11 +136,14 @@ pub(super) fn layouts() -> Arc<Layouts> {
     let layouts = Layouts::default();
     let origin = Origin { policy_name: "p".into(), ..Origin::default() };
     let layout = HookLayout {
+        form: EventForm::Kprobe,
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
-        values: vec![ValueLayout { kind: ValueKind::File, label: "".into() }],
+        values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
     };
+    let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     layouts.insert(1, layout);
+    layouts.insert(2, lsm);
     Arc::new(layouts)
 }
 

@@ -1,0 +1,31 @@
+//! The sections of hooks, and what one kind of hook can and another cannot.
+
+use crate::policy::HookKind;
+
+/// A section of hooks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Section {
+    /// `kprobes`
+    Kprobes,
+    /// `lsmhooks`
+    LsmHooks,
+}
+
+impl Section {
+    /// One of its hooks, in words.
+    pub(super) fn one(self) -> &'static str {
+        match self {
+            Self::Kprobes => "a kprobe",
+            Self::LsmHooks => "an LSM hook",
+        }
+    }
+}
+
+/// What a selector is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    /// The section its hook is in.
+    pub(super) section: Section,
+    /// What is hooked, unless that has an error.
+    pub(super) kind: Option<&'a HookKind>,
+}

@@ -1,0 +1,136 @@
+//! LSM hooks: one program that reports and denies.
+
+use bpf_probes::abi::{Action, Counter};
+use bpf_probes::emulate::Context;
+use bpf_probes::kernel::KernelView;
+
+use crate::kernel::recorded;
+use crate::run::{Emulated, resolved};
+
+/// Kernels on which LSM programs run.
+fn kernels() -> [KernelView; 3] {
+    [recorded("6.1"), recorded("6.12"), recorded("7.2")]
+}
+
+fn file_open(selectors: &str) -> String {
+    format!(
+        "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {{name: p}}
+spec:
+  lsmhooks:
+  - hook: file_open
+    args: [{{index: 0, type: file}}]
+    selectors: [{selectors}]
+"
+    )
+}
+
+fn emulated<'k>(texts: &[String], view: &'k KernelView) -> Emulated<'k> {
+    let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();
+    Emulated::new(&policies, view)
+}
+
+/// Opens a path; what the hook returns and which signals were sent.
+fn open(it: &mut Emulated<'_>, path: &str) -> (i32, Vec<u32>) {
+    let file = it.objects.file(&mut it.machine, it.view, path, 0o100_640);
+    let outcome = it.run(Context::arguments(&[file, 0]));
+    (outcome.result(), outcome.signals.iter().map(|signal| signal.number).collect())
+}
+
+// proves: HOOK-16 (filters, Post), ACT-01 (LSM)
+#[test]
+fn an_lsm_hook_reports_what_matches_and_lets_it_pass() {
+    for view in &kernels() {
+        let filter = |operator| {
+            file_open(&format!("{{matchArgs: [{{index: 0, operator: {operator}, values: [/etc/shadow]}}]}}"))
+        };
+        let mut it = emulated(&[filter("Equal"), filter("NotEqual")], view);
+        assert_eq!(it.compiled.bodies.len(), 1);
+        assert_eq!(open(&mut it, "/etc/shadow"), (0, vec![]));
+        assert_eq!(it.reporters(), [0]);
+        assert_eq!(open(&mut it, "/etc/passwd"), (0, vec![]));
+        assert_eq!(it.reporters(), [1]);
+        open(&mut it, "/etc/shadow");
+        let report = &it.reports()[0];
+        assert_eq!((report.record.action, report.enforced), (Action::Post as u8, false));
+        assert_eq!(report.values[0].1, b"/etc/shadow");
+        assert_eq!(report.values[0].0.status, 0o100_640);
+    }
+}
+
+// proves: HOOK-16 (Override, Sigkill, Signal, NoPost), ACT-05 (LSM)
+#[test]
+fn an_lsm_hook_denies_signals_and_reports_in_one_program() {
+    let selectors = "{matchArgs: [{index: 0, operator: Prefix, values: [/etc]}],
+          matchActions: [{action: Signal, argSig: 12}, {action: Override, argError: -13}]},
+        {matchArgs: [{index: 0, operator: Postfix, values: [.key]}],
+          matchActions: [{action: Sigkill}, {action: NoPost}]}";
+    for view in &kernels() {
+        let mut it = emulated(&[file_open(selectors)], view);
+        assert_eq!(open(&mut it, "/etc/shadow"), (-13, vec![12]));
+        let reports = it.reports();
+        assert_eq!((reports.len(), reports[0].enforced), (1, true));
+        assert_eq!((reports[0].record.action, reports[0].record.selector), (Action::Override as u8, 0));
+        assert_eq!(open(&mut it, "/home/a.key"), (0, vec![9]));
+        assert!(it.reports().is_empty());
+        assert_eq!(open(&mut it, "/home/a"), (0, vec![]));
+        it.monitor(0);
+        assert_eq!(open(&mut it, "/etc/shadow"), (0, vec![]));
+        assert!(!it.reports()[0].enforced);
+        assert_eq!((it.count(0, 0, Counter::Override), it.count(0, 0, Counter::MonitorOverride)), (1, 1));
+    }
+}
+
+#[test]
+fn one_selector_alone_denies_too_and_only_in_enforce_mode() {
+    let selector = "{matchArgs: [{index: 0, operator: Equal, values: [/a]}], matchActions: [{action: Override, argError: -1}]}";
+    for view in &kernels() {
+        let mut it = emulated(&[file_open(selector)], view);
+        assert_eq!(open(&mut it, "/a").0, -1);
+        assert_eq!(open(&mut it, "/b").0, 0);
+        assert_eq!(it.reporters(), [0]);
+        it.monitor(0);
+        assert_eq!(open(&mut it, "/a").0, 0);
+    }
+}
+
+#[test]
+fn the_first_policy_on_the_hook_that_denies_says_with_which_error() {
+    let deny = |path: &str, errno: i32| {
+        file_open(&format!(
+            "{{matchArgs: [{{index: 0, operator: Prefix, values: [{path}]}}], matchActions: [{{action: Override, argError: {errno}}}]}}"
+        ))
+    };
+    for view in &kernels() {
+        let post = file_open("{}");
+        let mut it = emulated(&[post, deny("/a", -1), deny("/a/b", -2), deny("/c", -3)], view);
+        assert_eq!(open(&mut it, "/a/b").0, -1);
+        assert_eq!(it.reporters(), [0, 1, 2]);
+        it.monitor(1);
+        assert_eq!(open(&mut it, "/a/b").0, -2);
+        assert_eq!(open(&mut it, "/c").0, -3);
+        assert_eq!(open(&mut it, "/d").0, 0);
+    }
+}
+
+/// Takes every entry of the hook's working memory away.
+fn exhaust(it: &mut Emulated<'_>) {
+    let map = it.machine.map_mut("memory").unwrap();
+    for key in 0_u32.. {
+        let Some(mut entry) = map.lookup(&key.to_ne_bytes()).map(<[u8]>::to_vec) else { break };
+        entry[0] = 1;
+        map.update(&key.to_ne_bytes(), &entry).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_denied_only_where_something_denies() {
+    let view = recorded("6.1");
+    let mut it = emulated(&[file_open("{}")], &view);
+    exhaust(&mut it);
+    assert_eq!(open(&mut it, "/a").0, 0);
+    let mut it = emulated(&[file_open("{matchActions: [{action: Override, argError: -1}]}")], &view);
+    exhaust(&mut it);
+    assert_eq!(open(&mut it, "/a").0, -11);
+}
