@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::{AttachSpec, CollectionSpec};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::emit::{self, Body};
+use crate::emit::{self, Body, Notes};
 use crate::ir::SourceMap;
 use crate::lower::{self, Purpose};
 use crate::policy::{Attachment, Exactness, ResolvedHook, Role};
@@ -58,7 +58,9 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
     let mut errors = Vec::new();
     for rider in riders {
         for attachment in &rider.hook.attachments {
-            let same = |body: &CompiledBody| body.target == attachment.target && body.role == attachment.role;
+            let same = |body: &CompiledBody| {
+                body.target == attachment.target && body.role.seat() == attachment.role.seat()
+            };
             if bodies.iter().any(same) {
                 continue;
             }
@@ -76,20 +78,22 @@ fn body(
     attachment: &Attachment,
     kernel: &KernelView,
 ) -> Result<CompiledBody, Diagnostic> {
-    let aboard = |rider: &Rider<'_>| {
-        let mut all = rider.hook.attachments.iter();
-        all.any(|other| other.target == attachment.target && other.role == attachment.role)
-    };
+    let (target, seat) = (&attachment.target, attachment.role.seat());
+    let same = |other: &&Attachment| other.target == *target && other.role.seat() == seat;
+    let aboard = |rider: &Rider<'_>| rider.hook.attachments.iter().any(|other| same(&other));
+    let all = riders.iter().flat_map(|rider| &rider.hook.attachments);
+    let attachment = all.filter(same).max_by_key(|other| other.role).unwrap_or(attachment);
     let chosen: Vec<usize> =
         riders.iter().enumerate().filter(|(_, rider)| aboard(rider)).map(|(index, _)| index).collect();
     let span = chosen.first().and_then(|&first| riders.get(first)).map(|rider| rider.hook.span);
     let refuse =
         |message: String| Diagnostic::error(Code::NotOnThisKernel, span.unwrap_or_default(), message);
     let purpose = match attachment.role {
-        Role::Report | Role::ReportAndKillDenied => Purpose::Report,
-        Role::Deny => Purpose::Deny,
-        Role::ReportAndOverride | Role::ReportAndNote | Role::DenyNoted | Role::Forget => {
-            return Err(refuse("overriding by injected error or by note is not supported yet".to_owned()));
+        Role::Report | Role::ReportAndKillDenied | Role::ReportAndNote => Purpose::Report,
+        // the last two do not filter
+        Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill => Purpose::Deny,
+        Role::ReportAndOverride => {
+            return Err(refuse("overriding by injected error is not supported yet".to_owned()));
         }
     };
     let Some(kind) = attachment.target.program_kind() else {
@@ -97,8 +101,20 @@ fn body(
     };
     let there: Vec<Rider<'_>> = chosen.iter().filter_map(|&index| riders.get(index)).copied().collect();
     let hook = lower::hook(&there, purpose);
-    let body = Body { target: &attachment.target, kind, role: attachment.role, purpose };
-    let built: Result<CollectionSpec, BuildError> = emit::hook(&hook, body, kernel);
+    let Some(key) = there.first().map(|rider| &rider.hook.key) else {
+        return Err(refuse("no policy asks for that".to_owned()));
+    };
+    let body =
+        Body { target: &attachment.target, kind, role: attachment.role, purpose, notes: Notes::of(key) };
+    let built: Result<CollectionSpec, BuildError> = match attachment.role {
+        Role::DenyNoted => emit::returner(body, kernel),
+        Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
+        Role::Report
+        | Role::ReportAndOverride
+        | Role::ReportAndKillDenied
+        | Role::ReportAndNote
+        | Role::Deny => emit::hook(&hook, body, kernel),
+    };
     let collection = built
         .map_err(|error| refuse(format!("the program for {} cannot be built: {error}", attachment.target)))?;
     Ok(CompiledBody {

@@ -10,6 +10,7 @@ mod act;
 mod bytes;
 mod deny;
 mod memory;
+mod note;
 mod number;
 mod output;
 mod phase;
@@ -17,7 +18,10 @@ mod process;
 mod program;
 mod read;
 mod report;
+mod returner;
 mod state;
 mod table;
 
+pub(crate) use note::Notes;
 pub(crate) use program::{Body, hook};
+pub(crate) use returner::{forgetter, returner};

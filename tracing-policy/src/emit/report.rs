@@ -19,12 +19,14 @@ impl Emitter<'_> {
         let (other, out, none) = (f.label(), f.label(), f.label());
         self.only_this_syscall(&mut f, other)?;
         self.working_memory(&mut f, none)?;
+        self.begin_note(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, out)?;
         self.begin_records(&mut f)?;
         self.act_all(&mut f, program)?;
+        self.leave_note(&mut f)?;
         f.bind(out);
         f.constant(R8, 0);
         self.finish(&mut f);

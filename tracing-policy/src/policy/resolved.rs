@@ -96,6 +96,34 @@ pub enum Role {
     DenyNoted,
     /// Forgets what was noted for this thread.
     Forget,
+    /// The same, and kills the caller when the call succeeded although it was to be denied.
+    ForgetAndKill,
+}
+
+/// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
+/// that what returns an error is there before anything is noted for it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Seat {
+    /// Returns errors.
+    Deny,
+    /// Clears up when the call is over.
+    Exit,
+    /// Filters, reports and what else is due at the entry.
+    Entry,
+}
+
+impl Role {
+    /// The place that a program with this role takes. Of policies that ask for different roles at one place, the program has the strongest (the last in order), which
+    /// does the others' work too.
+    pub const fn seat(self) -> Seat {
+        match self {
+            Self::Deny | Self::DenyNoted => Seat::Deny,
+            Self::Forget | Self::ForgetAndKill => Seat::Exit,
+            Self::Report | Self::ReportAndOverride | Self::ReportAndKillDenied | Self::ReportAndNote => {
+                Seat::Entry
+            }
+        }
+    }
 }
 
 /// Whether an attachment sees every call.

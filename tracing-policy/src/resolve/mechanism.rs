@@ -65,19 +65,47 @@ pub(super) fn attachments(
     };
     let span = overrides.map_or(kprobe.function.span, |action| action.span);
     match attach::plan(&hook, kernel) {
-        Ok(plan) => translate(&plan, kernel).or_else(|| {
-            let message = "this kernel needs an override that is returned on the way of the call, which is not supported yet";
-            report.push(
-                Diagnostic::error(Code::NotSupportedYet, span, message)
-                    .help("use Sigkill, or override a security_* function"),
-            );
-            None
-        }),
+        Ok(plan) => {
+            if !values_can_be_returned(kprobe, &plan, report) {
+                return None;
+            }
+            translate(&plan, kernel).or_else(|| {
+                let message = "this kernel needs a way of overriding that is not supported yet";
+                report.push(
+                    Diagnostic::error(Code::NotSupportedYet, span, message)
+                        .help("use Sigkill, or override a security_* function"),
+                );
+                None
+            })
+        }
         Err(error) => {
             report.push(refusal(&error, kprobe, span));
             None
         }
     }
+}
+
+/// Where the call's own return is not overridden, a hook on its way returns the value, which is an error then.
+fn values_can_be_returned(kprobe: &Kprobe, plan: &Plan, report: &mut Report) -> bool {
+    let injects =
+        |attachment: &attach::Attachment| matches!(attachment.mechanism, Mechanism::KprobeOverride { .. });
+    if matches!(kprobe.function.value, Function::Kernel(_)) || plan.attachments.iter().any(injects) {
+        return true;
+    }
+    let mut can = true;
+    for action in kprobe.selectors.iter().flat_map(|selector| &selector.actions) {
+        let Action::Override(value) = action.value else { continue };
+        if !value.is_errno() || value.get() == 0 {
+            let message = format!(
+                "on this kernel an overridden system call can return an error only, not {}",
+                value.get()
+            );
+            let error = Diagnostic::error(Code::NotOnThisKernel, action.span, message);
+            report.push(error.help("set `argError` to -1 to -4095, for example to -1 (EPERM)"));
+            can = false;
+        }
+    }
+    can
 }
 
 fn refusal(error: &PlanError, kprobe: &Kprobe, span: crate::source::Span) -> Diagnostic {
@@ -129,11 +157,11 @@ fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachment>> {
                 | Mechanism::Lsm { .. }
                 | Mechanism::RawTracepoint { .. } => return None,
             },
-            attach::Role::NoteDenial
-            | attach::Role::ReturnNoted
-            | attach::Role::ClearNoted
-            | attach::Role::KillEscaped
-            | attach::Role::ReportReturn => return None,
+            attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
+            attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
+            attach::Role::ClearNoted => attachments.push(new(target(mechanism), Role::Forget)),
+            attach::Role::KillEscaped => attachments.push(new(target(mechanism), Role::ForgetAndKill)),
+            attach::Role::ReportReturn => return None,
         }
     }
     Some(attachments)
