@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::emit::{self, Body, Notes};
 use crate::ir::SourceMap;
 use crate::lower::{self, Purpose};
-use crate::policy::{Attachment, Exactness, ResolvedHook, Role};
+use crate::policy::{Attachment, Exactness, ResolvedHook, Role, Seat};
 
 /// A hook of one policy with the numbers that the daemon gave it.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +58,8 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
     let mut errors = Vec::new();
     for rider in riders {
         for attachment in &rider.hook.attachments {
-            let same = |body: &CompiledBody| {
-                body.target == attachment.target && body.role.seat() == attachment.role.seat()
-            };
+            let seat = seat(riders, attachment);
+            let same = |body: &CompiledBody| body.target == attachment.target && body.role.seat() == seat;
             if bodies.iter().any(same) {
                 continue;
             }
@@ -73,13 +72,21 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
     if errors.is_empty() { Ok(CompiledHook { bodies }) } else { Err(errors) }
 }
 
+/// The place of an attachment's program. Who only reports rides ahead of the program that overrides, where there is one.
+fn seat(riders: &[Rider<'_>], attachment: &Attachment) -> Seat {
+    let mut all = riders.iter().flat_map(|rider| &rider.hook.attachments);
+    let is_ahead = |other: &Attachment| other.target == attachment.target && other.role.seat() == Seat::Ahead;
+    let seat = attachment.role.seat();
+    if seat == Seat::Entry && all.any(is_ahead) { Seat::Ahead } else { seat }
+}
+
 fn body(
     riders: &[Rider<'_>],
     attachment: &Attachment,
     kernel: &KernelView,
 ) -> Result<CompiledBody, Diagnostic> {
-    let (target, seat) = (&attachment.target, attachment.role.seat());
-    let same = |other: &&Attachment| other.target == *target && other.role.seat() == seat;
+    let (target, its_seat) = (&attachment.target, seat(riders, attachment));
+    let same = |other: &&Attachment| other.target == *target && seat(riders, other) == its_seat;
     let aboard = |rider: &Rider<'_>| rider.hook.attachments.iter().any(|other| same(&other));
     let all = riders.iter().flat_map(|rider| &rider.hook.attachments);
     let attachment = all.filter(same).max_by_key(|other| other.role).unwrap_or(attachment);
@@ -89,12 +96,11 @@ fn body(
     let refuse =
         |message: String| Diagnostic::error(Code::NotOnThisKernel, span.unwrap_or_default(), message);
     let purpose = match attachment.role {
-        Role::Report | Role::ReportAndKillDenied | Role::ReportAndNote => Purpose::Report,
-        // the last two do not filter
-        Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill => Purpose::Deny,
-        Role::ReportAndOverride => {
-            return Err(refuse("overriding by injected error is not supported yet".to_owned()));
+        Role::Report | Role::ReportAndOverride | Role::ReportAndKillDenied | Role::ReportAndNote => {
+            Purpose::Report
         }
+        // only the first of them filters
+        Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill | Role::Override => Purpose::Deny,
     };
     let Some(kind) = attachment.target.program_kind() else {
         return Err(refuse("nothing can be attached there".to_owned()));
@@ -109,6 +115,7 @@ fn body(
     let built: Result<CollectionSpec, BuildError> = match attachment.role {
         Role::DenyNoted => emit::returner(body, kernel),
         Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
+        Role::Override => emit::overrider(body, kernel),
         Role::Report
         | Role::ReportAndOverride
         | Role::ReportAndKillDenied

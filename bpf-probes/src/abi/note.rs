@@ -30,10 +30,10 @@ pub struct Note {
     pub call: u64,
     /// Where user space's registers lie, from the beginning of the thread's stack.
     pub registers: u64,
-    /// What the call is to return, negated: 1 to 4095.
+    /// What the call is to return: the error, negated (1 to 4095), for a hook on its way; the value itself, a signed number, where the call's own return is overridden.
     pub errno: u32,
-    /// Unused, zero.
-    pub reserved: u32,
+    /// 1 for a value as it is, 0 for a negated error.
+    pub is_value: u32,
 }
 
 /// Notes that there can be at once: one for each thread that is on its way into a denied call.

@@ -160,9 +160,9 @@ impl HookPort for FakeKernel {
         Ok(FakeBody { kernel: Rc::clone(&self.0), name })
     }
 
-    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<FakeStub, Refused> {
+    fn load_stub(&self, compiled: &CompiledBody, _: &FakeBody, number: u32) -> Result<FakeStub, Refused> {
         self.0.failure.pass("stub")?;
-        let stub = StubState { target: Some(target.clone()), ..StubState::default() };
+        let stub = StubState { target: Some(compiled.target.clone()), ..StubState::default() };
         assert!(self.0.stubs.borrow_mut().insert(number, stub).is_none(), "hook number {number} is in use");
         Ok(FakeStub { kernel: Rc::clone(&self.0), number })
     }

@@ -216,7 +216,7 @@ impl<P: HookPort> Hooks<P> {
             return Ok(NextBody { place, body, why, slot, stub: None });
         }
         let number = self.numbers.take().ok_or(HookError::Exhausted)?;
-        match attach_stub(target, number, &body, port) {
+        match attach_stub(compiled, number, &body, port) {
             Ok(stub) => Ok(NextBody { place, body, why, slot: Slot::A, stub: Some((number, stub)) }),
             Err(error) => {
                 self.numbers.put_back(number);
@@ -240,10 +240,16 @@ impl<P: HookPort> Hooks<P> {
         }
     }
 
-    /// Hands over to what was prepared: stores first, then the old programs go. What returns errors goes live before what notes them.
+    /// Hands over to what was prepared: stores first, then the old programs go. What returns errors goes live before what notes them, and stops after it.
     pub(super) fn commit(&mut self, prepared: Prepared<P>, port: &P) {
-        let mut stores = Vec::new();
+        let (mut stores, mut leaving) = (Vec::new(), Vec::new());
         for (key, next) in &prepared.hooks {
+            let places = self.hooks.get(key).map(|hook| &hook.places);
+            for (place, live) in places.into_iter().flatten() {
+                if next.bodies.iter().all(|body| body.place != *place) {
+                    leaving.push((place.1, live.number, live.slot.other()));
+                }
+            }
             for body in &next.bodies {
                 let live = self.hooks.get(key).and_then(|hook| hook.places.get(&body.place));
                 let number =
@@ -252,7 +258,8 @@ impl<P: HookPort> Hooks<P> {
             }
         }
         stores.sort_by_key(|(seat, ..)| *seat);
-        for (_, number, slot) in stores {
+        leaving.sort_by_key(|(seat, ..)| std::cmp::Reverse(*seat));
+        for (_, number, slot) in stores.into_iter().chain(leaving) {
             port.go_live(number, slot);
         }
         for (key, next) in prepared.hooks {
@@ -316,12 +323,12 @@ impl<P: HookPort> Hooks<P> {
 
 /// A stub that is attached and does nothing: `body` waits in slot A, slot B is live and empty.
 fn attach_stub<P: HookPort>(
-    target: &AttachSpec,
+    compiled: &CompiledBody,
     number: u32,
     body: &P::Body,
     port: &P,
 ) -> Result<P::Stub, Refused> {
-    let mut stub = port.load_stub(target, number)?;
+    let mut stub = port.load_stub(compiled, body, number)?;
     port.put(&stub, Slot::A, body)?;
     port.go_live(number, Slot::B);
     port.attach(&mut stub)?;

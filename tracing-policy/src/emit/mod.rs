@@ -13,6 +13,7 @@ mod memory;
 mod note;
 mod number;
 mod output;
+mod overrider;
 mod phase;
 mod process;
 mod program;
@@ -23,5 +24,6 @@ mod state;
 mod table;
 
 pub(crate) use note::Notes;
+pub(crate) use overrider::overrider;
 pub(crate) use program::{Body, hook};
 pub(crate) use returner::{forgetter, returner};

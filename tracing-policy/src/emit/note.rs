@@ -16,7 +16,7 @@ use bpf_probes::routine::count_loss;
 use super::memory::{load, store, store_imm};
 use super::program::Emitter;
 use crate::ir::Selector;
-use crate::policy::{Convention, HookKey, Role};
+use crate::policy::{Action, Convention, HookKey, Role};
 
 /// `SIGKILL`
 const SIGKILL: u64 = 9;
@@ -85,7 +85,12 @@ pub(super) fn only_if_killed(f: &mut Function<'_>, calm: Label) -> Result<(), Bu
 
 impl Emitter<'_> {
     fn leaves_notes(&self) -> bool {
-        self.body.role == Role::ReportAndNote
+        matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride)
+    }
+
+    /// Whether a note says which call it is for: it is looked at when the entry has been left.
+    fn notes_call(&self) -> bool {
+        self.body.role == Role::ReportAndNote && self.body.notes.are_of_syscall()
     }
 
     /// At the entry of a call: removes what an earlier one may have left, and notes which call this is. The context is in `R9`.
@@ -104,7 +109,7 @@ impl Emitter<'_> {
             f.bind(absent);
             Ok(())
         })?;
-        if !notes.are_of_syscall() {
+        if !self.notes_call() {
             return Ok(());
         }
         f.comment("which call this is");
@@ -124,14 +129,38 @@ impl Emitter<'_> {
 
     /// A selector denies the call: keeps its error, unless a policy before it denied the call already.
     pub(super) fn deny_later(&self, f: &mut Function<'_>, selector: &Selector) -> Result<(), BuildError> {
-        let errno = selector.denial().and_then(i32::checked_neg).filter(|errno| *errno > 0);
-        let Some(errno) = errno.filter(|_| self.leaves_notes()) else { return Ok(()) };
+        let Some(denial) = self.denial(selector) else { return Ok(()) };
         let (state, denied) = (self.state().note, f.label());
         load(f, Size::Double, R1, state.errno)?;
         f.jump_if(Condition::Ne, R1, 0, denied);
-        store_imm(f, Size::Double, state.errno, errno)?;
+        f.constant(R1, denial);
+        store(f, Size::Double, state.errno, R1)?;
         f.bind(denied);
         Ok(())
+    }
+
+    /// [`Note::errno`] and, in the upper half, [`Note::is_value`]; `None` where nothing is to be noted.
+    fn denial(&self, selector: &Selector) -> Option<u64> {
+        match self.body.role {
+            Role::ReportAndNote => {
+                let errno = selector.denial().and_then(i32::checked_neg);
+                errno.and_then(|errno| u64::try_from(errno).ok()).filter(|errno| *errno != 0)
+            }
+            Role::ReportAndOverride => {
+                let value = selector.actions.iter().rev().find_map(|action| match action {
+                    Action::Override(value) => Some(value.get()),
+                    Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+                });
+                value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
+            }
+            Role::Report
+            | Role::Deny
+            | Role::ReportAndKillDenied
+            | Role::DenyNoted
+            | Role::Forget
+            | Role::ForgetAndKill
+            | Role::Override => None,
+        }
     }
 
     /// All policies have acted: leaves the note, if the call is to be denied.
@@ -149,14 +178,14 @@ impl Emitter<'_> {
             let (call, registers) = (offset_of!(Note, call), offset_of!(Note, registers));
             for (at, from) in [(call, state.call), (registers, state.registers)] {
                 let at = note.at(offset(at));
-                if notes.are_of_syscall() {
+                if self.notes_call() {
                     load(f, Size::Double, R1, from)?;
                     f.store(Size::Double, R10, at, R1);
                 } else {
                     f.store_imm(Size::Double, R10, at, 0);
                 }
             }
-            // the errno and the reserved word behind it, which is zero
+            // and what kind of number it is, behind it
             f.store(Size::Double, R10, note.at(offset(offset_of!(Note, errno))), R8);
             f.slot_address(R2, key);
             f.slot_address(R3, note);

@@ -194,7 +194,7 @@ impl<'a> Emitter<'a> {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
         }
-        if self.body.role == Role::ReportAndNote {
+        if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
             maps.push(shared::notes());
         }
         maps

@@ -31,16 +31,21 @@ fn field(offset: usize) -> i16 {
     i16::try_from(offset).expect("a note is small")
 }
 
-fn collection(f: Function<'_>, body: Body<'_>) -> Result<CollectionSpec, BuildError> {
+pub(super) fn collection(
+    f: Function<'_>,
+    body: Body<'_>,
+    name: &str,
+    reach: Reach,
+) -> Result<CollectionSpec, BuildError> {
     let code = Program::new().link(f.finish()?)?;
     Ok(CollectionSpec {
         maps: Vec::new(),
         imports: vec![shared::counters(), shared::notes()],
         programs: vec![ProgramSpec {
-            name: BODY.to_owned(),
+            name: name.to_owned(),
             kind: body.kind,
             target: body.target.clone(),
-            reach: Reach::TailCalled,
+            reach,
             code,
         }],
     })
@@ -81,7 +86,7 @@ pub(crate) fn returner(body: Body<'_>, kernel: &KernelView) -> Result<Collection
     f.bind(decided);
     f.copy(R0, R8);
     f.return_result();
-    collection(f, body)
+    collection(f, body, BODY, Reach::TailCalled)
 }
 
 /// Goes to `other` unless the current thread is in the system call that the note in `R6` is about.
@@ -130,7 +135,7 @@ pub(crate) fn forgetter(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     remove(&mut f, key);
     f.bind(absent);
     f.return_constant(0);
-    collection(f, body)
+    collection(f, body, BODY, Reach::TailCalled)
 }
 
 /// `R1 = what the function returned`, from the context in `R9`.

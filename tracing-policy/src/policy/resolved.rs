@@ -86,7 +86,7 @@ pub enum Role {
     Report,
     /// Filters and returns the errno of `Override` (LSM, `fmod_ret`): no report, no signal.
     Deny,
-    /// Filters, and overrides the return value with `bpf_override_return` besides reporting and signalling.
+    /// As `Report`, and notes the value of `Override` for the [`Role::Override`] behind it at the same entry.
     ReportAndOverride,
     /// As `Report`, and kills who passes a denial: beside a `Deny` that can miss calls.
     ReportAndKillDenied,
@@ -98,6 +98,9 @@ pub enum Role {
     Forget,
     /// The same, and kills the caller when the call succeeded although it was to be denied.
     ForgetAndKill,
+    /// Overrides the return value with what was noted for this thread (`bpf_override_return`). Attached itself, without a stub: the kernel lets no such program be
+    /// tail-called (`kernel/bpf/core.c: bpf_prog_map_compatible`).
+    Override,
 }
 
 /// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
@@ -110,6 +113,9 @@ pub enum Seat {
     Exit,
     /// Filters, reports and what else is due at the entry.
     Entry,
+    /// The same, attached later than the program that overrides there: of kprobes on one function the latest runs first, and one that overrides is the last
+    /// (`kernel/kprobes.c: add_new_kprobe`, `aggr_pre_handler`).
+    Ahead,
 }
 
 impl Role {
@@ -117,11 +123,10 @@ impl Role {
     /// does the others' work too.
     pub const fn seat(self) -> Seat {
         match self {
-            Self::Deny | Self::DenyNoted => Seat::Deny,
+            Self::Deny | Self::DenyNoted | Self::Override => Seat::Deny,
             Self::Forget | Self::ForgetAndKill => Seat::Exit,
-            Self::Report | Self::ReportAndOverride | Self::ReportAndKillDenied | Self::ReportAndNote => {
-                Seat::Entry
-            }
+            Self::Report | Self::ReportAndKillDenied | Self::ReportAndNote => Seat::Entry,
+            Self::ReportAndOverride => Seat::Ahead,
         }
     }
 }

@@ -140,7 +140,9 @@ fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachment>> {
             attach::Role::Decide => attachments.push(new(target(mechanism), Role::Report)),
             attach::Role::Deny => attachments.push(new(target(mechanism), Role::Deny)),
             attach::Role::DecideAndDeny => match mechanism {
+                // the one that overrides first: of kprobes on one function the latest runs first
                 Mechanism::KprobeOverride { .. } => {
+                    attachments.push(new(target(mechanism), Role::Override));
                     attachments.push(new(target(mechanism), Role::ReportAndOverride));
                 }
                 // a kprobe reports every attempt, and its working memory cannot be shared with a trampoline

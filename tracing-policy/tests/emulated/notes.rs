@@ -4,7 +4,8 @@ use std::mem::offset_of;
 
 use bpf_probes::abi::{Action, Counter, Counters, Loss, NOTES, Note, NoteKey, map_name};
 use bpf_probes::emulate::{Context, Machine, Outcome};
-use bpf_probes::kernel::KernelView;
+use bpf_probes::kernel::{Answer, Feature, KernelView};
+use bpf_probes::sensor::STUB;
 use bpf_probes::spec::AttachSpec;
 use tracing_policy::policy::Role;
 use zerocopy::{FromBytes, IntoBytes};
@@ -54,10 +55,9 @@ fn pass(it: &mut Emulated<'_>) -> i32 {
 
 fn leave(it: &mut Emulated<'_>, role: Role, value: i64) -> Outcome {
     let body = it.compiled.bodies.iter().find(|body| body.role == role).unwrap();
-    let context = match body.target {
-        AttachSpec::Fexit { .. } => Context::arguments(&[0, value.cast_unsigned()]),
-        _ => Context::kretprobe(value.cast_unsigned()),
-    };
+    let value = value.cast_unsigned();
+    let is_fexit = matches!(body.target, AttachSpec::Fexit { .. });
+    let context = if is_fexit { Context::arguments(&[0, value]) } else { Context::kretprobe(value) };
     run(it, role, context)
 }
 
@@ -203,4 +203,37 @@ fn a_function_whose_hook_has_other_parameters_tells_it_what_to_return() {
     let earlier = Context::arguments(&[0, 0, 0, 0, (-13_i64).cast_unsigned()]);
     run(&mut it, Role::ReportAndNote, Context::kprobe([0; 6]));
     assert_eq!(run(&mut it, Role::DenyNoted, earlier).result(), -13, "what was denied stays so");
+}
+
+/// The recorded kernel as if it were built with `CONFIG_BPF_KPROBE_OVERRIDE`.
+fn with_override(view: &KernelView) -> KernelView {
+    let mut facts = view.facts().clone();
+    facts.features.set(Feature::OverrideReturn, Answer::Yes);
+    KernelView::new(facts)
+}
+
+// proves: ACT-03
+#[test]
+fn a_kernel_that_can_override_returns_the_value_itself_whatever_it_is() {
+    for view in kernels() {
+        let view = with_override(&view);
+        let post = policy("sys_symlinkat", "{index: 0, type: string}", "{matchActions: [{action: Post}]}");
+        let texts = [post, denied("a", -13), denied("b", 7), denied("c", 0), denied("d", i32::MIN)];
+        let mut it = emulated(&texts, &view);
+        let roles: Vec<_> = it.compiled.bodies.iter().map(|body| body.role).collect();
+        assert_eq!(roles, [Role::ReportAndOverride, Role::Override], "who only reports rides ahead");
+        for (target, value) in
+            [("a", Some(-13)), ("b", Some(7)), ("c", Some(0)), ("d", Some(i64::from(i32::MIN))), ("e", None)]
+        {
+            let text = it.machine.world_mut().user.string(target);
+            let registers = on_stack(&mut it.machine, &view, SYMLINKAT, [text, 0, 0, 0, 0, 0]);
+            let context = Context::kprobe([registers, 0, 0, 0, 0, 0]);
+            run(&mut it, Role::ReportAndOverride, context.clone());
+            assert_eq!(it.reporters().len(), 1 + usize::from(value.is_some()));
+            let body = it.compiled.bodies.iter().find(|body| body.role == Role::Override).unwrap();
+            it.machine.load(&body.collection).unwrap();
+            let outcome = it.machine.run(STUB, context).unwrap();
+            assert_eq!((outcome.override_errno, notes(&it.machine)), (value, 0), "{target}");
+        }
+    }
 }
