@@ -18,6 +18,7 @@ mod refusals;
 mod registry;
 mod runner;
 mod shadow;
+mod syscalls;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -7,7 +7,9 @@ use e2e::kernels::Feature;
 use e2e::report::Machines;
 use e2e::scenario::Guest;
 
-use crate::{churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, shadow};
+use crate::{
+    churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, shadow, syscalls,
+};
 
 /// One behaviour.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
+    // proves: ACT-03 (deferred), HOOK-04
+    plain(
+        "denied_system_calls_fail_with_their_errors_and_leave_nothing_behind",
+        syscalls::each_with_its_error,
+    ),
+    plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -70,6 +78,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     parallel("twenty_thousand_programs_in_a_row_arrive_in_order", processes::in_order),
     // proves: ACT-18 (Override and NoPost)
     contended("no_denied_open_succeeds_under_contention", contention::deny),
+    // proves: ACT-03 (deferred)
+    contended("no_denied_system_call_succeeds_under_contention", syscalls::contended),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),

@@ -5,10 +5,10 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::{AttachSpec, CollectionSpec};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::emit::{self, Body};
+use crate::emit::{self, Body, Notes};
 use crate::ir::SourceMap;
 use crate::lower::{self, Purpose};
-use crate::policy::{Attachment, Exactness, ResolvedHook, Role};
+use crate::policy::{Attachment, Exactness, ResolvedHook, Role, Seat};
 
 /// A hook of one policy with the numbers that the daemon gave it.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,8 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
     let mut errors = Vec::new();
     for rider in riders {
         for attachment in &rider.hook.attachments {
-            let same = |body: &CompiledBody| body.target == attachment.target && body.role == attachment.role;
+            let seat = seat(riders, attachment);
+            let same = |body: &CompiledBody| body.target == attachment.target && body.role.seat() == seat;
             if bodies.iter().any(same) {
                 continue;
             }
@@ -71,34 +72,59 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
     if errors.is_empty() { Ok(CompiledHook { bodies }) } else { Err(errors) }
 }
 
+/// The place of an attachment's program. Who only reports rides ahead of the program that overrides, where there is one.
+fn seat(riders: &[Rider<'_>], attachment: &Attachment) -> Seat {
+    let mut all = riders.iter().flat_map(|rider| &rider.hook.attachments);
+    let is_ahead = |other: &Attachment| other.target == attachment.target && other.role.seat() == Seat::Ahead;
+    let seat = attachment.role.seat();
+    if seat == Seat::Entry && all.any(is_ahead) { Seat::Ahead } else { seat }
+}
+
 fn body(
     riders: &[Rider<'_>],
     attachment: &Attachment,
     kernel: &KernelView,
 ) -> Result<CompiledBody, Diagnostic> {
-    let aboard = |rider: &Rider<'_>| {
-        let mut all = rider.hook.attachments.iter();
-        all.any(|other| other.target == attachment.target && other.role == attachment.role)
-    };
+    let (target, its_seat) = (&attachment.target, seat(riders, attachment));
+    let same = |other: &&Attachment| other.target == *target && seat(riders, other) == its_seat;
+    let aboard = |rider: &Rider<'_>| rider.hook.attachments.iter().any(|other| same(&other));
+    let all = riders.iter().flat_map(|rider| &rider.hook.attachments);
+    let attachment = all.filter(same).max_by_key(|other| other.role).unwrap_or(attachment);
     let chosen: Vec<usize> =
         riders.iter().enumerate().filter(|(_, rider)| aboard(rider)).map(|(index, _)| index).collect();
     let span = chosen.first().and_then(|&first| riders.get(first)).map(|rider| rider.hook.span);
     let refuse =
         |message: String| Diagnostic::error(Code::NotOnThisKernel, span.unwrap_or_default(), message);
     let purpose = match attachment.role {
-        Role::Report | Role::ReportAndKillDenied | Role::ReportAndDeny => Purpose::Report,
-        Role::Deny => Purpose::Deny,
-        Role::ReportAndOverride | Role::ReportAndNote | Role::DenyNoted | Role::Forget => {
-            return Err(refuse("overriding by injected error or by note is not supported yet".to_owned()));
-        }
+        Role::Report
+        | Role::ReportAndOverride
+        | Role::ReportAndKillDenied
+        | Role::ReportAndNote
+        | Role::ReportAndDeny => Purpose::Report,
+        // only the first of them filters
+        Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill | Role::Override => Purpose::Deny,
     };
     let Some(kind) = attachment.target.program_kind() else {
         return Err(refuse("nothing can be attached there".to_owned()));
     };
     let there: Vec<Rider<'_>> = chosen.iter().filter_map(|&index| riders.get(index)).copied().collect();
     let hook = lower::hook(&there, purpose);
-    let body = Body { target: &attachment.target, kind, role: attachment.role, purpose };
-    let built: Result<CollectionSpec, BuildError> = emit::hook(&hook, body, kernel);
+    let Some(key) = there.first().map(|rider| &rider.hook.key) else {
+        return Err(refuse("no policy asks for that".to_owned()));
+    };
+    let body =
+        Body { target: &attachment.target, kind, role: attachment.role, purpose, notes: Notes::of(key) };
+    let built: Result<CollectionSpec, BuildError> = match attachment.role {
+        Role::DenyNoted => emit::returner(body, kernel),
+        Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
+        Role::Override => emit::overrider(body, kernel),
+        Role::Report
+        | Role::ReportAndOverride
+        | Role::ReportAndKillDenied
+        | Role::ReportAndNote
+        | Role::ReportAndDeny
+        | Role::Deny => emit::hook(&hook, body, kernel),
+    };
     let collection = built
         .map_err(|error| refuse(format!("the program for {} cannot be built: {error}", attachment.target)))?;
     Ok(CompiledBody {

@@ -65,6 +65,44 @@ fn a_denial_is_left_to_lsm_where_it_is_active_and_to_fmod_ret_where_not() {
     assert_eq!(mechanisms("5.10", &override_open), trampoline);
 }
 
+fn symlink(value: &str) -> String {
+    format!(
+        "call: sys_symlinkat\nargs: [{{index: 0, type: string}}]\nselectors:\n- matchActions: [{{action: Override, argError: {value}}}]\n"
+    )
+}
+
+// proves: ACT-03 (choice)
+#[test]
+fn a_denied_system_call_is_noted_at_its_entry_returned_on_its_way_and_forgotten_at_its_end() {
+    for (version, by, exit) in [
+        ("5.10", "fmod_ret security_path_symlink", "fexit"),
+        ("6.1", "LSM hook path_symlink", "fexit"),
+        ("6.12", "LSM hook path_symlink", "fexit"),
+        ("7.2", "LSM hook path_symlink", "kretprobe"),
+    ] {
+        let expected = [
+            ("kprobe __x64_sys_symlinkat".to_owned(), Role::ReportAndNote),
+            (by.to_owned(), Role::DenyNoted),
+            (format!("{exit} __x64_sys_symlinkat"), Role::Forget),
+        ];
+        assert_eq!(mechanisms(version, &symlink("-1")), expected, "{version}");
+    }
+}
+
+#[test]
+fn a_hook_on_the_way_can_return_an_error_only() {
+    for value in ["0", "7", "-4096"] {
+        assert_eq!(resolve("6.12", &symlink(value)).unwrap_err(), [Code::NotOnThisKernel], "{value}");
+    }
+    assert!(resolve("6.12", &symlink("-4095")).is_ok());
+}
+
+#[test]
+fn a_call_that_passes_no_hook_is_not_overridden_here() {
+    let hook = symlink("-1").replace("symlinkat", "getpid").replace("{index: 0, type: string}", "");
+    assert_eq!(resolve("6.12", &hook).unwrap_err(), [Code::NotOnThisKernel]);
+}
+
 // proves: HOOK-04 (where functions cannot be traced)
 #[test]
 fn a_kernel_without_function_tracing_serves_system_calls_by_tracepoint_and_refuses_functions() {

@@ -108,6 +108,8 @@ pub mod map_name {
     pub const SCRATCH: &str = "scratch";
     /// Working memory of programs that can, several entries a CPU, claimed.
     pub const CLAIMED: &str = "claimed";
+    /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
+    pub const NOTES: &str = "notes";
 }
 
 /// Policies that can be loaded at once.
@@ -151,11 +153,13 @@ pub enum Loss {
     Process = 6,
     /// No working memory could be claimed.
     Scratch = 7,
+    /// No note could be left for the hooks on a denied call's way; the caller was killed instead.
+    Note = 8,
 }
 
 impl Loss {
     /// All kinds, in order of index.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -164,6 +168,7 @@ impl Loss {
         Self::Data,
         Self::Process,
         Self::Scratch,
+        Self::Note,
     ];
 
     /// The name in metrics and status.
@@ -177,6 +182,7 @@ impl Loss {
             Self::Data => "data",
             Self::Process => "process",
             Self::Scratch => "scratch",
+            Self::Note => "note",
         }
     }
 }

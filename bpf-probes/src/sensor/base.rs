@@ -123,6 +123,7 @@ pub fn base_at(
             shared::counters(),
             shared::scratch(),
             shared::claimed(),
+            shared::notes(),
             shared::processes(facts, options.processes),
             shared::binaries(),
             shared::binary_ends(),

@@ -2,7 +2,9 @@
 
 use std::mem::size_of;
 
-use crate::abi::{BinaryEndKey, BinaryKey, ClassSet, Control, Counters, ProcessState, map_name};
+use crate::abi::{
+    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, map_name,
+};
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
 use crate::spec::{Entries, MapKind, MapSpec, flag};
@@ -38,6 +40,11 @@ pub fn claimed() -> MapSpec {
 pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
     let map = MapSpec::hash(map_name::PROCESSES, 4, size::<ProcessState>(), entries);
     if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// Notes for the hooks on the way of denied calls. All its memory is there from the start: an insert fails only when it is full.
+pub fn notes() -> MapSpec {
+    MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
 }
 
 /// The trie of exact paths and prefixes.

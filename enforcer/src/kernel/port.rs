@@ -10,13 +10,14 @@ use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Program, ProgramError};
 use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
-use bpf_probes::spec::{AttachSpec, CollectionSpec, Entry};
+use bpf_probes::spec::{CollectionSpec, Entry};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
 use tracing_policy::CompiledBody;
+use tracing_policy::policy::Role;
 
 use crate::policy::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
 
@@ -115,13 +116,22 @@ impl HookPort for KernelPort {
         self.load(&body.collection)
     }
 
-    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<Stub, Refused> {
-        let spec = sensor::stub(target, number).map_err(refused)?;
+    fn load_stub(
+        &self,
+        compiled: &CompiledBody,
+        body: &Arc<Collection>,
+        number: u32,
+    ) -> Result<Stub, Refused> {
+        if compiled.role == Role::Override {
+            return Ok(Stub { link: None, collection: Arc::clone(body) });
+        }
+        let spec = sensor::stub(&compiled.target, number).map_err(refused)?;
         Ok(Stub { link: None, collection: self.load(&spec)? })
     }
 
     fn put(&self, stub: &Stub, slot: Slot, body: &Arc<Collection>) -> Result<(), Refused> {
-        let slots = stub.collection.map(SLOTS).ok_or_else(|| refused("the stub has no slots"))?;
+        // a program that is attached itself has none
+        let Some(slots) = stub.collection.map(SLOTS) else { return Ok(()) };
         let body = body.programs().first().ok_or_else(|| refused("the hook has no program"))?;
         slots.set_program(slot.index(), body).map_err(refused)
     }
@@ -143,7 +153,11 @@ impl HookPort for KernelPort {
     }
 
     fn figures(&self, stub: &Stub, body: &Arc<Collection>) -> Arc<dyn Figures> {
-        Arc::new(LoadedFigures::new(vec![Arc::clone(&stub.collection), Arc::clone(body)]))
+        let mut collections = vec![Arc::clone(&stub.collection)];
+        if !Arc::ptr_eq(&stub.collection, body) {
+            collections.push(Arc::clone(body));
+        }
+        Arc::new(LoadedFigures::new(collections))
     }
 }
 

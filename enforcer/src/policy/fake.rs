@@ -67,6 +67,8 @@ pub(super) struct KernelState {
     /// By hook number.
     pub(super) stubs: RefCell<BTreeMap<u32, StubState>>,
     pub(super) live: RefCell<BTreeMap<u32, u32>>,
+    /// What went live and what was detached, by target, since this was last looked at.
+    pub(super) order: RefCell<Vec<String>>,
     pub(super) bodies: RefCell<BTreeMap<String, usize>>,
     pub(super) processes: RefCell<BTreeMap<u32, ProcessState>>,
     pub(super) tables: RefCell<BTreeMap<(Table, Vec<u8>), ClassSet>>,
@@ -89,7 +91,10 @@ pub(super) struct FakeStub {
 
 impl Drop for FakeStub {
     fn drop(&mut self) {
-        self.kernel.stubs.borrow_mut().remove(&self.number);
+        let stub = self.kernel.stubs.borrow_mut().remove(&self.number);
+        if let Some(target) = stub.and_then(|stub| stub.target) {
+            self.kernel.order.borrow_mut().push(format!("-{target}"));
+        }
     }
 }
 
@@ -155,9 +160,9 @@ impl HookPort for FakeKernel {
         Ok(FakeBody { kernel: Rc::clone(&self.0), name })
     }
 
-    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<FakeStub, Refused> {
+    fn load_stub(&self, compiled: &CompiledBody, _: &FakeBody, number: u32) -> Result<FakeStub, Refused> {
         self.0.failure.pass("stub")?;
-        let stub = StubState { target: Some(target.clone()), ..StubState::default() };
+        let stub = StubState { target: Some(compiled.target.clone()), ..StubState::default() };
         assert!(self.0.stubs.borrow_mut().insert(number, stub).is_none(), "hook number {number} is in use");
         Ok(FakeStub { kernel: Rc::clone(&self.0), number })
     }
@@ -183,6 +188,9 @@ impl HookPort for FakeKernel {
 
     fn go_live(&self, number: u32, slot: Slot) {
         self.0.live.borrow_mut().insert(number, slot.index());
+        if let Some(target) = self.0.stubs.borrow().get(&number).and_then(|stub| stub.target.as_ref()) {
+            self.0.order.borrow_mut().push(target.to_string());
+        }
     }
 
     fn figures(&self, _stub: &FakeStub, _body: &FakeBody) -> Arc<dyn Figures> {
@@ -279,7 +287,7 @@ impl ProcessList for FakeProcesses {
     }
 }
 
-/// Understands `NAME HOOK HOOK …`; the body of a hook is named for its riders. Hook `x+deny` is attached twice.
+/// Understands `NAME HOOK HOOK …`; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
 #[derive(Clone, Default)]
 pub(super) struct FakeCompiler {
     pub(super) compiled: Rc<Cell<usize>>,
@@ -288,6 +296,13 @@ pub(super) struct FakeCompiler {
 /// Where a hook is attached.
 fn places(function: &str) -> Vec<(Role, AttachSpec)> {
     let mut places = vec![(Role::Report, AttachSpec::Kprobe { symbol: function.to_owned() })];
+    if function.ends_with("+note") {
+        places = vec![
+            (Role::ReportAndNote, AttachSpec::Kprobe { symbol: function.to_owned() }),
+            (Role::DenyNoted, AttachSpec::Lsm { hook: function.to_owned() }),
+            (Role::Forget, AttachSpec::Kretprobe { symbol: function.to_owned() }),
+        ];
+    }
     if function.ends_with("+deny") {
         places.push((Role::Deny, AttachSpec::Lsm { hook: function.to_owned() }));
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bpf_probes::abi::HANDOVER_CELLS;
 use bpf_probes::spec::AttachSpec;
-use tracing_policy::policy::{Exactness, HookKey, ResolvedHook, Role};
+use tracing_policy::policy::{Exactness, HookKey, ResolvedHook, Seat};
 use tracing_policy::source::Span;
 use tracing_policy::{CompiledBody, Rider};
 
@@ -64,7 +64,7 @@ pub(super) struct HookRefusal {
 }
 
 /// Where a stub of a hook is, and what for.
-type Place = (AttachSpec, Role);
+type Place = (AttachSpec, Seat);
 
 /// A stub in its place, and the program behind it.
 struct Live<P: HookPort> {
@@ -208,7 +208,7 @@ impl<P: HookPort> Hooks<P> {
             }))
         };
         let why = Why { reason: compiled.reason.clone(), exactness: compiled.exactness.clone() };
-        let place = (target.clone(), compiled.role);
+        let place = (target.clone(), compiled.role.seat());
         let body = port.load_body(compiled).map_err(refused)?;
         if let Some(live) = self.hooks.get(key).and_then(|hook| hook.places.get(&place)) {
             let slot = live.slot.other();
@@ -216,7 +216,7 @@ impl<P: HookPort> Hooks<P> {
             return Ok(NextBody { place, body, why, slot, stub: None });
         }
         let number = self.numbers.take().ok_or(HookError::Exhausted)?;
-        match attach_stub(target, number, &body, port) {
+        match attach_stub(compiled, number, &body, port) {
             Ok(stub) => Ok(NextBody { place, body, why, slot: Slot::A, stub: Some((number, stub)) }),
             Err(error) => {
                 self.numbers.put_back(number);
@@ -240,17 +240,27 @@ impl<P: HookPort> Hooks<P> {
         }
     }
 
-    /// Hands over to what was prepared: stores first, then the old programs go.
+    /// Hands over to what was prepared: stores first, then the old programs go. What returns errors goes live before what notes them, and stops after it.
     pub(super) fn commit(&mut self, prepared: Prepared<P>, port: &P) {
+        let (mut stores, mut leaving) = (Vec::new(), Vec::new());
         for (key, next) in &prepared.hooks {
+            let places = self.hooks.get(key).map(|hook| &hook.places);
+            for (place, live) in places.into_iter().flatten() {
+                if next.bodies.iter().all(|body| body.place != *place) {
+                    leaving.push((place.1, live.number, live.slot.other()));
+                }
+            }
             for body in &next.bodies {
                 let live = self.hooks.get(key).and_then(|hook| hook.places.get(&body.place));
                 let number =
                     body.stub.as_ref().map(|(number, _)| *number).or_else(|| live.map(|live| live.number));
-                if let Some(number) = number {
-                    port.go_live(number, body.slot);
-                }
+                stores.extend(number.map(|number| (body.place.1, number, body.slot)));
             }
+        }
+        stores.sort_by_key(|(seat, ..)| *seat);
+        leaving.sort_by_key(|(seat, ..)| std::cmp::Reverse(*seat));
+        for (_, number, slot) in stores.into_iter().chain(leaving) {
+            port.go_live(number, slot);
         }
         for (key, next) in prepared.hooks {
             let old = self.hooks.remove(&key).map(|hook| hook.places).unwrap_or_default();
@@ -281,7 +291,10 @@ impl<P: HookPort> Hooks<P> {
             };
             places.insert(place, live);
         }
-        for live in old.into_values() {
+        // what notes errors goes before what returns them
+        let mut old: Vec<_> = old.into_iter().collect();
+        old.sort_by_key(|((_, seat), _)| std::cmp::Reverse(*seat));
+        for (_, live) in old {
             drop(live.stub);
             self.numbers.put_back(live.number);
         }
@@ -310,12 +323,12 @@ impl<P: HookPort> Hooks<P> {
 
 /// A stub that is attached and does nothing: `body` waits in slot A, slot B is live and empty.
 fn attach_stub<P: HookPort>(
-    target: &AttachSpec,
+    compiled: &CompiledBody,
     number: u32,
     body: &P::Body,
     port: &P,
 ) -> Result<P::Stub, Refused> {
-    let mut stub = port.load_stub(target, number)?;
+    let mut stub = port.load_stub(compiled, body, number)?;
     port.put(&stub, Slot::A, body)?;
     port.go_live(number, Slot::B);
     port.attach(&mut stub)?;

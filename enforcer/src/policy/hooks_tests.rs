@@ -72,6 +72,24 @@ fn the_last_policy_takes_the_stub_with_it() {
 }
 
 #[test]
+fn what_returns_errors_is_there_before_and_after_what_notes_them() {
+    let (mut hooks, kernel) = (Hooks::new(), FakeKernel::default());
+    let joining = [passenger("a+note", 1), passenger("b+note", 1)];
+    let prepared = hooks.prepare(&joining, &[], &FakeCompiler::default(), &kernel).map_err(drop).unwrap();
+    kernel.0.order.borrow_mut().clear();
+    hooks.commit(prepared, &kernel);
+    let kinds = || -> Vec<String> {
+        let order = kernel.0.order.take();
+        order.iter().filter_map(|target| target.split(' ').next().map(str::to_owned)).collect()
+    };
+    assert_eq!(kinds(), ["LSM", "LSM", "kretprobe", "kretprobe", "kprobe", "kprobe"]);
+    leave(&mut hooks, &kernel, &[1]);
+    let stopped = ["kprobe", "kprobe", "kretprobe", "kretprobe", "LSM", "LSM"];
+    let gone = ["-kprobe", "-kretprobe", "-LSM", "-kprobe", "-kretprobe", "-LSM"];
+    assert_eq!(kinds(), [stopped, gone].concat());
+}
+
+#[test]
 fn a_failure_at_any_step_leaves_what_runs_and_nothing_else() {
     let (mut hooks, kernel) = (Hooks::new(), FakeKernel::default());
     join(&mut hooks, &kernel, &[passenger("a", 1), passenger("b+deny", 1)]);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bpf_probes::abi::{ClassSet, ProcessState};
 use bpf_probes::asm::Origin;
-use bpf_probes::spec::AttachSpec;
 use tracing_policy::CompiledBody;
 
 /// The kernel said no.
@@ -79,11 +78,17 @@ pub trait HookPort {
     /// The kernel's refusal.
     fn load_body(&self, body: &CompiledBody) -> Result<Self::Body, Refused>;
 
-    /// Loads the stub of the hook with this number; nothing runs it yet.
+    /// Loads the stub for a program, of the hook with this number; nothing runs it yet. A program with [`tracing_policy::policy::Role::Override`] is attached in a stub's stead, and is not
+    /// exchanged: it is the same for all policies.
     ///
     /// # Errors
     /// The kernel's refusal.
-    fn load_stub(&self, target: &AttachSpec, number: u32) -> Result<Self::Stub, Refused>;
+    fn load_stub(
+        &self,
+        compiled: &CompiledBody,
+        body: &Self::Body,
+        number: u32,
+    ) -> Result<Self::Stub, Refused>;
 
     /// Puts a program into a slot.
     ///

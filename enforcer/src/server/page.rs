@@ -67,7 +67,7 @@ const fn op_code(loss: Loss) -> Option<&'static str> {
         Loss::Hook | Loss::Enforcement => Some("13"),
         Loss::Fork => Some("23"),
         Loss::Data => Some("24"),
-        Loss::Process | Loss::Scratch => None,
+        Loss::Process | Loss::Scratch | Loss::Note => None,
     }
 }
 

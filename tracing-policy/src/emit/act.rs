@@ -86,6 +86,9 @@ impl Emitter<'_> {
                 f.constant(R1, number);
                 f.call(Helper::SendSignal);
             }
+            if matches!(action, Action::Override(_)) && mode == Mode::Enforce {
+                self.deny_later(f, selector)?;
+            }
             count(f, rider, selector, counter);
             last = done.unwrap_or(last);
         }

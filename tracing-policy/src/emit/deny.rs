@@ -19,13 +19,35 @@ use crate::lower::Purpose;
 /// Entries that are tried before the call is given up.
 const ATTEMPTS: i32 = 64;
 
+/// `R8 = what was returned so far` (the last argument of an LSM program), going to `decided` when that is a denial: what is denied stays so. The context
+/// is in `R9`.
+pub(super) fn earlier_denial(
+    f: &mut Function<'_>,
+    target: &AttachSpec,
+    kernel: &KernelView,
+    decided: Label,
+) -> Result<(), BuildError> {
+    f.constant(R8, 0);
+    let AttachSpec::Lsm { hook } = target else {
+        // the verifier wants every label reached
+        f.jump_if(Condition::Ne, R8, 0, decided);
+        return Ok(());
+    };
+    let function = kernel.lsm_hook(hook).and_then(|id| kernel.btf().prototype(id).ok());
+    let arguments = function.map_or(0, |prototype| prototype.parameters().len());
+    let at = f.offset(8 * u32::try_from(arguments).unwrap_or(u32::MAX))?;
+    f.load(Size::Double, R8, R9, at);
+    f.jump_if(Condition::Ne, R8, 0, decided);
+    Ok(())
+}
+
 impl Emitter<'_> {
     /// Emits the program's entry and adds its other functions.
     pub(super) fn deny(&self, program: &mut Program, kernel: &KernelView) -> Result<Subprogram, BuildError> {
         self.add_routines(program)?;
         let mut f = self.entry();
         let (out, release, none, decided) = (f.label(), f.label(), f.label(), f.label());
-        self.keep_earlier_denial(&mut f, kernel, decided)?;
+        earlier_denial(&mut f, self.body.target, kernel, decided)?;
         self.working_memory(&mut f, none)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
@@ -42,27 +64,6 @@ impl Emitter<'_> {
         f.copy(R0, R8);
         f.return_result();
         f.finish()
-    }
-
-    /// The last argument of an LSM program is what was returned so far; what is denied stays so.
-    fn keep_earlier_denial(
-        &self,
-        f: &mut Function<'_>,
-        kernel: &KernelView,
-        decided: Label,
-    ) -> Result<(), BuildError> {
-        f.constant(R8, 0);
-        let AttachSpec::Lsm { hook } = self.body.target else {
-            // the verifier wants every label reached
-            f.jump_if(Condition::Ne, R8, 0, decided);
-            return Ok(());
-        };
-        let function = kernel.lsm_hook(hook).and_then(|id| kernel.btf().prototype(id).ok());
-        let arguments = function.map_or(0, |prototype| prototype.parameters().len());
-        let at = f.offset(8 * u32::try_from(arguments).unwrap_or(u32::MAX))?;
-        f.load(Size::Double, R8, R9, at);
-        f.jump_if(Condition::Ne, R8, 0, decided);
-        Ok(())
     }
 
     /// `R8 = what the first denying policy returns`, going to `release`; falls through when none denies.

@@ -11,13 +11,14 @@ use bpf_probes::sensor::{DEFAULT_PROCESSES, argument, shared};
 use bpf_probes::spec::{AttachSpec, CollectionSpec, Entries, MapSpec, ProgramKind, ProgramSpec, Reach};
 
 use super::memory::{Memory, load};
+use super::note::Notes;
 use super::state::State;
 use crate::ir::{Hook, Test};
 use crate::lower::Purpose;
 use crate::policy::Role;
 
 /// Name of the program.
-const BODY: &str = "body";
+pub(super) const BODY: &str = "body";
 /// Kernel functions that keep a thread on its CPU and let it go again (6.10).
 const PREEMPT_DISABLE: &str = "bpf_preempt_disable";
 const PREEMPT_ENABLE: &str = "bpf_preempt_enable";
@@ -37,6 +38,8 @@ pub(crate) struct Body<'a> {
     pub(crate) role: Role,
     /// What it is for.
     pub(crate) purpose: Purpose,
+    /// Whose notes it leaves, returns or removes.
+    pub(crate) notes: Notes,
 }
 
 /// What all parts of a program being emitted know.
@@ -196,6 +199,9 @@ impl<'a> Emitter<'a> {
         if self.body.purpose == Purpose::Report {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
+        }
+        if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
+            maps.push(shared::notes());
         }
         maps
     }

@@ -19,6 +19,7 @@ impl Emitter<'_> {
         let (other, out, none) = (f.label(), f.label(), f.label());
         self.only_this_syscall(&mut f, other)?;
         self.working_memory(&mut f, none)?;
+        self.begin_note(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
@@ -29,6 +30,7 @@ impl Emitter<'_> {
         if let Some(denied) = denied {
             self.decide(&mut f, denied)?;
         }
+        self.leave_note(&mut f)?;
         f.bind(out);
         f.constant(R8, 0);
         if let Some(denied) = denied {

@@ -37,6 +37,17 @@ pub(super) struct BytesState {
     pub(super) area: usize,
 }
 
+/// Offsets of what is kept for a note.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoteState {
+    /// `u64`: the error that the call is to return, negated; 0 while it is not denied.
+    pub(super) errno: u32,
+    /// `u64`: the system call.
+    pub(super) call: u32,
+    /// `u64`: where its registers lie, from the beginning of the thread's stack.
+    pub(super) registers: u32,
+}
+
 /// Offsets in an entry of working memory.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -60,6 +71,8 @@ pub(super) struct State {
     pub(super) tables: Vec<u32>,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
+    /// What the call is to return.
+    pub(super) note: NoteState,
     /// Bytes in all.
     pub(super) bytes: u32,
 }
@@ -122,6 +135,7 @@ impl State {
             reads,
             tables,
             alive: room.take(8 * selectors.div_ceil(8)),
+            note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             bytes: room.next.next_multiple_of(8),
         }
     }
@@ -136,6 +150,9 @@ impl State {
             &mut self.live,
             &mut self.ring,
             &mut self.alive,
+            &mut self.note.errno,
+            &mut self.note.call,
+            &mut self.note.registers,
         ] {
             *offset += by;
         }

@@ -23,7 +23,7 @@ pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,
+    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,

@@ -93,7 +93,7 @@ pub enum Role {
     Deny,
     /// Filters, reports and signals, and returns the errno of `Override` itself (LSM).
     ReportAndDeny,
-    /// Filters, and overrides the return value with `bpf_override_return` besides reporting and signalling.
+    /// As `Report`, and notes the value of `Override` for the [`Role::Override`] behind it at the same entry.
     ReportAndOverride,
     /// As `Report`, and kills who passes a denial: beside a `Deny` that can miss calls.
     ReportAndKillDenied,
@@ -103,6 +103,41 @@ pub enum Role {
     DenyNoted,
     /// Forgets what was noted for this thread.
     Forget,
+    /// The same, and kills the caller when the call succeeded although it was to be denied.
+    ForgetAndKill,
+    /// Overrides the return value with what was noted for this thread (`bpf_override_return`). Attached itself, without a stub: the kernel lets no such program be
+    /// tail-called (`kernel/bpf/core.c: bpf_prog_map_compatible`).
+    Override,
+}
+
+/// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
+/// that what returns an error is there before anything is noted for it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Seat {
+    /// Returns errors.
+    Deny,
+    /// Clears up when the call is over.
+    Exit,
+    /// Filters, reports and what else is due at the entry.
+    Entry,
+    /// The same, attached later than the program that overrides there: of kprobes on one function the latest runs first, and one that overrides is the last
+    /// (`kernel/kprobes.c: add_new_kprobe`, `aggr_pre_handler`).
+    Ahead,
+}
+
+impl Role {
+    /// The place that a program with this role takes. Of policies that ask for different roles at one place, the program has the strongest (the last in order), which
+    /// does the others' work too.
+    pub const fn seat(self) -> Seat {
+        match self {
+            Self::Deny | Self::DenyNoted | Self::Override => Seat::Deny,
+            Self::Forget | Self::ForgetAndKill => Seat::Exit,
+            Self::Report | Self::ReportAndDeny | Self::ReportAndKillDenied | Self::ReportAndNote => {
+                Seat::Entry
+            }
+            Self::ReportAndOverride => Seat::Ahead,
+        }
+    }
 }
 
 /// Whether an attachment sees every call.

@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Attachment, Exactness, Hook, Role};
+use crate::policy::{Action, Attachment, Exactness, Function, Hook, HookKind, Role};
 use crate::source::{Span, Spanned};
 
 /// The first action of a hook that overrides.
@@ -49,16 +49,43 @@ pub(super) fn attachments(
     report: &mut Report,
 ) -> Option<Vec<Attachment>> {
     let plan = plan(hook, point, kernel, report)?;
+    if !values_can_be_returned(hook, &plan, report) {
+        return None;
+    }
     let attachments = translate(&plan, kernel);
     if attachments.is_none() {
         let span = overrides(hook).map_or(hook.kind.span, |action| action.span);
-        let message = "this kernel needs an override that is returned on the way of the call, which is not supported yet";
+        let message = "this kernel needs a way of overriding that is not supported yet";
         report.push(
             Diagnostic::error(Code::NotSupportedYet, span, message)
                 .help("use Sigkill, or override a security_* function"),
         );
     }
     attachments
+}
+
+/// Where the call's own return is not overridden, a hook on its way returns the value, which is an error then.
+fn values_can_be_returned(hook: &Hook, plan: &Plan, report: &mut Report) -> bool {
+    let injects =
+        |attachment: &attach::Attachment| matches!(attachment.mechanism, Mechanism::KprobeOverride { .. });
+    let is_syscall = matches!(hook.kind.value, HookKind::Kprobe(Function::Syscall { .. }));
+    if !is_syscall || plan.attachments.iter().any(injects) {
+        return true;
+    }
+    let mut can = true;
+    for action in hook.selectors.iter().flat_map(|selector| &selector.actions) {
+        let Action::Override(value) = action.value else { continue };
+        if !value.is_errno() || value.get() == 0 {
+            let message = format!(
+                "on this kernel an overridden system call can return an error only, not {}",
+                value.get()
+            );
+            let error = Diagnostic::error(Code::NotOnThisKernel, action.span, message);
+            report.push(error.help("set `argError` to -1 to -4095, for example to -1 (EPERM)"));
+            can = false;
+        }
+    }
+    can
 }
 
 fn refusal(error: &PlanError, hook: &Hook, span: Span) -> Diagnostic {
@@ -92,7 +119,9 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
             attach::Role::Decide => attachments.push(new(target(mechanism), Role::Report)),
             attach::Role::Deny => attachments.push(new(target(mechanism), Role::Deny)),
             attach::Role::DecideAndDeny => match mechanism {
+                // the one that overrides first: of kprobes on one function the latest runs first
                 Mechanism::KprobeOverride { .. } => {
+                    attachments.push(new(target(mechanism), Role::Override));
                     attachments.push(new(target(mechanism), Role::ReportAndOverride));
                 }
                 // a kprobe reports every attempt, and its working memory cannot be shared with a trampoline
@@ -109,11 +138,11 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                 | Mechanism::Lsm { .. }
                 | Mechanism::RawTracepoint { .. } => return None,
             },
-            attach::Role::NoteDenial
-            | attach::Role::ReturnNoted
-            | attach::Role::ClearNoted
-            | attach::Role::KillEscaped
-            | attach::Role::ReportReturn => return None,
+            attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
+            attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
+            attach::Role::ClearNoted => attachments.push(new(target(mechanism), Role::Forget)),
+            attach::Role::KillEscaped => attachments.push(new(target(mechanism), Role::ForgetAndKill)),
+            attach::Role::ReportReturn => return None,
         }
     }
     Some(attachments)

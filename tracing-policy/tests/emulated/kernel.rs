@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bpf_probes::builder::Facts;
-use bpf_probes::emulate::{Machine, World};
+use bpf_probes::emulate::{Machine, Registers, World};
 use bpf_probes::kernel::KernelView;
 
 /// The recorded kernel of that folder of bpf-probes/testdata.
@@ -91,6 +91,34 @@ pub(crate) fn own_pid(machine: &mut Machine, view: &KernelView, number: u32) {
     it.set(pid + numbers + stride, "upid", "nr", number.into());
     let task = it.world.task.address;
     it.set(task, "task_struct", "thread_pid", pid);
+}
+
+/// A system call of the current task: the address of the registers that user space left at the top of its stack.
+pub(crate) fn on_stack(machine: &mut Machine, view: &KernelView, number: u64, arguments: [u64; 6]) -> u64 {
+    let registers = Registers::syscall(number, arguments).to_bytes();
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let at = it.world.task.address + it.at("task_struct", "stack");
+    let stack = u64::from_le_bytes(it.world.kernel.read(at, 8).unwrap().try_into().unwrap());
+    let stack = if stack == 0 { it.world.kernel.object("stack", 16_384) } else { stack };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "stack", stack);
+    let top = stack + 16_384 - registers.len() as u64;
+    it.world.kernel.write(top, &registers).unwrap();
+    top
+}
+
+/// Another task runs.
+pub(crate) fn other_task(machine: &mut Machine, view: &KernelView) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.object("task_struct");
+    it.world.task.address = task;
+}
+
+/// The current task is being killed.
+pub(crate) fn pending_kill(machine: &mut Machine, view: &KernelView) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "pending.signal.sig[0]", 1 << 8);
 }
 
 impl Objects {

@@ -6,6 +6,7 @@ mod goldens;
 mod kernel;
 mod lsm;
 mod memory;
+mod notes;
 mod operators;
 mod origins;
 mod property;
