@@ -8,7 +8,8 @@ use super::{Code, Reference};
 use crate::insn::{self, Class, opcode};
 
 impl Code {
-    /// The code as text: one line an instruction, a line for each function and comment, `L1:` at each target of a jump.
+    /// The code as text: one line an instruction, a line for each function and comment, `L1:` at each target of a jump, by
+    /// function.
     pub fn disassemble(&self) -> String {
         let labels = self.labels();
         let mut out = String::new();
@@ -93,8 +94,14 @@ impl Code {
             }
             slot += if insn.is_wide() { 2 } else { 1 };
         }
-        for (number, place) in targets.values_mut().enumerate() {
-            *place = number + 1;
+        // counted anew in each function, so that a change to one leaves the text of the others as it was
+        let (mut function, mut number) = (None, 0);
+        for (slot, label) in &mut targets {
+            let around =
+                self.functions.iter().map(|function| function.slot).filter(|start| start <= slot).max();
+            number = if around == function { number + 1 } else { 1 };
+            function = around;
+            *label = number;
         }
         targets
     }
