@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use e2e::vm::{End, JOB_PATH, Job, Message, Options, boot_and_run};
+use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
 
 use crate::{build, machine, setup, terminal};
 
@@ -136,10 +137,18 @@ fn there(kernel: &str, binaries: &BTreeMap<String, PathBuf>) -> Result<()> {
     let mut image = machine::image(&kernel, binaries)?;
     image.file("/etc/shadow.yaml", 0o644, POLICY.as_bytes());
     image.file("/root/demo.sh", 0o755, GUEST_SCRIPT.as_bytes());
-    let job = Job { command: vec!["/bin/sh".to_owned(), "/root/demo.sh".to_owned()], ..Job::default() };
+    // busybox's own would be shown as /proc/self/exe, which it executes
+    image.program(Path::new("/usr/bin/cat"), "/usr/bin/cat")?;
+    let color = if std::io::stdout().is_terminal() { "always" } else { "never" };
+    let command = ["/bin/sh", "/root/demo.sh", color].map(str::to_owned).to_vec();
+    let job = Job { command, ..Job::default() };
     image.file(JOB_PATH, 0o644, &serde_json::to_vec(&job)?);
-    let options =
-        Options { append: append.to_owned(), timeout: Duration::from_mins(3), ..Options::default() };
+    let options = Options {
+        append: append.to_owned(),
+        emulation: Emulation::InTurn,
+        timeout: Duration::from_mins(3),
+        ..Options::default()
+    };
     terminal::progress(&format!("booting {}", kernel.release));
     let mut print = |message: &Message| {
         if let Message::Output(text) | Message::Error(text) = message {

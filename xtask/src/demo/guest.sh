@@ -6,12 +6,12 @@ until tetra --server-address $S --retries 0 status > /dev/null 2>&1; do
     kill -0 $daemon 2> /dev/null || { cat /run/daemon.log; exit 1; }
     sleep 0.1
 done
-tetra --server-address $S getevents -o compact --color always < /dev/null &
+tetra --server-address $S getevents -o compact --color "$1" < /dev/null &
 sleep 1
 echo '$ cat /etc/hostname'
-cat /etc/hostname
+/usr/bin/cat /etc/hostname
 echo '$ cat /etc/shadow'
-cat /etc/shadow
+/usr/bin/cat /etc/shadow
 code=$?
 sleep 2
 echo "exit code of cat: $code (128 + 9 is SIGKILL)"
