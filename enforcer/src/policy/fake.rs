@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AttachPreference, Attachment, ClassTest, Convention, Exactness, HookKey, Mode, Policy, PolicyName,
-    Resolved, ResolvedHook, Role, Selector,
+    ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -310,6 +310,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             label: None,
             pids: Vec::new(),
             binaries: Vec::new(),
+            process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
             span: Span::default(),

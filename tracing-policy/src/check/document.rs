@@ -1,6 +1,6 @@
 //! The policy as a whole: name, kind, scope.
 
-use super::{hook, options, unsupported};
+use super::{hook, macros, options, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -32,7 +32,8 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
             }
         }
     }
-    let spec = document.spec;
+    let mut spec = document.spec;
+    macros::expand(&mut spec, report);
     scope(&spec, report);
     unsupported::spec(&spec, report);
     one_kind(&spec, report);

@@ -7,7 +7,7 @@
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `value` (numbers, ranges, byte strings), `action`, `text`
+//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `macros`, `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
 
 mod action;
@@ -15,7 +15,9 @@ mod argument;
 mod document;
 mod filter;
 mod hook;
+mod macros;
 mod options;
+mod process;
 mod selector;
 mod text;
 mod unsupported;

@@ -19,5 +19,6 @@ mod read;
 mod report;
 mod state;
 mod table;
+mod task;
 
 pub(crate) use program::{Body, hook};

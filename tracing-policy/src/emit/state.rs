@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::ir::{Check, Hook, ReadId};
+use super::task;
+use crate::ir::{Check, Hook, ReadId, Subject};
 use crate::policy::ArgumentType;
 
 /// Offsets of an argument's state.
@@ -54,6 +55,8 @@ pub(super) struct State {
     pub(super) ring: u32,
     /// `u64` by word of the class set.
     pub(super) classes: BTreeMap<u32, u32>,
+    /// `u64`s: what is looked at of the thread.
+    pub(super) task: BTreeMap<Subject, u32>,
     /// By read.
     pub(super) reads: Vec<ReadState>,
     /// By table: `u64`s of the answer.
@@ -109,6 +112,7 @@ impl State {
                 classes.entry(number / 64).or_insert_with(|| room.take(8));
             }
         }
+        let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
@@ -119,6 +123,7 @@ impl State {
             live: room.take(4),
             ring: room.take(4),
             classes,
+            task,
             reads,
             tables,
             alive: room.take(8 * selectors.div_ceil(8)),
@@ -139,7 +144,7 @@ impl State {
         ] {
             *offset += by;
         }
-        for offset in self.classes.values_mut().chain(&mut self.tables) {
+        for offset in self.classes.values_mut().chain(self.task.values_mut()).chain(&mut self.tables) {
             *offset += by;
         }
         for read in &mut self.reads {

@@ -1,5 +1,7 @@
 //! What the form means, plainly: the oracle for the emitted code.
 
+use std::collections::BTreeMap;
+
 use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
@@ -26,6 +28,8 @@ pub struct Call {
     pub host_pid: u32,
     /// Thread group id in the process's own namespace.
     pub own_pid: u32,
+    /// What is looked at of the thread: namespaces and capabilities. What is not there counts as zero.
+    pub task: BTreeMap<Subject, u64>,
     /// Classes that the process is in; `None` when the kernel side does not know it.
     pub classes: Option<Vec<u32>>,
     /// Policies in monitor mode, by number.
@@ -62,6 +66,9 @@ impl Hook {
         let number = match test.subject {
             Subject::HostPid => i128::from(call.host_pid),
             Subject::OwnPid => i128::from(call.own_pid),
+            Subject::Namespace(_) | Subject::Capabilities(_) => {
+                call.task.get(&test.subject).copied().unwrap_or(0).into()
+            }
             Subject::Read(read) => match call.values.get(read.index()) {
                 Some(Value::Number(number)) => *number,
                 Some(Value::Bytes(_) | Value::Error) | None => return false,

@@ -1,10 +1,11 @@
 //! Tests.
 
 use bpf_probes::asm::Origin;
+use bpf_probes::kernel::Namespace;
 
 use super::hook::ReadId;
 use super::table::TableId;
-use crate::policy::{Sense, StringForm};
+use crate::policy::{CapabilitySet, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -51,6 +52,20 @@ pub enum Subject {
     OwnPid,
     /// An argument.
     Read(ReadId),
+    /// Number of a namespace that the calling thread is in; an unsigned number of 32 bits, zero where there is none.
+    Namespace(Namespace),
+    /// A set of capabilities of the calling thread; 64 bits.
+    Capabilities(CapabilitySet),
+}
+
+impl Subject {
+    /// Whether it is read from what the kernel keeps with the calling thread.
+    pub fn is_of_task(self) -> bool {
+        match self {
+            Self::HostPid | Self::OwnPid | Self::Read(_) => false,
+            Self::Namespace(_) | Self::Capabilities(_) => true,
+        }
+    }
 }
 
 /// A test of a number. A subject hits when it is in an interval, in the table, or has a bit of the mask; the sense says whether a hit passes.

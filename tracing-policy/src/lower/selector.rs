@@ -1,6 +1,6 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, number};
+use super::{Purpose, Reads, bytes, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
 use crate::policy::{
@@ -35,6 +35,9 @@ pub(super) fn selectors(
         for filter in selector.pids.iter().filter(|filter| filter.descendants == Descendants::Ignored) {
             let origin = places.origin(number, filter.span);
             tests.push(Test { check: number::pid(filter), origin });
+        }
+        for (check, span) in process::tests(&selector.process) {
+            tests.push(Test { check, origin: places.origin(number, span) });
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());

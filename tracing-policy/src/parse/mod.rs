@@ -21,3 +21,4 @@ mod spec;
 mod yaml;
 
 pub use document::policy;
+pub(crate) use fields::{shortened, suggestion};

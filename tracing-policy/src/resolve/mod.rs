@@ -8,5 +8,6 @@ mod class;
 mod layout;
 mod mechanism;
 mod policy;
+mod process;
 
 pub use policy::policy;

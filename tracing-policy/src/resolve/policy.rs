@@ -2,9 +2,9 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{argument, class, layout, mechanism};
+use super::{argument, class, layout, mechanism, process};
 use crate::diagnostic::{Diagnostic, Report};
-use crate::policy::{Kprobe, Policy, Resolved, ResolvedHook, Selector};
+use crate::policy::{Kprobe, Policy, ProcessFilters, Resolved, ResolvedHook, Selector};
 
 /// Fits a policy to a kernel.
 ///
@@ -25,8 +25,13 @@ fn hook(policy: &Policy, kprobe: &Kprobe, kernel: &KernelView, report: &mut Repo
     let arguments_fit = argument::fit(kprobe, &key, kernel, report);
     let attachments = mechanism::attachments(kprobe, kernel, report);
     let classes = class::classes(&kprobe.selectors, report);
+    let mut selectors = selectors(kprobe);
+    let mut process_fits = true;
+    for selector in &mut selectors {
+        process_fits &= process::fit(&mut selector.process, kernel, report);
+    }
     let (attachments, classes) = (attachments?, classes?);
-    if !arguments_fit {
+    if !(arguments_fit && process_fits) {
         return None;
     }
     Some(ResolvedHook {
@@ -34,7 +39,7 @@ fn hook(policy: &Policy, kprobe: &Kprobe, kernel: &KernelView, report: &mut Repo
         key,
         attachments,
         arguments: kprobe.arguments.clone(),
-        selectors: selectors(kprobe),
+        selectors,
         classes: classes.tests,
         class_uses: classes.uses,
         span: kprobe.span,
@@ -48,6 +53,7 @@ fn selectors(kprobe: &Kprobe) -> Vec<Selector> {
             label: None,
             pids: Vec::new(),
             binaries: Vec::new(),
+            process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
             span: kprobe.span,

@@ -7,6 +7,7 @@ mod kernel;
 mod memory;
 mod operators;
 mod origins;
+mod process;
 mod property;
 mod run;
 mod scope;
