@@ -2,7 +2,7 @@
 
 use bpf_probes::kernel::Namespace;
 
-use super::filter::no_values;
+use super::filter::{binary, no_values};
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
@@ -16,11 +16,13 @@ use crate::source::Spanned;
 const HOST: &str = "host_ns";
 
 /// The filters of the process in a selector. `None` when the report has an error about one.
-pub(super) fn filters(written: &schema::Selector, report: &mut Report) -> Option<ProcessFilters> {
+pub(super) fn filters(written: &mut schema::Selector, report: &mut Report) -> Option<ProcessFilters> {
     unsupported::refuse_list("matchNamespaceChanges", &written.match_namespace_changes, report);
     unsupported::refuse_list("matchCapabilityChanges", &written.match_capability_changes, report);
-    unsupported::refuse_list("matchParentBinaries", &written.match_parent_binaries, report);
-    let parents: Vec<Option<BinaryFilter>> = Vec::new();
+    let parents: Vec<Option<BinaryFilter>> = std::mem::take(&mut written.match_parent_binaries.value)
+        .into_iter()
+        .map(|entry| binary(entry, "matchParentBinaries", report))
+        .collect();
     let namespaces: Vec<_> =
         written.match_namespaces.value.iter().map(|entry| namespace(entry, report)).collect();
     let capabilities: Vec<_> =

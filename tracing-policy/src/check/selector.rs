@@ -28,16 +28,19 @@ pub(super) fn selectors(
 }
 
 fn one(
-    written: schema::Selector,
+    mut written: schema::Selector,
     arguments: &Arguments,
     function: Option<&Function>,
     report: &mut Report,
 ) -> Option<Selector> {
     unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
-    let process = process::filters(&written, report);
-    let binaries: Vec<_> =
-        written.match_binaries.into_iter().map(|entry| filter::binary(entry, report)).collect();
+    let process = process::filters(&mut written, report);
+    let binaries: Vec<_> = written
+        .match_binaries
+        .into_iter()
+        .map(|entry| filter::binary(entry, "matchBinaries", report))
+        .collect();
     let filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let actions: Vec<_> =

@@ -12,6 +12,7 @@ mod deny;
 mod memory;
 mod number;
 mod output;
+mod parent;
 mod phase;
 mod process;
 mod program;

@@ -14,7 +14,7 @@ use super::memory::{Memory, load};
 use super::state::State;
 use crate::ir::{Hook, Test};
 use crate::lower::Purpose;
-use crate::policy::Role;
+use crate::policy::{Kin, Role};
 
 /// Name of the program.
 const BODY: &str = "body";
@@ -169,8 +169,11 @@ impl<'a> Emitter<'a> {
                 Self::mode(f, policy);
                 f.jump_if(Condition::Ne, R1, 0, fail);
             }
-            Check::Class { number, sense, unknown_passes } => {
+            Check::Class { number, of: Kin::Process, sense, unknown_passes } => {
                 self.class(f, *number, *sense, *unknown_passes, fail)?;
+            }
+            Check::Class { number, of: Kin::Parent, sense, .. } => {
+                self.parent_class(f, *number, *sense, fail)?;
             }
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,

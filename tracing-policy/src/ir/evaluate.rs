@@ -6,7 +6,7 @@ use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
 use super::{ReadId, TableBit};
-use crate::policy::{Sense, StringForm};
+use crate::policy::{Kin, Sense, StringForm};
 
 /// An argument's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Call {
     pub task: BTreeMap<Subject, u64>,
     /// Classes that the process is in; `None` when the kernel side does not know it.
     pub classes: Option<Vec<u32>>,
+    /// Classes that its parent is in; `None` when the parent is gone or not known.
+    pub parent_classes: Option<Vec<u32>>,
     /// Policies in monitor mode, by number.
     pub monitored: Vec<u32>,
 }
@@ -52,10 +54,14 @@ impl Hook {
     fn passes(&self, test: &Test, policy: u32, call: &Call) -> bool {
         match &test.check {
             Check::Enforcing => !call.monitored.contains(&policy),
-            Check::Class { number, sense, unknown_passes } => match &call.classes {
-                Some(classes) => classes.contains(number) == (*sense == Sense::Plain),
-                None => *unknown_passes,
-            },
+            Check::Class { number, of, sense, unknown_passes } => {
+                let classes = match of {
+                    Kin::Process => &call.classes,
+                    Kin::Parent => &call.parent_classes,
+                };
+                let passes = |classes: &Vec<u32>| classes.contains(number) == (*sense == Sense::Plain);
+                classes.as_ref().map_or(*unknown_passes, passes)
+            }
             Check::Number(test) => self.number(test, call),
             Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),
             Check::Bytes(test) => self.bytes(test, call),

@@ -5,7 +5,7 @@ use bpf_probes::kernel::Namespace;
 
 use super::hook::ReadId;
 use super::table::TableId;
-use crate::policy::{CapabilitySet, Sense, StringForm};
+use crate::policy::{CapabilitySet, Kin, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -21,13 +21,15 @@ pub struct Test {
 pub enum Check {
     /// The policy enforces (is not in monitor mode).
     Enforcing,
-    /// The process is in the class, or is not.
+    /// The process, or its parent, is in the class or is not.
     Class {
         /// Number of the class.
         number: u32,
+        /// Whose class it is.
+        of: Kin,
         /// Which of the two passes.
         sense: Sense,
-        /// Whether a process passes that the kernel side does not know.
+        /// Whether it passes when the kernel side does not know the one whose class it is.
         unknown_passes: bool,
     },
     /// A number.

@@ -30,7 +30,7 @@ pub use process::{
     ProcessFilters,
 };
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,
+    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,

@@ -62,6 +62,7 @@ fn selectors(kprobe: &Kprobe) -> Vec<Selector> {
     let mut selectors = kprobe.selectors.clone();
     for selector in &mut selectors {
         selector.binaries.clear();
+        selector.process.parents.clear();
         selector.pids.retain(|filter| !class::is_class(filter));
     }
     selectors

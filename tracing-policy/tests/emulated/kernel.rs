@@ -157,6 +157,15 @@ pub(crate) fn own_pid(machine: &mut Machine, view: &KernelView, number: u32) {
     it.set(task, "task_struct", "thread_pid", pid);
 }
 
+/// Gives the current task a parent.
+pub(crate) fn real_parent(machine: &mut Machine, view: &KernelView, tgid: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let parent = it.object("task_struct");
+    it.set(parent, "task_struct", "tgid", tgid.into());
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "real_parent", parent);
+}
+
 impl Objects {
     /// The dentry of an absolute path.
     pub(crate) fn dentry(&mut self, machine: &mut Machine, view: &KernelView, path: &str) -> u64 {

@@ -220,3 +220,40 @@ fn many_selectors_entries_and_values_are_all_looked_at() {
         }
     }
 }
+
+// proves: SEL-08
+#[test]
+fn a_parent_is_judged_by_its_classes_and_passes_when_it_is_not_known() {
+    for view in &kernels() {
+        let sh = "matchParentBinaries: [{operator: In, values: [/bin/sh]}]";
+        let not_sh = "matchParentBinaries: [{operator: NotIn, values: [/bin/sh]}]";
+        let both = "matchParentBinaries: [{operator: In, values: [/bin/sh]}], matchBinaries: [{operator: In, values: [/bin/sh]}]";
+        // own classes, the parent's, whether it is still the parent; expected for each selector
+        for (own, parent, real, expected) in [
+            (&[][..], Some(&[0][..]), 50, [true, false, false]),
+            (&[0], Some(&[0]), 50, [true, false, true]),
+            (&[0], Some(&[]), 50, [false, true, false]),
+            (&[0], Some(&[1, 64]), 50, [false, true, false]),
+            (&[0], None, 50, [true, true, true]),
+            (&[], None, 50, [true, true, false]),
+            (&[0], Some(&[]), 1, [true, true, true]),
+            (&[0], Some(&[0]), 1, [true, true, true]),
+        ] {
+            for (selector, expected) in [sh, not_sh, both].into_iter().zip(expected) {
+                for texts in [
+                    vec![close(&format!("{{{selector}}}"))],
+                    vec![close(&format!("{{matchPIDs: [{{operator: In, values: [9]}}]}}, {{{selector}}}"))],
+                ] {
+                    let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();
+                    let mut it = Emulated::new(&policies, view);
+                    it.family(own, 50, parent, real);
+                    let found = calls(&mut it, &on_host()) == 1;
+                    assert_eq!(found, expected, "{selector} {own:?} {parent:?} {real}");
+                }
+            }
+        }
+        // a process that is not known has no known parent
+        assert!(passes(view, sh, &on_host()));
+        assert!(passes(view, not_sh, &on_host()));
+    }
+}

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tracing_policy::lower::{self, Purpose};
 use tracing_policy::policy::{
-    ArgumentFilter, ArgumentType, CapabilityScope, CapabilitySet, Descendants, Membership, NamespaceValue,
-    PidNamespace, Resolved, ResolvedHook, Selector, Sense,
+    ArgumentFilter, ArgumentType, CapabilityScope, CapabilitySet, Descendants, Kin, Membership,
+    NamespaceValue, PidNamespace, Resolved, ResolvedHook, Selector, Sense,
 };
 use tracing_policy::{Rider, ir};
 
@@ -23,6 +23,7 @@ struct Call {
     tgid: u32,
     thread: Thread,
     classes: Option<Vec<u32>>,
+    parent_classes: Option<Vec<u32>>,
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -73,6 +74,9 @@ fn selector(number: u8, bytes: u8) -> impl Strategy<Value = String> {
         3 => Just(String::new()),
         1 => prop_oneof!["In", "NotIn"].prop_map(|operator| {
             format!("matchBinaries: [{{operator: {operator}, values: [/bin/sh]}}], ")
+        }),
+        1 => prop_oneof!["In", "NotIn"].prop_map(|operator| {
+            format!("matchParentBinaries: [{{operator: {operator}, values: [/bin/sh]}}], ")
         }),
     ];
     let filters = proptest::collection::vec(argument, 0..3);
@@ -142,15 +146,17 @@ fn policies(
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let number = prop_oneof![-5_i64..5, any::<i64>()].prop_map(i64::cast_unsigned);
     let text = prop_oneof![4 => path(), 1 => Just(format!("/{}", "a".repeat(33)))];
-    let classes = proptest::option::of(prop_oneof![Just(vec![]), Just(vec![0, 8, 16]), Just(vec![8])]);
-    let call =
-        (number, text, 5_u32..8, threads(), classes).prop_map(|(number, text, tgid, thread, classes)| Call {
-            numbers: [number, 0],
-            text,
-            tgid,
-            thread,
-            classes,
-        });
+    let classes = || proptest::option::of(prop_oneof![Just(vec![]), Just(vec![0, 8, 16]), Just(vec![8])]);
+    let kin = (classes(), classes());
+    let call = (number, text, 5_u32..8, threads(), kin).prop_map(|(number, text, tgid, thread, kin)| Call {
+        numbers: [number, 0],
+        text,
+        tgid,
+        thread,
+        // who is not known has no known parent
+        parent_classes: kin.0.as_ref().and(kin.1),
+        classes: kin.0,
+    });
     proptest::collection::vec(call, 4)
 }
 
@@ -188,12 +194,14 @@ fn process_passes(selector: &Selector, call: &Call) -> bool {
 }
 
 fn classes(hook: &ResolvedHook, selector: usize, policy: usize, call: &Call) -> bool {
-    hook.class_uses[selector].iter().all(|class| match &call.classes {
-        None => false,
-        Some(classes) => {
-            let number = u32::try_from(8 * policy + class.class).unwrap();
-            classes.contains(&number) == (class.sense == Sense::Plain)
-        }
+    hook.class_uses[selector].iter().all(|class| {
+        let (classes, unknown) = match class.of {
+            Kin::Process => (&call.classes, false),
+            Kin::Parent => (&call.parent_classes, true),
+        };
+        let number = u32::try_from(8 * policy + class.class).unwrap();
+        let passes = |classes: &Vec<u32>| classes.contains(&number) == (class.sense == Sense::Plain);
+        classes.as_ref().map_or(unknown, passes)
     })
 }
 
@@ -216,7 +224,7 @@ fn compare(view: &KernelView, texts: &[String], calls: &[Call], run: impl Fn(&mu
         it.machine.world_mut().task.tgid = call.tgid;
         thread(&mut it.machine, view, &call.thread);
         if let Some(classes) = &call.classes {
-            it.process(1, classes);
+            it.family(classes, 50, call.parent_classes.as_deref(), 50);
         } else {
             let map = it.machine.map_mut(bpf_probes::abi::map_name::PROCESSES).unwrap();
             // it may not be there
@@ -278,6 +286,7 @@ fn evaluated(policies: &[Resolved], call: &Call) -> Vec<(usize, usize)> {
         own_pid: 0,
         task: task(call),
         classes: call.classes.clone(),
+        parent_classes: call.parent_classes.clone(),
         monitored: Vec::new(),
     };
     let matched = hook.evaluate(&call);
