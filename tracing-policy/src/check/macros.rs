@@ -137,3 +137,49 @@ impl Merge<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use crate::policy::{Mode, Policy};
+    use crate::source::SourceText;
+
+    fn read(macros: &str, selectors: &str) -> Policy {
+        let text = format!(
+            "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {{name: p}}
+spec:
+  selectorsMacros: {macros}
+  kprobes:
+  - call: sys_close
+    args: [{{index: 0, type: int}}]
+    selectors: {selectors}
+"
+        );
+        crate::read(&SourceText::new("test", text)).unwrap().0
+    }
+
+    // proves: POL-08, SEL-14
+    #[test]
+    fn a_selector_has_its_own_lists_and_those_of_its_macros() {
+        let macros = "{a: {label: of a, matchPIDs: [{operator: In, values: [7]}], matchArgs: []}, b: {label: of b, matchBinaries: [{operator: In, values: [/bin/sh]}]}}";
+        let own = "matchArgs: [{index: 0, operator: Equal, values: ['3']}]";
+        let policy =
+            read(macros, &format!("[{{macros: [a, b], {own}}}, {{macros: [b], label: mine}}, {{}}]"));
+        let [first, second, third] = policy.kprobes[0].selectors.as_slice() else { panic!() };
+        assert_eq!((first.pids.len(), first.binaries.len(), first.arguments.len()), (1, 1, 1));
+        assert_eq!(first.label.as_ref().unwrap().value, "of a");
+        assert_eq!((second.pids.len(), second.binaries.len()), (0, 1));
+        assert_eq!(second.label.as_ref().unwrap().value, "mine");
+        assert!(third.matches_always());
+    }
+
+    // proves: POL-13 (enforcement in a macro)
+    #[test]
+    fn a_policy_whose_only_enforcement_sits_in_a_macro_enforces() {
+        let macros = "{kill: {matchActions: [{action: Sigkill}]}}";
+        assert_eq!(read(macros, "[{macros: [kill]}]").initial_mode(), Mode::Enforce);
+        assert_eq!(read(macros, "[{}]").initial_mode(), Mode::MonitorOnly);
+    }
+}

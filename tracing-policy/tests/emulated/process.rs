@@ -30,16 +30,19 @@ fn calls(it: &mut Emulated<'_>, current: &Thread) -> usize {
     it.reports().len()
 }
 
-/// Whether a thread passes a selector, alone on its hook and beside others.
-fn passes(view: &KernelView, selector: &str, current: &Thread) -> bool {
-    let mut alone = Emulated::new(&[resolved(&close(&format!("{{{selector}}}")), view)], view);
-    let alone = calls(&mut alone, current);
+/// Whether threads pass a selector, alone on its hook and beside others.
+fn passes_each(view: &KernelView, selector: &str, threads: &[(&Thread, bool)]) {
     let never = "{matchPIDs: [{operator: In, values: [4294967295]}]}";
+    let alone = close(&format!("{{{selector}}}"));
     let beside = close(&format!("{never}, {{{selector}}}"));
-    let policies = [resolved(&beside, view), resolved(&close(never), view)];
-    let beside = calls(&mut Emulated::new(&policies, view), current);
-    assert_eq!(alone, beside, "{selector} {current:?}");
-    alone == 1
+    for texts in [vec![alone], vec![beside, close(never)]] {
+        let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();
+        let mut it = Emulated::new(&policies, view);
+        for (current, expected) in threads {
+            let found = calls(&mut it, current) == 1;
+            assert_eq!(found, *expected, "{}: {selector} {current:?}", view.release());
+        }
+    }
 }
 
 const HOST: u32 = 4_026_531_800;
@@ -72,37 +75,37 @@ fn every_kind_of_namespace_is_compared_with_the_hosts_on_every_kernel() {
         for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Net) {
             let mut elsewhere = on_host();
             elsewhere.namespaces[kind as usize] = 77;
-            let filter = |operator, values: &str| {
-                format!(
+            for (operator, values, host, other) in [
+                ("In", "['77', host_ns, '78']", true, true),
+                ("In", "['1', '2', '3', '4', '5', '77']", false, true),
+                ("NotIn", "[host_ns]", false, true),
+            ] {
+                let selector = format!(
                     "matchNamespaces: [{{namespace: {}, operator: {operator}, values: {values}}}]",
                     word(kind)
-                )
-            };
-            for (operator, values, host, other) in [
-                ("In", "[host_ns]", true, false),
-                ("NotIn", "[host_ns]", false, true),
-                ("In", "['77', '78']", false, true),
-                ("NotIn", "['76', host_ns, '78']", false, true),
-                ("In", "['1', '2', '3', '4', '5', '77', host_ns]", true, true),
-                ("NotIn", "['77', host_ns]", false, false),
-            ] {
-                let selector = filter(operator, values);
-                assert_eq!(passes(view, &selector, &on_host()), host, "{selector} {}", view.release());
-                assert_eq!(passes(view, &selector, &elsewhere), other, "{selector} {}", view.release());
+                );
+                passes_each(view, &selector, &[(&on_host(), host), (&elsewhere, other)]);
             }
         }
     }
 }
 
+fn in_ipc(number: u32) -> Thread {
+    let mut current = on_host();
+    current.namespaces[Namespace::Ipc as usize] = number;
+    current
+}
+
 #[test]
 fn a_long_list_of_namespaces_is_looked_up() {
     let values: Vec<String> = (0..40).map(|number| (2 * number + 1).to_string()).collect();
-    let selector = format!("matchNamespaces: [{{namespace: Ipc, operator: In, values: {values:?}}}]");
-    for view in &kernels() {
-        for (number, expected) in [(1, true), (79, true), (2, false), (81, false)] {
-            let mut current = on_host();
-            current.namespaces[Namespace::Ipc as usize] = number;
-            assert_eq!(passes(view, &selector, &current), expected, "{number}");
+    for (operator, inside) in [("In", true), ("NotIn", false)] {
+        let selector =
+            format!("matchNamespaces: [{{namespace: Ipc, operator: {operator}, values: {values:?}}}]");
+        for view in &kernels() {
+            let threads = [in_ipc(1), in_ipc(79), in_ipc(2), in_ipc(81)];
+            let expected = [inside, inside, !inside, !inside];
+            passes_each(view, &selector, &threads.iter().zip(expected).collect::<Vec<_>>());
         }
     }
 }
@@ -111,15 +114,17 @@ fn a_long_list_of_namespaces_is_looked_up() {
 fn all_entries_of_namespaces_must_hold() {
     let selector = "matchNamespaces: [{namespace: Pid, operator: NotIn, values: [host_ns]},
         {namespace: Mnt, operator: In, values: [host_ns]}, {namespace: Ipc, operator: In, values: ['5']}]";
+    let thread = |pid: u32, mnt: u32, ipc: u32| {
+        let mut current = in_ipc(ipc);
+        current.namespaces[Namespace::Pid as usize] = pid;
+        current.namespaces[Namespace::Mnt as usize] = mnt;
+        current
+    };
+    let mnt = HOST + Namespace::Mnt.index();
+    let (first, second) = (thread(HOST + 3, mnt, 5), thread(4, mnt, 6));
+    let (all, third) = (thread(4, mnt, 5), thread(4, 5, 5));
     for view in &kernels() {
-        let mut current = on_host();
-        assert!(!passes(view, selector, &current));
-        current.namespaces[Namespace::Pid as usize] = 4;
-        assert!(!passes(view, selector, &current));
-        current.namespaces[Namespace::Ipc as usize] = 5;
-        assert!(passes(view, selector, &current));
-        current.namespaces[Namespace::Mnt as usize] = 5;
-        assert!(!passes(view, selector, &current));
+        passes_each(view, selector, &[(&first, false), (&second, false), (&all, true), (&third, false)]);
     }
 }
 
@@ -154,28 +159,22 @@ fn capabilities_of_each_set_are_tested_and_all_entries_count() {
                 current.capabilities[index] = bits;
                 current
             };
-            let filter = |operator: &str, values: &str| {
-                format!("matchCapabilities: [{{type: {set}, operator: {operator}, values: {values}}}]")
-            };
-            for (operator, values, bits, expected) in [
-                ("In", "[CAP_SYS_ADMIN]", admin, true),
-                ("In", "[CAP_SYS_ADMIN]", !admin, false),
-                ("In", "[CAP_CHOWN, CAP_CHECKPOINT_RESTORE]", restore, true),
-                ("In", "[CAP_CHOWN, CAP_CHECKPOINT_RESTORE]", admin, false),
-                ("NotIn", "[CAP_SYS_ADMIN]", admin | chown, false),
-                ("NotIn", "[CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE]", chown, true),
-                ("NotIn", "[CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE]", restore, false),
+            for (operator, yes, no) in [
+                ("In", [admin, restore | chown], [!(admin | restore), 0]),
+                ("NotIn", [0, !(admin | restore)], [admin, restore | chown]),
             ] {
-                let selector = filter(operator, values);
-                assert_eq!(passes(view, &selector, &with(bits)), expected, "{selector} {bits:#x}");
+                let selector = format!(
+                    "matchCapabilities: [{{type: {set}, operator: {operator}, values: [CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE]}}]"
+                );
+                let threads = [with(yes[0]), with(yes[1]), with(no[0]), with(no[1])];
+                let expected = [true, true, false, false];
+                passes_each(view, &selector, &threads.iter().zip(expected).collect::<Vec<_>>());
             }
         }
         let both = "matchCapabilities: [{operator: In, values: [CAP_CHOWN]}, {type: Permitted, operator: NotIn, values: [CAP_SYS_ADMIN]}]";
-        let mut current = on_host();
-        current.capabilities = [chown, 0, admin];
-        assert!(!passes(view, both, &current), "the second entry counts too");
-        current.capabilities = [chown, 0, chown];
-        assert!(passes(view, both, &current));
+        let with = |capabilities| Thread { capabilities, ..on_host() };
+        let threads = [(&with([chown, 0, admin]), false), (&with([chown, 0, chown]), true)];
+        passes_each(view, both, &threads);
     }
 }
 
@@ -187,12 +186,11 @@ fn a_capability_below_the_host_counts_in_other_user_namespaces_only() {
             let selector = format!(
                 "matchCapabilities: [{{operator: {operator}, isNamespaceCapability: true, values: [CAP_SYS_ADMIN]}}]"
             );
-            let mut current = Thread { capabilities: [capabilities; 3], ..on_host() };
-            assert!(!passes(view, &selector, &current));
-            current.namespaces[Namespace::User as usize] = 5;
-            assert!(passes(view, &selector, &current));
-            current.capabilities = [!capabilities; 3];
-            assert!(!passes(view, &selector, &current));
+            let host = Thread { capabilities: [capabilities; 3], ..on_host() };
+            let mut below = host.clone();
+            below.namespaces[Namespace::User as usize] = 5;
+            let without = Thread { capabilities: [!capabilities; 3], ..below.clone() };
+            passes_each(view, &selector, &[(&host, false), (&below, true), (&without, false)]);
         }
     }
 }
@@ -228,24 +226,27 @@ fn a_parent_is_judged_by_its_classes_and_passes_when_it_is_not_known() {
         let sh = "matchParentBinaries: [{operator: In, values: [/bin/sh]}]";
         let not_sh = "matchParentBinaries: [{operator: NotIn, values: [/bin/sh]}]";
         let both = "matchParentBinaries: [{operator: In, values: [/bin/sh]}], matchBinaries: [{operator: In, values: [/bin/sh]}]";
-        // own classes, the parent's, whether it is still the parent; expected for each selector
-        for (own, parent, real, expected) in [
-            (&[][..], Some(&[0][..]), 50, [true, false, false]),
-            (&[0], Some(&[0]), 50, [true, false, true]),
-            (&[0], Some(&[]), 50, [false, true, false]),
-            (&[0], Some(&[1, 64]), 50, [false, true, false]),
-            (&[0], None, 50, [true, true, true]),
-            (&[], None, 50, [true, true, false]),
-            (&[0], Some(&[]), 1, [true, true, true]),
-            (&[0], Some(&[0]), 1, [true, true, true]),
+        for (selector, expected) in [
+            (sh, [true, false, false, true, true, true]),
+            (not_sh, [false, true, true, true, true, true]),
+            (both, [false, false, false, true, false, true]),
         ] {
-            for (selector, expected) in [sh, not_sh, both].into_iter().zip(expected) {
-                for texts in [
-                    vec![close(&format!("{{{selector}}}"))],
-                    vec![close(&format!("{{matchPIDs: [{{operator: In, values: [9]}}]}}, {{{selector}}}"))],
-                ] {
-                    let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();
-                    let mut it = Emulated::new(&policies, view);
+            let never = "{matchPIDs: [{operator: In, values: [9]}]}, ";
+            for before in ["", never] {
+                let text = close(&format!("{before}{{{selector}}}"));
+                let mut it = Emulated::new(&[resolved(&text, view)], view);
+                // own classes, the parent's, who is the parent now
+                for ((own, parent, real), expected) in [
+                    (&[][..], Some(&[0][..]), 50),
+                    (&[0], Some(&[]), 50),
+                    (&[0], Some(&[1, 64]), 50),
+                    (&[0], None, 50),
+                    (&[], None, 50),
+                    (&[0], Some(&[]), 1),
+                ]
+                .into_iter()
+                .zip(expected)
+                {
                     it.family(own, 50, parent, real);
                     let found = calls(&mut it, &on_host()) == 1;
                     assert_eq!(found, expected, "{selector} {own:?} {parent:?} {real}");
@@ -253,7 +254,8 @@ fn a_parent_is_judged_by_its_classes_and_passes_when_it_is_not_known() {
             }
         }
         // a process that is not known has no known parent
-        assert!(passes(view, sh, &on_host()));
-        assert!(passes(view, not_sh, &on_host()));
+        for selector in [sh, not_sh] {
+            passes_each(view, selector, &[(&on_host(), true)]);
+        }
     }
 }

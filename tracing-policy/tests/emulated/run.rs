@@ -157,7 +157,9 @@ impl<'k> Emulated<'k> {
         let _absent = map.delete(&parent.to_ne_bytes());
         if let Some(classes) = parent_classes {
             let mut state = ProcessState { ktime: 1, ..ProcessState::default() };
-            classes.iter().for_each(|class| state.classes.insert(*class));
+            for class in classes {
+                state.classes.insert(*class);
+            }
             map.update(&parent.to_ne_bytes(), state.as_bytes()).unwrap();
         }
         crate::kernel::real_parent(&mut self.machine, self.view, real);
