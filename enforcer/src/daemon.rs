@@ -7,7 +7,7 @@ use std::time::Instant;
 use api::event::Node;
 use bpf_probes::abi::map_name;
 use bpf_probes::kernel::{FeatureSet, KernelView};
-use bpf_probes::load::probe::{ProbeError, ProbeOptions, kernel_view};
+use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view};
 use export::json::{FileOptions, FileSink};
 use export::sink::OpenError;
 use tokio_util::sync::CancellationToken;
@@ -205,10 +205,11 @@ impl Daemon {
 /// What the running kernel is and can do.
 fn kernel_facts(settings: &Settings) -> Result<KernelView, StartError> {
     let view = kernel_view(&ProbeOptions::default())?;
-    Ok(match &settings.btf {
+    let view = match &settings.btf {
         Some(path) => kernel::with_types_of(&view, path)?,
         None => view,
-    })
+    };
+    Ok(view.with_host_namespaces(host_namespaces(&settings.procfs)))
 }
 
 /// Says how far the start has come.

@@ -17,6 +17,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod runner;
+mod selectors;
 mod shadow;
 mod syscalls;
 

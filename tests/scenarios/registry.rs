@@ -8,7 +8,8 @@ use e2e::report::Machines;
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, shadow, syscalls,
+    churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, selectors, shadow,
+    syscalls,
 };
 
 /// One behaviour.
@@ -65,6 +66,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
+    // proves: SEL-09
+    plain("namespaces_other_than_the_hosts_are_told_by_their_kind", selectors::namespaces),
+    // proves: SEL-11
+    plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
+    // proves: SEL-08 (In, NotIn)
+    plain("a_parent_is_told_by_its_binary", selectors::parents),
     // proves: POL-02, SEL-31
     plain("bad_policies_are_refused_and_harm_nobody", refusals::at_run_time),
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::feature::{FeatureSet, FeatureTextError};
 use super::lsm::ActiveLsms;
+use super::namespace::HostNamespaces;
 use super::preemption::Preemption;
 use super::symbols::Symbols;
 use super::view::{KernelFacts, KernelView};
@@ -19,6 +20,7 @@ const TRACEABLE: &str = "traceable";
 const ERROR_INJECTABLE: &str = "error_injectable";
 const LSMS: &str = "lsm";
 const PREEMPTION: &str = "preemption";
+const NAMESPACES: &str = "namespaces";
 
 /// Why saved facts cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,9 @@ impl KernelView {
         if let Some(active) = &facts.lsms {
             files.insert(LSMS, line(&active.to_text()));
         }
+        if facts.namespaces != HostNamespaces::default() {
+            files.insert(NAMESPACES, facts.namespaces.to_text().into_bytes());
+        }
         files
     }
 
@@ -97,6 +102,8 @@ impl KernelView {
         let traceable = names(TRACEABLE)?;
         let error_injectable = names(ERROR_INJECTABLE)?;
         let lsms = text(LSMS)?.map(|list| ActiveLsms::parse(&list));
+        let namespaces =
+            text(NAMESPACES)?.map_or_else(HostNamespaces::default, |text| HostNamespaces::parse(&text));
         let btf = read(BTF).ok_or(ReadViewError::Missing { name: BTF })?;
         let btf = Arc::new(Btf::parse(btf.into())?);
         let facts = KernelFacts {
@@ -109,6 +116,7 @@ impl KernelView {
             error_injectable,
             lsms,
             preemption,
+            namespaces,
         };
         Ok(Self::new(facts))
     }
@@ -129,10 +137,12 @@ mod tests {
         for folder in ["5.10", "6.1", "6.12", "6.18", "7.2"] {
             let mut facts = recorded(folder).facts().clone();
             facts.error_injectable = Some(Symbols::from_names(["vfs_open"]));
+            facts.namespaces = HostNamespaces::parse("pid 4026531836\n");
             let files = KernelView::new(facts.clone()).to_files();
             let read = read_back(&files).unwrap();
             assert_eq!(read.to_files(), files);
             assert_eq!((&read.facts().lsms, &read.facts().features), (&facts.lsms, &facts.features));
+            assert_eq!(read.facts().namespaces, facts.namespaces);
             assert_eq!(read.is_error_injectable("vfs_open"), Some(true));
         }
     }

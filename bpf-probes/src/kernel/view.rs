@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::feature::{Answer, Feature, FeatureSet};
 use super::lsm::ActiveLsms;
+use super::namespace::HostNamespaces;
 use super::preemption::Preemption;
 use super::symbols::Symbols;
 use crate::btf::{Btf, Type, TypeId};
@@ -30,6 +31,8 @@ pub struct KernelFacts {
     pub lsms: Option<ActiveLsms>,
     /// Preemption model in force.
     pub preemption: Preemption,
+    /// The namespaces of the host, as far as they could be read.
+    pub namespaces: HostNamespaces,
 }
 
 impl KernelFacts {
@@ -45,6 +48,7 @@ impl KernelFacts {
             error_injectable: None,
             lsms: None,
             preemption: Preemption::Unknown,
+            namespaces: HostNamespaces::default(),
         }
     }
 }
@@ -175,6 +179,13 @@ impl KernelView {
     /// Preemption model in force.
     pub const fn preemption(&self) -> Preemption {
         self.facts.preemption
+    }
+
+    /// The same with other namespaces of the host.
+    #[must_use]
+    pub fn with_host_namespaces(mut self, namespaces: HostNamespaces) -> Self {
+        self.facts.namespaces = namespaces;
+        self
     }
 
     /// Whether handlers of tracepoints can be preempted on this kernel.

@@ -11,5 +11,7 @@ mod string;
 pub use output::count_loss;
 pub use output::{submit_record, zero_fill};
 pub use path::{BOUNDED_ROUNDS, CALLBACK_ROUNDS, LENGTH_MASK, PATH_WALK, add_path_walk};
-pub use process::{ns_tgid, read_credentials, read_namespaces};
+pub use process::{
+    NamespaceSource, namespace_source, ns_tgid, pid_number, read_credentials, read_namespaces,
+};
 pub use string::copy_string;

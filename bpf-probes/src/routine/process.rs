@@ -5,6 +5,7 @@ use std::mem::offset_of;
 use crate::abi::{Credentials, Namespaces};
 use crate::builder::{BuildError, Function};
 use crate::insn::{AluOp, Register, Size};
+use crate::kernel::Namespace;
 use Register::{R0, R1, R2, R3, R4, R5};
 
 /// Stores the [`Credentials`] of the `struct cred` at `cred` to `record + offset` (both callee-saved).
@@ -50,6 +51,39 @@ pub fn read_credentials(
     f.store(Size::Word, record, at(offset_of!(Credentials, user_ns_uid)), R2);
     f.store(Size::Word, record, at(offset_of!(Credentials, user_ns_gid)), R3);
     Ok(())
+}
+
+/// Where the kernel keeps a task's namespace of some kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NamespaceSource {
+    /// Behind a pointer in `task->nsproxy`, to a struct of that name (`include/linux/nsproxy.h`).
+    Proxy {
+        /// Member of `struct nsproxy`.
+        member: &'static str,
+        /// What it points to.
+        container: &'static str,
+    },
+    /// With the task's process number: `struct upid::ns`, see [`pid_number`].
+    Pid,
+    /// With its credentials: `struct cred::user_ns`.
+    User,
+}
+
+/// Where the kernel keeps namespaces of that kind.
+pub const fn namespace_source(kind: Namespace) -> NamespaceSource {
+    let (member, container) = match kind {
+        Namespace::Pid => return NamespaceSource::Pid,
+        Namespace::User => return NamespaceSource::User,
+        Namespace::Uts => ("uts_ns", "uts_namespace"),
+        Namespace::Ipc => ("ipc_ns", "ipc_namespace"),
+        Namespace::Mnt => ("mnt_ns", "mnt_namespace"),
+        Namespace::PidForChildren => ("pid_ns_for_children", "pid_namespace"),
+        Namespace::Net => ("net_ns", "net"),
+        Namespace::Time => ("time_ns", "time_namespace"),
+        Namespace::TimeForChildren => ("time_ns_for_children", "time_namespace"),
+        Namespace::Cgroup => ("cgroup_ns", "cgroup_namespace"),
+    };
+    NamespaceSource::Proxy { member, container }
 }
 
 /// Stores the [`Namespaces`] of the task in `task` to `record + offset` (both callee-saved); uses the callee-saved `spare`.
@@ -105,8 +139,11 @@ pub fn ns_tgid(f: &mut Function<'_>, task: Register, spare: Register) -> Result<
     f.read(R1, spare, "upid", "nr")
 }
 
-/// `spare = &task->thread_pid->numbers[thread_pid->level]`.
-fn pid_number(f: &mut Function<'_>, task: Register, spare: Register) -> Result<(), BuildError> {
+/// `spare = &task->thread_pid->numbers[thread_pid->level]`, a `struct upid *`.
+///
+/// # Errors
+/// When the kernel's types lack a field.
+pub fn pid_number(f: &mut Function<'_>, task: Register, spare: Register) -> Result<(), BuildError> {
     let numbers = f.facts().offset_of("pid", "numbers")?;
     let upid = f.facts().btf.struct_named("upid")?;
     let stride = f.facts().btf.size_of(upid)?;

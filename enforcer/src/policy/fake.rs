@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, Resolved, ResolvedHook, Role, Selector,
+    PolicyName, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -325,6 +325,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             label: None,
             pids: Vec::new(),
             binaries: Vec::new(),
+            process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
             span: Span::default(),

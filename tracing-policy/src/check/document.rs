@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, options, unsupported};
+use super::{hook, macros, options, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -33,7 +33,8 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
             }
         }
     }
-    let spec = document.spec;
+    let mut spec = document.spec;
+    macros::expand(&mut spec, report);
     scope(&spec, report);
     unsupported::spec(&spec, report);
     kinds(&spec, report);

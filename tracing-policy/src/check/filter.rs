@@ -16,11 +16,11 @@ pub(super) fn no_values(span: Span, report: &mut Report) {
     report.push(error.help("add `values:`, or leave the filter out"));
 }
 
-/// An entry of `matchBinaries`.
-pub(super) fn binary(written: BinaryMatch, report: &mut Report) -> Option<BinaryFilter> {
+/// An entry of `matchBinaries` or `matchParentBinaries`, whichever `field` is.
+pub(super) fn binary(written: BinaryMatch, field: &str, report: &mut Report) -> Option<BinaryFilter> {
     let follow = written.follow_children.as_ref().filter(|follow| follow.value);
     let Some((form, sense)) = binary_form(written.operator.value) else {
-        let message = format!("matchBinaries has no operator {}", written.operator.value.as_word());
+        let message = format!("{field} has no operator {}", written.operator.value.as_word());
         let help = "operators: In, NotIn, Prefix, NotPrefix, Postfix, NotPostfix";
         report.push(Diagnostic::error(Code::OperatorMismatch, written.operator.span, message).help(help));
         return None;

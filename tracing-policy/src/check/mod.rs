@@ -7,7 +7,8 @@
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
+//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `macros`, `list`, `section` (what each kind of
+//! hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
 
 mod action;
@@ -16,7 +17,9 @@ mod document;
 mod filter;
 mod hook;
 mod list;
+mod macros;
 mod options;
+mod process;
 mod section;
 mod selector;
 mod text;

@@ -2,9 +2,9 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, unsupported};
+use super::{action, filter, process, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Descendants, Membership, PidFilter, PidNamespace, Selector};
+use crate::policy::{Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
 
 /// The selectors of a hook. `None` when the report has an error about one.
@@ -29,15 +29,19 @@ pub(super) fn selectors(
 }
 
 fn one(
-    written: schema::Selector,
+    mut written: schema::Selector,
     arguments: &Arguments,
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Selector> {
     unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
-    let binaries: Vec<_> =
-        written.match_binaries.into_iter().map(|entry| filter::binary(entry, report)).collect();
+    let process = process::filters(&mut written, report);
+    let binaries: Vec<_> = written
+        .match_binaries
+        .into_iter()
+        .map(|entry| filter::binary(entry, "matchBinaries", report))
+        .collect();
     let filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let actions: Vec<_> =
@@ -46,6 +50,7 @@ fn one(
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
         binaries: binaries.into_iter().collect::<Option<_>>()?,
+        process: process?,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
         span: written.span,
@@ -60,10 +65,7 @@ fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
     let is_on =
         |field: &Option<crate::source::Spanned<bool>>| field.as_ref().is_some_and(|field| field.value);
     Some(PidFilter {
-        membership: match written.operator.value {
-            schema::Membership::In => Membership::In,
-            schema::Membership::NotIn => Membership::NotIn,
-        },
+        membership: process::membership(&written.operator),
         pids: written.values.iter().map(|value| value.value).collect(),
         namespace: if is_on(&written.is_namespace_pid) { PidNamespace::Own } else { PidNamespace::Host },
         descendants: if is_on(&written.follow_forks) { Descendants::Followed } else { Descendants::Ignored },

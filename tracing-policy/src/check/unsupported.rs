@@ -41,7 +41,6 @@ pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("uprobes", &spec.uprobes, report);
     refuse_list("usdts", &spec.usdts, report);
     refuse_list("enforcers", &spec.enforcers, report);
-    refuse_list("selectorsMacros", &spec.selectors_macros, report);
     refuse_true("loader", spec.loader.as_ref(), report);
 }
 
@@ -71,15 +70,9 @@ pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
 
 /// Refuses what of a selector is not compiled yet.
 pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
-    refuse_list("matchParentBinaries", &selector.match_parent_binaries, report);
-    refuse_list("matchNamespaces", &selector.match_namespaces, report);
-    refuse_list("matchNamespaceChanges", &selector.match_namespace_changes, report);
-    refuse_list("matchCapabilities", &selector.match_capabilities, report);
-    refuse_list("matchCapabilityChanges", &selector.match_capability_changes, report);
     refuse_list("matchData", &selector.match_data, report);
     refuse_list("matchReturnArgs", &selector.match_return_args, report);
     refuse_list("matchReturnActions", &selector.match_return_actions, report);
-    refuse_list("macros", &selector.macros, report);
     if let Some(workloads) = &selector.match_workloads {
         refuse("matchWorkloads", workloads.span, report);
     }

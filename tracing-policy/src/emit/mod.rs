@@ -14,6 +14,7 @@ mod note;
 mod number;
 mod output;
 mod overrider;
+mod parent;
 mod phase;
 mod process;
 mod program;
@@ -22,6 +23,7 @@ mod report;
 mod returner;
 mod state;
 mod table;
+mod task;
 
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;

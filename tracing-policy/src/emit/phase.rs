@@ -18,6 +18,8 @@ pub(super) const FULL_SLOTS: usize = 8_000;
 pub(super) enum Phase {
     /// Before anything is read from memory.
     First,
+    /// When the thread's namespaces and capabilities are known.
+    Task,
     /// When the last component of a path is known.
     Leaf(ReadId),
     /// When a path or string is there.
@@ -27,6 +29,7 @@ pub(super) enum Phase {
 impl Phase {
     fn of(check: &Check) -> Self {
         match check {
+            Check::Number(test) if test.subject.is_of_task() => Self::Task,
             Check::Enforcing | Check::Class { .. } | Check::Number(_) => Self::First,
             Check::Leaf { read, .. } => Self::Leaf(*read),
             Check::Bytes(test) => Self::Read(test.read),
@@ -37,6 +40,7 @@ impl Phase {
     fn rank(self) -> (u32, u8) {
         match self {
             Self::First => (0, 0),
+            Self::Task => (0, 1),
             Self::Leaf(read) => (u32::from(read.0) + 1, 0),
             Self::Read(read) => (u32::from(read.0) + 1, 1),
         }
@@ -45,6 +49,7 @@ impl Phase {
     fn name(self) -> String {
         match self {
             Self::First => "tests".to_owned(),
+            Self::Task => "task_tests".to_owned(),
             Self::Leaf(read) => format!("leaf_tests_{}", read.0),
             Self::Read(read) => format!("tests_{}", read.0),
         }
@@ -113,9 +118,16 @@ impl<'a> Emitter<'a> {
         program: &mut Program,
         out: Label,
     ) -> Result<(), BuildError> {
-        self.look_up_numbers(f)?;
+        self.look_up_numbers(f, false)?;
         if self.tests(f, program, Phase::First, out)? {
             self.leave_if_dead(f, out)?;
+        }
+        if self.looks_at_task() {
+            self.note_task(f)?;
+            self.look_up_numbers(f, true)?;
+            if self.tests(f, program, Phase::Task, out)? {
+                self.leave_if_dead(f, out)?;
+            }
         }
         let mut dead_can_be = false;
         for (id, _) in self.hook.reads() {

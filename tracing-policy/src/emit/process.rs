@@ -24,7 +24,7 @@ impl Emitter<'_> {
         if self.needs_pid_first() {
             self.note_pid(f)?;
         }
-        if !self.state().classes.is_empty() {
+        if self.classes_are_noted() {
             f.comment("which classes the process is in");
             self.note_classes(f)?;
         }
@@ -65,7 +65,7 @@ impl Emitter<'_> {
 
     /// Whether the process's state is looked up before the tests.
     fn classes_are_noted(&self) -> bool {
-        !self.state().classes.is_empty()
+        !self.state().classes.is_empty() || !self.state().parent_classes.is_empty()
     }
 
     fn note_classes(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
@@ -80,8 +80,12 @@ impl Emitter<'_> {
             f.load(Size::Double, R1, R0, field(at));
             store(f, Size::Double, place, R1)?;
         }
+        self.note_parent(f)?;
         f.jump(out);
         f.bind(unknown);
+        if !state.parent_classes.is_empty() {
+            store_imm(f, Size::Word, state.parent_known, 0)?;
+        }
         store_imm(f, Size::Double, state.ktime, 0)?;
         store_imm(f, Size::Word, state.known, 0)?;
         for &place in state.classes.values() {
@@ -135,7 +139,13 @@ impl Emitter<'_> {
     }
 
     /// Falls through when bit `bit` of the words at `offset` is set (or, negated, is not).
-    fn bit(f: &mut Function<'_>, offset: u32, bit: u32, sense: Sense, fail: Label) -> Result<(), BuildError> {
+    pub(super) fn bit(
+        f: &mut Function<'_>,
+        offset: u32,
+        bit: u32,
+        sense: Sense,
+        fail: Label,
+    ) -> Result<(), BuildError> {
         load(f, Size::Byte, R1, offset + bit / 8)?;
         let mask = 1_i32 << (bit % 8);
         match sense {

@@ -15,7 +15,7 @@ use super::note::Notes;
 use super::state::State;
 use crate::ir::{Hook, Test};
 use crate::lower::Purpose;
-use crate::policy::Role;
+use crate::policy::{Kin, Role};
 
 /// Name of the program.
 pub(super) const BODY: &str = "body";
@@ -178,8 +178,11 @@ impl<'a> Emitter<'a> {
                 Self::mode(f, policy);
                 f.jump_if(Condition::Ne, R1, 0, fail);
             }
-            Check::Class { number, sense, unknown_passes } => {
+            Check::Class { number, of: Kin::Process, sense, unknown_passes } => {
                 self.class(f, *number, *sense, *unknown_passes, fail)?;
+            }
+            Check::Class { number, of: Kin::Parent, sense, .. } => {
+                self.parent_class(f, *number, *sense, fail)?;
             }
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,

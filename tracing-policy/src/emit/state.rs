@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::ir::{Check, Hook, ReadId};
-use crate::policy::ArgumentType;
+use super::task;
+use crate::ir::{Check, Hook, ReadId, Subject};
+use crate::policy::{ArgumentType, Kin};
 
 /// Offsets of an argument's state.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,12 @@ pub(super) struct State {
     pub(super) ring: u32,
     /// `u64` by word of the class set.
     pub(super) classes: BTreeMap<u32, u32>,
+    /// The same of the parent.
+    pub(super) parent_classes: BTreeMap<u32, u32>,
+    /// `u32`: 1 when the parent is known.
+    pub(super) parent_known: u32,
+    /// `u64`s: what is looked at of the thread.
+    pub(super) task: BTreeMap<Subject, u32>,
     /// By read.
     pub(super) reads: Vec<ReadState>,
     /// By table: `u64`s of the answer.
@@ -116,12 +123,17 @@ impl State {
             ReadState { raw, bytes }
         });
         let reads = reads.collect();
-        let mut classes = BTreeMap::new();
+        let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
-            if let Check::Class { number, .. } = test.check {
+            if let Check::Class { number, of, .. } = test.check {
+                let classes = match of {
+                    Kin::Process => &mut classes,
+                    Kin::Parent => &mut parent_classes,
+                };
                 classes.entry(number / 64).or_insert_with(|| room.take(8));
             }
         }
+        let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
@@ -131,7 +143,10 @@ impl State {
             own_pid: room.take(4),
             live: room.take(4),
             ring: room.take(4),
+            parent_known: if parent_classes.is_empty() { 0 } else { room.take(4) },
             classes,
+            parent_classes,
+            task,
             reads,
             tables,
             alive: room.take(8 * selectors.div_ceil(8)),
@@ -153,10 +168,17 @@ impl State {
             &mut self.note.errno,
             &mut self.note.call,
             &mut self.note.registers,
+            &mut self.parent_known,
         ] {
             *offset += by;
         }
-        for offset in self.classes.values_mut().chain(&mut self.tables) {
+        for offset in self
+            .classes
+            .values_mut()
+            .chain(self.parent_classes.values_mut())
+            .chain(self.task.values_mut())
+            .chain(&mut self.tables)
+        {
             *offset += by;
         }
         for read in &mut self.reads {

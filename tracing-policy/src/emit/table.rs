@@ -40,10 +40,12 @@ impl Emitter<'_> {
         if is_key { PADDING } else { 8 }
     }
 
-    /// Looks up the numbers that are known before any argument is read.
-    pub(super) fn look_up_numbers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+    /// Looks up the numbers that are known before any memory is read, or those of the thread.
+    pub(super) fn look_up_numbers(&self, f: &mut Function<'_>, of_task: bool) -> Result<(), BuildError> {
         for (index, table) in self.hook.tables.iter().enumerate() {
-            if let TableSubject::Number { subject, signed, .. } = table.subject {
+            if let TableSubject::Number { subject, signed, .. } = table.subject
+                && subject.is_of_task() == of_task
+            {
                 self.look_up_number(f, index, table, subject, signed)?;
             }
         }

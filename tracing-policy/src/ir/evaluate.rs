@@ -1,10 +1,12 @@
 //! What the form means, plainly: the oracle for the emitted code.
 
+use std::collections::BTreeMap;
+
 use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
 use super::{ReadId, TableBit};
-use crate::policy::{Sense, StringForm};
+use crate::policy::{Kin, Sense, StringForm};
 
 /// An argument's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,8 +28,12 @@ pub struct Call {
     pub host_pid: u32,
     /// Thread group id in the process's own namespace.
     pub own_pid: u32,
+    /// What is looked at of the thread: namespaces and capabilities. What is not there counts as zero.
+    pub task: BTreeMap<Subject, u64>,
     /// Classes that the process is in; `None` when the kernel side does not know it.
     pub classes: Option<Vec<u32>>,
+    /// Classes that its parent is in; `None` when the parent is gone or not known.
+    pub parent_classes: Option<Vec<u32>>,
     /// Policies in monitor mode, by number.
     pub monitored: Vec<u32>,
 }
@@ -48,10 +54,14 @@ impl Hook {
     fn passes(&self, test: &Test, policy: u32, call: &Call) -> bool {
         match &test.check {
             Check::Enforcing => !call.monitored.contains(&policy),
-            Check::Class { number, sense, unknown_passes } => match &call.classes {
-                Some(classes) => classes.contains(number) == (*sense == Sense::Plain),
-                None => *unknown_passes,
-            },
+            Check::Class { number, of, sense, unknown_passes } => {
+                let classes = match of {
+                    Kin::Process => &call.classes,
+                    Kin::Parent => &call.parent_classes,
+                };
+                let passes = |classes: &Vec<u32>| classes.contains(number) == (*sense == Sense::Plain);
+                classes.as_ref().map_or(*unknown_passes, passes)
+            }
             Check::Number(test) => self.number(test, call),
             Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),
             Check::Bytes(test) => self.bytes(test, call),
@@ -62,6 +72,9 @@ impl Hook {
         let number = match test.subject {
             Subject::HostPid => i128::from(call.host_pid),
             Subject::OwnPid => i128::from(call.own_pid),
+            Subject::Namespace(_) | Subject::Capabilities(_) => {
+                call.task.get(&test.subject).copied().unwrap_or(0).into()
+            }
             Subject::Read(read) => match call.values.get(read.index()) {
                 Some(Value::Number(number)) => *number,
                 Some(Value::Bytes(_) | Value::Error) | None => return false,

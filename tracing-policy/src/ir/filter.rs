@@ -1,10 +1,11 @@
 //! Tests.
 
 use bpf_probes::asm::Origin;
+use bpf_probes::kernel::Namespace;
 
 use super::hook::ReadId;
 use super::table::TableId;
-use crate::policy::{Sense, StringForm};
+use crate::policy::{CapabilitySet, Kin, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -20,13 +21,15 @@ pub struct Test {
 pub enum Check {
     /// The policy enforces (is not in monitor mode).
     Enforcing,
-    /// The process is in the class, or is not.
+    /// The process, or its parent, is in the class or is not.
     Class {
         /// Number of the class.
         number: u32,
+        /// Whose class it is.
+        of: Kin,
         /// Which of the two passes.
         sense: Sense,
-        /// Whether a process passes that the kernel side does not know.
+        /// Whether it passes when the kernel side does not know the one whose class it is.
         unknown_passes: bool,
     },
     /// A number.
@@ -51,6 +54,20 @@ pub enum Subject {
     OwnPid,
     /// An argument.
     Read(ReadId),
+    /// Number of a namespace that the calling thread is in; an unsigned number of 32 bits, zero where there is none.
+    Namespace(Namespace),
+    /// A set of capabilities of the calling thread; 64 bits.
+    Capabilities(CapabilitySet),
+}
+
+impl Subject {
+    /// Whether it is read from what the kernel keeps with the calling thread.
+    pub fn is_of_task(self) -> bool {
+        match self {
+            Self::HostPid | Self::OwnPid | Self::Read(_) => false,
+            Self::Namespace(_) | Self::Capabilities(_) => true,
+        }
+    }
 }
 
 /// A test of a number. A subject hits when it is in an interval, in the table, or has a bit of the mask; the sense says whether a hit passes.

@@ -108,10 +108,11 @@ fn order(check: &ir::Check) -> (u8, u16) {
     match check {
         ir::Check::Enforcing => (0, 0),
         ir::Check::Class { .. } => (1, 0),
+        ir::Check::Number(test) if test.subject.is_of_task() => (4, u16::from(test.table.is_some())),
         ir::Check::Number(test) if test.table.is_none() => (2, 0),
         ir::Check::Number(_) => (3, 0),
-        ir::Check::Leaf { read, .. } => (4, 2 * read.0),
-        ir::Check::Bytes(test) => (4, 2 * test.read.0 + 1),
+        ir::Check::Leaf { read, .. } => (5, 2 * read.0),
+        ir::Check::Bytes(test) => (5, 2 * test.read.0 + 1),
     }
 }
 

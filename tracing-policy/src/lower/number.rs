@@ -5,21 +5,27 @@ use crate::policy::{IntegerTest, IntegerType, Membership, PidFilter, PidNamespac
 
 /// The test of a process number.
 pub(super) fn pid(filter: &PidFilter) -> Check {
-    let points = filter.pids.iter().map(|&pid| Interval { min: pid.into(), max: pid.into() });
-    Check::Number(NumberTest {
-        subject: match filter.namespace {
-            PidNamespace::Host => Subject::HostPid,
-            PidNamespace::Own => Subject::OwnPid,
-        },
-        signed: false,
-        sense: match filter.membership {
-            Membership::In => Sense::Plain,
-            Membership::NotIn => Sense::Negated,
-        },
-        intervals: merge(points.collect()),
-        mask: 0,
-        table: None,
-    })
+    let subject = match filter.namespace {
+        PidNamespace::Host => Subject::HostPid,
+        PidNamespace::Own => Subject::OwnPid,
+    };
+    let sense = match filter.membership {
+        Membership::In => Sense::Plain,
+        Membership::NotIn => Sense::Negated,
+    };
+    among(subject, filter.pids.iter().copied(), sense)
+}
+
+/// The test whether an unsigned number is one of some.
+pub(super) fn among(subject: Subject, numbers: impl Iterator<Item = u32>, sense: Sense) -> Check {
+    let points = numbers.map(|number| Interval { min: number.into(), max: number.into() });
+    let intervals = merge(points.collect());
+    Check::Number(NumberTest { subject, signed: false, sense, intervals, mask: 0, table: None })
+}
+
+/// The test whether a number has one of some bits.
+pub(super) fn bits(subject: Subject, mask: u64, sense: Sense) -> Check {
+    Check::Number(NumberTest { subject, signed: false, sense, intervals: Vec::new(), mask, table: None })
 }
 
 /// The test of an argument.

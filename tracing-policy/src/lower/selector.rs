@@ -1,10 +1,10 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, number};
+use super::{Purpose, Reads, bytes, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ArgumentType, ClassTest, ClassUse, Descendants, Selector, Sense,
+    Action, ArgumentFilter, ArgumentType, ClassTest, ClassUse, Descendants, Kin, Selector, Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.
@@ -36,6 +36,9 @@ pub(super) fn selectors(
             let origin = places.origin(number, filter.span);
             tests.push(Test { check: number::pid(filter), origin });
         }
+        for (check, span) in process::tests(&selector.process) {
+            tests.push(Test { check, origin: places.origin(number, span) });
+        }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
             tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
@@ -57,11 +60,12 @@ fn denies(selector: &Selector) -> bool {
 fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     let number = rider.class_numbers.get(class.class).copied()?;
     // A process that we know nothing of descends from nobody we know; of its binary nothing can be said, not even what it is not.
-    let unknown_passes = match rider.hook.classes.get(class.class)? {
-        ClassTest::Descendants { .. } => class.sense == Sense::Negated,
-        ClassTest::Binary { .. } => false,
+    let unknown_passes = match (rider.hook.classes.get(class.class)?, class.of) {
+        (_, Kin::Parent) => true,
+        (ClassTest::Descendants { .. }, Kin::Process) => class.sense == Sense::Negated,
+        (ClassTest::Binary { .. }, Kin::Process) => false,
     };
-    Some(Check::Class { number, sense: class.sense, unknown_passes })
+    Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
 fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {

@@ -172,7 +172,7 @@ pub(super) fn wrong_type(node: &Node, field: &str, expected: &str) -> Diagnostic
 }
 
 /// The word itself, or its start when it is long: messages are bounded.
-pub(super) fn shortened(word: &str) -> String {
+pub(crate) fn shortened(word: &str) -> String {
     const LONGEST: usize = 60;
     if word.chars().count() <= LONGEST {
         return word.to_owned();
@@ -181,7 +181,7 @@ pub(super) fn shortened(word: &str) -> String {
 }
 
 /// Advice for a word that is none of `known`: the nearest one, else all of them.
-pub(super) fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone, what: &str) -> String {
+pub(crate) fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str> + Clone, what: &str) -> String {
     let near = known.clone().map(|known| (distance(word, known), known)).min();
     match near {
         Some((0..=2, known)) => format!("did you mean `{known}`?"),

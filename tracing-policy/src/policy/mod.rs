@@ -10,20 +10,27 @@
 
 mod action;
 mod argument;
+mod capability;
 mod hook;
 mod layout;
 #[expect(clippy::module_inception, reason = "the noun this folder is about")]
 mod policy;
+mod process;
 mod resolved;
 mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+pub use capability::{capability_names, capability_number};
 pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
+pub use process::{
+    CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
+    ProcessFilters,
+};
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role, Seat,
+    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,

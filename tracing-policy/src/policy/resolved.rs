@@ -173,6 +173,17 @@ pub enum ClassTest {
 pub struct ClassUse {
     /// Index into [`ResolvedHook::classes`].
     pub class: usize,
+    /// Whose class it is.
+    pub of: Kin,
     /// Whether the process must be in the class, or must not.
     pub sense: super::Sense,
+}
+
+/// Whose class is looked at.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Kin {
+    /// The process's own.
+    Process,
+    /// Its parent's. A process whose parent is not known any more passes every test.
+    Parent,
 }

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::argument::ArgumentId;
+use super::process::ProcessFilters;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -13,6 +14,8 @@ pub struct Selector {
     pub pids: Vec<PidFilter>,
     /// The process, by its binary; all entries must hold.
     pub binaries: Vec<BinaryFilter>,
+    /// The process, by what it is in and may do.
+    pub process: ProcessFilters,
     /// The arguments; all entries must hold.
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
@@ -24,7 +27,10 @@ pub struct Selector {
 impl Selector {
     /// Whether it matches every call.
     pub fn matches_always(&self) -> bool {
-        self.pids.is_empty() && self.binaries.is_empty() && self.arguments.is_empty()
+        self.pids.is_empty()
+            && self.binaries.is_empty()
+            && self.process.is_empty()
+            && self.arguments.is_empty()
     }
 }
 

@@ -4,8 +4,8 @@ use bpf_probes::abi::{BINARY_BYTES, BINARY_END_BYTES};
 
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    BinaryFilter, ClassTest, ClassUse, Descendants, Membership, PidFilter, PidNamespace, Selector, Sense,
-    StringForm,
+    BinaryFilter, ClassTest, ClassUse, Descendants, Kin, Membership, PidFilter, PidNamespace, Selector,
+    Sense, StringForm,
 };
 
 /// The class tests of a hook and where each selector uses them.
@@ -27,14 +27,16 @@ pub(super) fn classes(selectors: &[Selector], report: &mut Report) -> Option<Cla
     let mut complete = true;
     for selector in selectors {
         let mut uses = Vec::new();
-        for filter in &selector.binaries {
+        let own = selector.binaries.iter().map(|filter| (filter, Kin::Process));
+        let parents = selector.process.parents.iter().map(|filter| (filter, Kin::Parent));
+        for (filter, of) in own.chain(parents) {
             complete &= values_fit(filter, report);
             let test = ClassTest::Binary {
                 form: filter.test.form,
                 values: filter.test.values.iter().map(|value| value.value.clone()).collect(),
                 children: filter.children,
             };
-            uses.push(ClassUse { class: classes.number(test), sense: filter.test.sense });
+            uses.push(ClassUse { class: classes.number(test), of, sense: filter.test.sense });
         }
         for filter in selector.pids.iter().filter(|filter| is_class(filter)) {
             if filter.namespace == PidNamespace::Own {
@@ -50,7 +52,7 @@ pub(super) fn classes(selectors: &[Selector], report: &mut Report) -> Option<Cla
                 Membership::NotIn => Sense::Negated,
             };
             let test = ClassTest::Descendants { pids: filter.pids.clone() };
-            uses.push(ClassUse { class: classes.number(test), sense });
+            uses.push(ClassUse { class: classes.number(test), of: Kin::Process, sense });
         }
         classes.uses.push(uses);
     }

@@ -10,5 +10,6 @@ mod layout;
 mod lsm;
 mod mechanism;
 mod policy;
+mod process;
 
 pub use policy::policy;

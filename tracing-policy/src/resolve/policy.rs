@@ -2,10 +2,11 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm};
+use super::{class, function, layout, lsm, process};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, Resolved, ResolvedHook, Selector,
+    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
+    Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -57,13 +58,21 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
     };
     let classes = class::classes(&hook.selectors, report);
+    let mut selectors = selectors(hook);
+    let mut process_fits = true;
+    for selector in &mut selectors {
+        process_fits &= process::fit(&mut selector.process, kernel, report);
+    }
     let (Placed { key, attachments, arguments }, classes) = (placed?, classes?);
+    if !process_fits {
+        return None;
+    }
     Some(ResolvedHook {
         layout: layout::layout(policy, hook, &key),
         key,
         attachments,
         arguments,
-        selectors: selectors(hook),
+        selectors,
         classes: classes.tests,
         class_uses: classes.uses,
         span: hook.span,
@@ -77,6 +86,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             label: None,
             pids: Vec::new(),
             binaries: Vec::new(),
+            process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
             span: hook.span,
@@ -85,6 +95,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
     let mut selectors = hook.selectors.clone();
     for selector in &mut selectors {
         selector.binaries.clear();
+        selector.process.parents.clear();
         selector.pids.retain(|filter| !class::is_class(filter));
     }
     selectors

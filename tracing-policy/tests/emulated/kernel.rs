@@ -5,12 +5,76 @@ use std::path::Path;
 
 use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Machine, Registers, World};
-use bpf_probes::kernel::KernelView;
+use bpf_probes::kernel::{HostNamespaces, KernelView, Namespace};
+use bpf_probes::routine::{NamespaceSource, namespace_source};
 
-/// The recorded kernel of that folder of bpf-probes/testdata.
+/// The recorded kernel of that folder of bpf-probes/testdata, on a host whose namespaces are numbered from 4 026 531 800 on.
 pub(crate) fn recorded(folder: &str) -> KernelView {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf-probes/testdata").join(folder);
-    KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap()
+    let host = HostNamespaces::from_numbers(|kind| {
+        Some(
+            4_026_531_800
+                + match kind {
+                    Namespace::PidForChildren => Namespace::Pid.index(),
+                    Namespace::TimeForChildren => Namespace::Time.index(),
+                    Namespace::Uts
+                    | Namespace::Ipc
+                    | Namespace::Mnt
+                    | Namespace::Pid
+                    | Namespace::Net
+                    | Namespace::Time
+                    | Namespace::Cgroup
+                    | Namespace::User => kind.index(),
+                },
+        )
+    });
+    let view = KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap();
+    view.with_host_namespaces(host)
+}
+
+/// What the kernel keeps with a thread.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Thread {
+    /// Numbers of namespaces, by [`Namespace::index`].
+    pub(crate) namespaces: [u32; 10],
+    /// Effective, inheritable, permitted.
+    pub(crate) capabilities: [u64; 3],
+}
+
+/// Gives the current task namespaces and capabilities.
+pub(crate) fn thread(machine: &mut Machine, view: &KernelView, thread: &Thread) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    let (proxy, cred) = (it.object("nsproxy"), it.object("cred"));
+    it.set(task, "task_struct", "nsproxy", proxy);
+    it.set(task, "task_struct", "cred", cred);
+    let user = it.object("user_namespace");
+    it.set(cred, "cred", "user_ns", user);
+    it.set(user, "user_namespace", "ns.inum", thread.namespaces[Namespace::User as usize].into());
+    for (field, set) in
+        ["cap_effective", "cap_inheritable", "cap_permitted"].into_iter().zip(thread.capabilities)
+    {
+        it.set(cred, "cred", field, set);
+    }
+    for kind in Namespace::ALL {
+        let NamespaceSource::Proxy { member, container } = namespace_source(kind) else { continue };
+        if !it.facts.has_field(container, "ns.inum") {
+            // the recorded types leave `struct net` out
+            continue;
+        }
+        let namespace = it.object(container);
+        it.set(namespace, container, "ns.inum", thread.namespaces[kind as usize].into());
+        it.set(proxy, "nsproxy", member, namespace);
+    }
+    let namespace = it.object("pid_namespace");
+    it.set(namespace, "pid_namespace", "ns.inum", thread.namespaces[Namespace::Pid as usize].into());
+    let upid = it.facts.btf.struct_named("upid").unwrap();
+    let stride = u64::from(it.facts.btf.size_of(upid).unwrap());
+    let numbers = it.at("pid", "numbers");
+    let pid = it.world.kernel.object("pid", usize::try_from(numbers + 2 * stride).unwrap());
+    it.set(pid, "pid", "level", 1);
+    it.set(pid + numbers + stride, "upid", "ns", namespace);
+    it.set(task, "task_struct", "thread_pid", pid);
 }
 
 /// Objects of the file system.
@@ -119,6 +183,15 @@ pub(crate) fn pending_kill(machine: &mut Machine, view: &KernelView) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
     let task = it.world.task.address;
     it.set(task, "task_struct", "pending.signal.sig[0]", 1 << 8);
+}
+
+/// Gives the current task a parent.
+pub(crate) fn real_parent(machine: &mut Machine, view: &KernelView, tgid: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let parent = it.object("task_struct");
+    it.set(parent, "task_struct", "tgid", tgid.into());
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "real_parent", parent);
 }
 
 impl Objects {

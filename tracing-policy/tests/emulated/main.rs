@@ -9,6 +9,7 @@ mod memory;
 mod notes;
 mod operators;
 mod origins;
+mod process;
 mod property;
 mod run;
 mod scope;

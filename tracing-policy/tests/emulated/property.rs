@@ -1,16 +1,18 @@
 //! Compiled = plain, on random policies and calls.
 
-use bpf_probes::kernel::KernelView;
+use std::collections::BTreeMap;
+
+use bpf_probes::kernel::{KernelView, Namespace};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tracing_policy::lower::{self, Purpose};
 use tracing_policy::policy::{
-    ArgumentFilter, ArgumentType, Descendants, Membership, PidNamespace, Resolved, ResolvedHook, Selector,
-    Sense,
+    ArgumentFilter, ArgumentType, CapabilityScope, CapabilitySet, Descendants, Kin, Membership,
+    NamespaceValue, PidNamespace, Resolved, ResolvedHook, Selector, Sense,
 };
 use tracing_policy::{Rider, ir};
 
-use crate::kernel::recorded;
+use crate::kernel::{Thread, recorded, thread};
 use crate::run::{Emulated, policy, resolved};
 
 /// A call of `sys_openat`-like shape: directory, path, flags.
@@ -19,7 +21,9 @@ struct Call {
     numbers: [u64; 2],
     text: String,
     tgid: u32,
+    thread: Thread,
     classes: Option<Vec<u32>>,
+    parent_classes: Option<Vec<u32>>,
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -71,10 +75,60 @@ fn selector(number: u8, bytes: u8) -> impl Strategy<Value = String> {
         1 => prop_oneof!["In", "NotIn"].prop_map(|operator| {
             format!("matchBinaries: [{{operator: {operator}, values: [/bin/sh]}}], ")
         }),
+        1 => prop_oneof!["In", "NotIn"].prop_map(|operator| {
+            format!("matchParentBinaries: [{{operator: {operator}, values: [/bin/sh]}}], ")
+        }),
     ];
-    (pids, binaries, proptest::collection::vec(argument, 0..3)).prop_map(|(pids, binaries, arguments)| {
-        format!("{{{pids}{binaries}matchArgs: [{}]}}", arguments.join(", "))
+    let filters = proptest::collection::vec(argument, 0..3);
+    (pids, binaries, process(), filters).prop_map(|(pids, binaries, process, arguments)| {
+        format!("{{{pids}{binaries}{process}matchArgs: [{}]}}", arguments.join(", "))
     })
+}
+
+/// Filters of namespaces and capabilities, or none.
+fn process() -> impl Strategy<Value = String> {
+    let namespace = (
+        prop_oneof!["Pid", "Mnt", "User", "TimeForChildren"],
+        prop_oneof!["In", "NotIn"],
+        prop_oneof![
+            4 => proptest::collection::vec("[1-4]|host_ns", 1..4),
+            1 => proptest::collection::vec("[1-9]{1,2}|[1-4]", 30),
+        ],
+    )
+        .prop_map(|(kind, operator, values)| {
+            format!("{{namespace: {kind}, operator: {operator}, values: {values:?}}}")
+        });
+    let capability = (
+        prop_oneof!["Effective", "Inheritable", "Permitted"],
+        prop_oneof!["In", "NotIn"],
+        any::<bool>(),
+        proptest::collection::vec(prop_oneof!["CAP_CHOWN", "CAP_KILL", "CAP_SYSLOG", "CAP_BPF"], 1..3),
+    )
+        .prop_map(|(set, operator, below, values)| {
+            format!(
+                "{{type: {set}, operator: {operator}, isNamespaceCapability: {below}, values: {values:?}}}"
+            )
+        });
+    let entries = |field: &'static str, entry: BoxedStrategy<String>| {
+        prop_oneof![
+            3 => Just(String::new()),
+            1 => proptest::collection::vec(entry, 1..3)
+                .prop_map(move |entries| format!("{field}: [{}], ", entries.join(", "))),
+        ]
+    };
+    (entries("matchNamespaces", namespace.boxed()), entries("matchCapabilities", capability.boxed()))
+        .prop_map(|(namespaces, capabilities)| namespaces + &capabilities)
+}
+
+fn threads() -> impl Strategy<Value = Thread> {
+    let number = |kind: u32| prop_oneof![3 => 1_u32..5, 1 => Just(4_026_531_800 + kind)];
+    let pair = || prop_oneof![Just(0_u64), Just(1), Just(1 << 5), Just(1 << 34 | 1 << 39), any::<u64>()];
+    (number(3), number(2), number(9), number(6), [pair(), pair(), pair()]).prop_map(
+        |(pid, mnt, user, time, capabilities)| Thread {
+            namespaces: [0, 0, mnt, pid, 0, 0, 0, time, 0, user],
+            capabilities,
+        },
+    )
 }
 
 fn policies(
@@ -92,12 +146,16 @@ fn policies(
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let number = prop_oneof![-5_i64..5, any::<i64>()].prop_map(i64::cast_unsigned);
     let text = prop_oneof![4 => path(), 1 => Just(format!("/{}", "a".repeat(33)))];
-    let classes = proptest::option::of(prop_oneof![Just(vec![]), Just(vec![0, 8, 16]), Just(vec![8])]);
-    let call = (number, text, 5_u32..8, classes).prop_map(|(number, text, tgid, classes)| Call {
+    let classes = || proptest::option::of(prop_oneof![Just(vec![]), Just(vec![0, 8, 16]), Just(vec![8])]);
+    let kin = (classes(), classes());
+    let call = (number, text, 5_u32..8, threads(), kin).prop_map(|(number, text, tgid, thread, kin)| Call {
         numbers: [number, 0],
         text,
         tgid,
-        classes,
+        thread,
+        // who is not known has no known parent
+        parent_classes: kin.0.as_ref().and(kin.1),
+        classes: kin.0,
     });
     proptest::collection::vec(call, 4)
 }
@@ -105,7 +163,10 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
 /// The selector that acts, by the plain meaning.
 fn expected(hook: &ResolvedHook, policy: usize, call: &Call) -> Option<usize> {
     hook.selectors.iter().enumerate().position(|(index, selector)| {
-        pids(selector, call) && classes(hook, index, policy, call) && arguments(hook, selector, call)
+        pids(selector, call)
+            && process_passes(selector, call)
+            && classes(hook, index, policy, call)
+            && arguments(hook, selector, call)
     })
 }
 
@@ -116,13 +177,31 @@ fn pids(selector: &Selector, call: &Call) -> bool {
     })
 }
 
+fn process_passes(selector: &Selector, call: &Call) -> bool {
+    let filters = &selector.process;
+    let namespaces = filters.namespaces.iter().all(|filter| {
+        let number = call.thread.namespaces[filter.namespace as usize];
+        filter.values.contains(&NamespaceValue::Number(number)) == (filter.membership == Membership::In)
+    });
+    let capabilities = filters.capabilities.iter().all(|filter| {
+        let has = call.thread.capabilities[filter.set as usize] & filter.mask != 0;
+        let host = 4_026_531_800 + Namespace::User.index();
+        let in_scope =
+            filter.scope == CapabilityScope::Any || call.thread.namespaces[Namespace::User as usize] != host;
+        in_scope && has == (filter.membership == Membership::In)
+    });
+    namespaces && capabilities
+}
+
 fn classes(hook: &ResolvedHook, selector: usize, policy: usize, call: &Call) -> bool {
-    hook.class_uses[selector].iter().all(|class| match &call.classes {
-        None => false,
-        Some(classes) => {
-            let number = u32::try_from(8 * policy + class.class).unwrap();
-            classes.contains(&number) == (class.sense == Sense::Plain)
-        }
+    hook.class_uses[selector].iter().all(|class| {
+        let (classes, unknown) = match class.of {
+            Kin::Process => (&call.classes, false),
+            Kin::Parent => (&call.parent_classes, true),
+        };
+        let number = u32::try_from(8 * policy + class.class).unwrap();
+        let passes = |classes: &Vec<u32>| classes.contains(&number) == (class.sense == Sense::Plain);
+        classes.as_ref().map_or(unknown, passes)
     })
 }
 
@@ -143,8 +222,9 @@ fn compare(view: &KernelView, texts: &[String], calls: &[Call], run: impl Fn(&mu
     let mut it = Emulated::new(&policies, view);
     for call in calls {
         it.machine.world_mut().task.tgid = call.tgid;
+        thread(&mut it.machine, view, &call.thread);
         if let Some(classes) = &call.classes {
-            it.process(1, classes);
+            it.family(classes, 50, call.parent_classes.as_deref(), 50);
         } else {
             let map = it.machine.map_mut(bpf_probes::abi::map_name::PROCESSES).unwrap();
             // it may not be there
@@ -164,6 +244,17 @@ fn compare(view: &KernelView, texts: &[String], calls: &[Call], run: impl Fn(&mu
         assert_eq!(reported, expected, "{call:?}\n{}", texts.join("---\n"));
         assert_eq!(evaluated(&policies, call), expected, "{call:?}\n{}", texts.join("---\n"));
     }
+}
+
+/// The thread's numbers as tests look at them.
+fn task(call: &Call) -> BTreeMap<ir::Subject, u64> {
+    let sets = [CapabilitySet::Effective, CapabilitySet::Inheritable, CapabilitySet::Permitted];
+    let namespaces = Namespace::ALL.into_iter().zip(call.thread.namespaces);
+    let capabilities = sets.into_iter().zip(call.thread.capabilities);
+    namespaces
+        .map(|(kind, number)| (ir::Subject::Namespace(kind), number.into()))
+        .chain(capabilities.map(|(set, bits)| (ir::Subject::Capabilities(set), bits)))
+        .collect()
 }
 
 /// What the form between policy and bytecode makes of the call.
@@ -193,7 +284,9 @@ fn evaluated(policies: &[Resolved], call: &Call) -> Vec<(usize, usize)> {
         values: hook.reads.iter().map(value).collect(),
         host_pid: call.tgid,
         own_pid: 0,
+        task: task(call),
         classes: call.classes.clone(),
+        parent_classes: call.parent_classes.clone(),
         monitored: Vec::new(),
     };
     let matched = hook.evaluate(&call);

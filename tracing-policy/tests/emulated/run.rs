@@ -145,6 +145,26 @@ impl<'k> Emulated<'k> {
         map.update(&key, state.as_bytes()).unwrap();
     }
 
+    /// Makes the process known, and its parent `parent` with these classes; the kernel calls `real` its parent.
+    pub(crate) fn family(&mut self, classes: &[u32], parent: u32, parent_classes: Option<&[u32]>, real: u32) {
+        self.process(1, classes);
+        let key = self.machine.world().task.tgid.to_ne_bytes();
+        let map = self.machine.map_mut(map_name::PROCESSES).unwrap();
+        let mut state = ProcessState::read_from_bytes(map.lookup(&key).unwrap()).unwrap();
+        state.parent.tgid = parent;
+        map.update(&key, state.as_bytes()).unwrap();
+        // it may not be there
+        let _absent = map.delete(&parent.to_ne_bytes());
+        if let Some(classes) = parent_classes {
+            let mut state = ProcessState { ktime: 1, ..ProcessState::default() };
+            for class in classes {
+                state.classes.insert(*class);
+            }
+            map.update(&parent.to_ne_bytes(), state.as_bytes()).unwrap();
+        }
+        crate::kernel::real_parent(&mut self.machine, self.view, real);
+    }
+
     /// Puts a policy into monitor mode.
     pub(crate) fn monitor(&mut self, policy: usize) {
         let map = self.machine.map_mut(map_name::CONTROL).unwrap();

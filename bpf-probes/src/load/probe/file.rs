@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::btf::{Btf, ParseError};
-use crate::kernel::{ActiveLsms, Preemption, PreemptionSources, Symbols};
+use crate::kernel::{ActiveLsms, HostNamespaces, Preemption, PreemptionSources, Symbols};
 use crate::load::kernel_fs::KernelFs;
 use crate::load::link::active_modules;
 
@@ -54,6 +54,16 @@ pub fn module_btf(name: &str, kernel: &Arc<Btf>) -> Result<Btf, FileError> {
     }
     let bytes = read_shared(&path)?;
     Btf::parse_module(bytes, kernel).map_err(|error| FileError::Btf { path, error })
+}
+
+/// The namespaces of the first process in the procfs that is mounted at `proc`; what cannot be read is not known.
+pub fn host_namespaces(proc: &Path) -> HostNamespaces {
+    HostNamespaces::from_numbers(|kind| {
+        // a link whose text is `pid:[4026531836]`
+        let target = fs::read_link(proc.join("1/ns").join(kind.proc_name())).ok()?;
+        let (_, number) = target.to_str()?.split_once(":[")?;
+        number.strip_suffix(']')?.parse().ok()
+    })
 }
 
 /// A whole file in one allocation, however large.

@@ -99,6 +99,7 @@ pub fn kernel_view(options: &ProbeOptions<'_>) -> Result<KernelView, ProbeError>
         error_injectable: file::error_injectable(),
         lsms: file::active_lsms(),
         preemption,
+        namespaces: file::host_namespaces(std::path::Path::new("/proc")),
         btf,
     }))
 }

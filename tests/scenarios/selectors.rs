@@ -1,0 +1,142 @@
+//! Selectors that look at the process: its namespaces, its capabilities, its parent.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use e2e::ensure;
+use e2e::expect::{Failure, Outcome};
+use e2e::scenario::{Daemon, Guest, Settings, must, run};
+
+/// What every reader opens.
+const FILE: &str = "/etc/hosts";
+
+/// A policy that reports who opens [`FILE`], with a filter of the process.
+fn policy(name: &str, filter: &str) -> String {
+    let mut text = format!(
+        "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: {name}
+spec:
+  kprobes:
+  - call: security_file_open
+    syscall: false
+    args:
+    - {{index: 0, type: file}}
+    selectors:
+    - matchArgs: [{{index: 0, operator: Equal, values: [{FILE}]}}]
+"
+    );
+    // Writing to a String does not fail.
+    writeln!(text, "      {filter}").unwrap_or_default();
+    text
+}
+
+/// Runs a command and says which policies reported it or its children.
+fn reporters(
+    daemon: &mut Daemon,
+    policies: &[&str],
+    command: impl FnOnce() -> Outcome,
+) -> Outcome<BTreeSet<String>> {
+    let mut events = daemon.events()?;
+    command()?;
+    let seen = daemon.settle(&mut events)?;
+    let reported = |name: &&&str| seen.iter().any(|event| event.of_policy(name).is_some());
+    Ok(policies.iter().filter(reported).map(|name| (*name).to_owned()).collect())
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A process in another namespace than the host's is told by each kind of namespace, and by that kind only.
+pub(crate) fn namespaces(guest: &Guest) -> Outcome {
+    let kinds = ["Uts", "Ipc", "Mnt", "Net", "Pid", "PidForChildren", "User"];
+    let mut daemon = Settings::default().start(guest)?;
+    for kind in kinds {
+        let filter = format!("matchNamespaces: [{{namespace: {kind}, operator: NotIn, values: [host_ns]}}]");
+        let name = kind.to_lowercase();
+        daemon.add(&name, &policy(&name, &filter))?;
+    }
+    let host = "matchNamespaces: [{namespace: Time, operator: In, values: [host_ns]}, {namespace: Cgroup, operator: In, values: [host_ns]}]";
+    daemon.add("host", &policy("host", host))?;
+    let names = ["uts", "ipc", "mnt", "net", "pid", "pidforchildren", "user", "host"];
+    for (flags, expected) in [
+        (None, &["host"][..]),
+        (Some("-u"), &["host", "uts"]),
+        (Some("-i"), &["host", "ipc"]),
+        (Some("-m"), &["host", "mnt"]),
+        (Some("-n"), &["host", "net"]),
+        (Some("-p"), &["host", "pidforchildren"]),
+        (Some("-fp"), &["host", "pid", "pidforchildren"]),
+        (Some("-U"), &["host", "user"]),
+    ] {
+        let found = reporters(&mut daemon, &names, || {
+            match flags {
+                None => must(&["cat", FILE])?,
+                Some(flags) => must(&["unshare", flags, "cat", FILE])?,
+            };
+            Ok(())
+        })?;
+        ensure!(found == set(expected), "unshare {flags:?}: {found:?} reported, not {expected:?}");
+    }
+    Ok(())
+}
+
+/// Root has what a user has not, and a user namespace gives it below the host only.
+pub(crate) fn capabilities(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().start(guest)?;
+    let names = ["has", "lacks", "below", "both"];
+    for (name, filter) in [
+        ("has", "matchCapabilities: [{operator: In, values: [CAP_SYS_ADMIN]}]"),
+        (
+            "lacks",
+            "matchCapabilities: [{type: Permitted, operator: NotIn, values: [CAP_SYS_ADMIN, CAP_BPF]}]",
+        ),
+        (
+            "below",
+            "matchCapabilities: [{operator: In, isNamespaceCapability: true, values: [CAP_SYS_ADMIN]}]",
+        ),
+        (
+            "both",
+            "matchCapabilities: [{operator: In, values: [CAP_SYS_ADMIN]}, {type: Inheritable, operator: In, values: [CAP_KILL]}]",
+        ),
+    ] {
+        daemon.add(name, &policy(name, filter))?;
+    }
+    let root = reporters(&mut daemon, &names, || must(&["cat", FILE]).map(|_| ()))?;
+    ensure!(root == set(&["has"]), "root: {root:?} reported");
+    let user = reporters(&mut daemon, &names, || {
+        let status = Command::new("cat").arg(FILE).uid(65_534).gid(65_534).status();
+        let status = status.map_err(|error| Failure(format!("cat as nobody: {error}")))?;
+        ensure!(status.success(), "cat as nobody ended with {status}");
+        Ok(())
+    })?;
+    ensure!(user == set(&["lacks"]), "nobody: {user:?} reported");
+    let below = reporters(&mut daemon, &names, || must(&["unshare", "-Ur", "cat", FILE]).map(|_| ()))?;
+    ensure!(below == set(&["has", "below"]), "root of a user namespace: {below:?} reported");
+    Ok(())
+}
+
+/// The parent's binary counts, not the process's own.
+pub(crate) fn parents(guest: &Guest) -> Outcome {
+    let (shell, reader) = (guest.folder.join("sh"), guest.folder.join("cat"));
+    for copy in [&shell, &reader] {
+        std::fs::copy("/bin/cat", copy).map_err(|error| Failure(format!("copying cat: {error}")))?;
+    }
+    let (shell, reader) = (shell.display().to_string(), reader.display().to_string());
+    let mut daemon = Settings::default().start(guest)?;
+    let names = ["child", "other"];
+    for (name, operator) in [("child", "In"), ("other", "NotIn")] {
+        let filter = format!("matchParentBinaries: [{{operator: {operator}, values: [{shell}]}}]");
+        daemon.add(name, &policy(name, &filter))?;
+    }
+    let script = format!("{reader} {FILE}; true");
+    let child = reporters(&mut daemon, &names, || must(&[&shell, "-c", &script]).map(|_| ()))?;
+    ensure!(child == set(&["child"]), "a child of the shell: {child:?} reported");
+    let other = reporters(&mut daemon, &names, || run(&[&reader, FILE]).map(|_| ()))?;
+    ensure!(other == set(&["other"]), "a child of another: {other:?} reported");
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What the kernel keeps with the calling thread: its namespaces and capabilities.
+//!
+//! Read after the tests that need no memory, and only what a test looks at.
+
+use std::collections::BTreeSet;
+
+use Register::{R0, R1, R7, R8};
+use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::insn::{Register, Size};
+use bpf_probes::kernel::Namespace;
+use bpf_probes::routine::{NamespaceSource, namespace_source, pid_number};
+
+use super::memory::store;
+use super::program::Emitter;
+use crate::ir::{Check, Hook, Subject, TableSubject};
+use crate::policy::CapabilitySet;
+
+/// The numbers of the calling thread that tests look at.
+pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
+    let tested = hook.selectors().flat_map(|selector| &selector.tests).filter_map(|test| match &test.check {
+        Check::Number(test) => Some(test.subject),
+        Check::Enforcing | Check::Class { .. } | Check::Leaf { .. } | Check::Bytes(_) => None,
+    });
+    let looked_up = hook.tables.iter().filter_map(|table| match table.subject {
+        TableSubject::Number { subject, .. } => Some(subject),
+        TableSubject::Bytes { .. } => None,
+    });
+    tested.chain(looked_up).filter(|subject| subject.is_of_task()).collect()
+}
+
+impl Emitter<'_> {
+    /// Whether a test looks at the calling thread.
+    pub(super) fn looks_at_task(&self) -> bool {
+        !self.state().task.is_empty()
+    }
+
+    /// Notes the numbers of the calling thread that tests look at.
+    pub(super) fn note_task(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        let wanted: Vec<_> = self.state().task.iter().map(|(subject, place)| (*subject, *place)).collect();
+        f.comment("namespaces and capabilities of the thread");
+        f.current_task();
+        f.copy(R7, R0);
+        note_proxied(f, &wanted)?;
+        for (subject, place) in &wanted {
+            if *subject == Subject::Namespace(Namespace::Pid) {
+                pid_number(f, R7, R8)?;
+                f.read(R8, R8, "upid", "ns")?;
+                f.read(R1, R8, "pid_namespace", "ns.inum")?;
+                store(f, Size::Double, *place, R1)?;
+            }
+        }
+        note_credentials(f, &wanted)
+    }
+}
+
+/// Namespaces behind `task->nsproxy`; a thread that is about to end has none, which reads as zero.
+fn note_proxied(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(), BuildError> {
+    let mut is_loaded = false;
+    for (subject, place) in wanted {
+        let Subject::Namespace(kind) = subject else { continue };
+        let NamespaceSource::Proxy { member, container } = namespace_source(*kind) else { continue };
+        if !is_loaded {
+            f.read(R8, R7, "task_struct", "nsproxy")?;
+            is_loaded = true;
+        }
+        f.read(R1, R8, "nsproxy", member)?;
+        f.read(R1, R1, container, "ns.inum")?;
+        store(f, Size::Double, *place, R1)?;
+    }
+    Ok(())
+}
+
+fn note_credentials(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(), BuildError> {
+    let mut is_loaded = false;
+    for (subject, place) in wanted {
+        let field = match subject {
+            Subject::Namespace(Namespace::User) => "user_ns",
+            Subject::Capabilities(CapabilitySet::Effective) => "cap_effective",
+            Subject::Capabilities(CapabilitySet::Inheritable) => "cap_inheritable",
+            Subject::Capabilities(CapabilitySet::Permitted) => "cap_permitted",
+            Subject::Namespace(_) | Subject::HostPid | Subject::OwnPid | Subject::Read(_) => continue,
+        };
+        if !is_loaded {
+            f.read(R8, R7, "task_struct", "cred")?;
+            is_loaded = true;
+        }
+        f.read(R1, R8, "cred", field)?;
+        if *subject == Subject::Namespace(Namespace::User) {
+            f.read(R1, R1, "user_namespace", "ns.inum")?;
+        }
+        store(f, Size::Double, *place, R1)?;
+    }
+    Ok(())
+}
