@@ -7,12 +7,14 @@
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `value` (numbers, ranges, byte strings), `action`, `text`
+//! `filter` (one filter of arguments or binaries), `capability` and `file_type` (words that stand for numbers), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
 
 mod action;
 mod argument;
+mod capability;
 mod document;
+mod file_type;
 mod filter;
 mod hook;
 mod options;

@@ -48,6 +48,39 @@ pub(super) fn ranges(values: &[Bytes], ty: IntegerType, report: &mut Report) -> 
     all(values, range, report)
 }
 
+/// Keys of a map: decimal numbers, and ranges `a:b` that stand for all numbers from `a` to `b`.
+pub(super) fn keys(values: &[Bytes], ty: IntegerType, report: &mut Report) -> Option<Vec<IntegerRange>> {
+    let (least, greatest) = ty.bounds();
+    let key = |value: &Bytes| {
+        if value.value.starts_with(b"list:") {
+            let message = "a list as a value: not supported yet by this version";
+            return Err(Diagnostic::error(Code::NotSupportedYet, value.span, message.to_owned()));
+        }
+        let mut ends = value.value.splitn(2, |&byte| byte == b':');
+        let min = decimal(value, ends.next().unwrap_or_default(), least, greatest)?;
+        let max = ends.next().map_or(Ok(min), |end| decimal(value, end, least, greatest))?;
+        if min > max {
+            let message = "the range is empty: its end is before its start".to_owned();
+            return Err(Diagnostic::error(Code::BadRange, value.span, message));
+        }
+        Ok(IntegerRange { min: Integer::new(min), max: Integer::new(max) })
+    };
+    all(values, key, report)
+}
+
+/// A decimal number from `min` to `max`.
+fn decimal(value: &Bytes, text: &[u8], min: i128, max: i128) -> Result<i128, Diagnostic> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        let error = Diagnostic::error(Code::BadNumber, value.span, "this is not a decimal number".to_owned());
+        return Err(error.help("write one number, or a range `first:last`"));
+    }
+    // a leading zero would say octal elsewhere
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count().min(digits.len() - 1);
+    let sign: &[u8] = if digits.len() < text.len() { b"-" } else { b"" };
+    number(value, &[sign, digits.get(zeros..).unwrap_or_default()].concat(), min, max)
+}
+
 /// Reads every value, reporting every bad one.
 fn all<T>(
     values: &[Bytes],
@@ -113,6 +146,11 @@ pub(super) fn strings(values: Vec<Bytes>, form: StringForm, report: &mut Report)
         value
     });
     bounded(values.collect(), MAX_STRING, form, report)
+}
+
+/// Values for a name in the kernel.
+pub(super) fn names(values: Vec<Bytes>, form: StringForm, report: &mut Report) -> Option<Vec<Bytes>> {
+    bounded(values, MAX_STRING, form, report)
 }
 
 /// Values for a path.

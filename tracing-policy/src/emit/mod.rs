@@ -9,8 +9,10 @@
 mod act;
 mod bytes;
 mod deny;
+mod kind;
 mod memory;
 mod number;
+mod object;
 mod output;
 mod phase;
 mod process;

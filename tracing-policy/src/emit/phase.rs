@@ -18,6 +18,8 @@ pub(super) const FULL_SLOTS: usize = 8_000;
 pub(super) enum Phase {
     /// Before anything is read from memory.
     First,
+    /// When the type of a file is known.
+    Kind(ReadId),
     /// When the last component of a path is known.
     Leaf(ReadId),
     /// When a path or string is there.
@@ -27,7 +29,9 @@ pub(super) enum Phase {
 impl Phase {
     fn of(check: &Check) -> Self {
         match check {
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) => Self::First,
+            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
+            Check::FileType { read, .. } => Self::Kind(*read),
+            Check::Readable(read) => Self::Read(*read),
             Check::Leaf { read, .. } => Self::Leaf(*read),
             Check::Bytes(test) => Self::Read(test.read),
         }
@@ -37,14 +41,16 @@ impl Phase {
     fn rank(self) -> (u32, u8) {
         match self {
             Self::First => (0, 0),
-            Self::Leaf(read) => (u32::from(read.0) + 1, 0),
-            Self::Read(read) => (u32::from(read.0) + 1, 1),
+            Self::Kind(read) => (u32::from(read.0) + 1, 0),
+            Self::Leaf(read) => (u32::from(read.0) + 1, 1),
+            Self::Read(read) => (u32::from(read.0) + 1, 2),
         }
     }
 
     fn name(self) -> String {
         match self {
             Self::First => "tests".to_owned(),
+            Self::Kind(read) => format!("kind_tests_{}", read.0),
             Self::Leaf(read) => format!("leaf_tests_{}", read.0),
             Self::Read(read) => format!("tests_{}", read.0),
         }
@@ -70,7 +76,8 @@ impl<'a> Emitter<'a> {
         let tested = it.selector.tests.iter().filter_map(|test| match &test.check {
             Check::Bytes(test) => Some(test.read),
             Check::Leaf { read, .. } => Some(*read),
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) => None,
+            Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
+            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
         });
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
@@ -125,6 +132,11 @@ impl<'a> Emitter<'a> {
             }
             let skip = f.label();
             self.skip_unneeded(f, bytes.users, skip)?;
+            if let Some(mode) = bytes.mode {
+                self.note_kind(f, id, mode)?;
+                self.tests(f, program, Phase::Kind(id), out)?;
+                self.skip_unneeded(f, bytes.users, skip)?;
+            }
             if self.has_leaf_phase(id) {
                 self.note_leaf(f, id)?;
                 self.tests(f, program, Phase::Leaf(id), out)?;

@@ -175,6 +175,9 @@ impl<'a> Emitter<'a> {
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,
             Check::Bytes(test) => self.bytes(f, test, fail)?,
+            Check::FileType { read, test } => self.file_type(f, *read, *test, fail)?,
+            Check::Gained { before, after } => self.gained(f, *before, *after, fail)?,
+            Check::Readable(read) => self.readable(f, *read, fail)?,
         }
         f.set_origin(before);
         Ok(())

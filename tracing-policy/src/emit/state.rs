@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ir::{Check, Hook, ReadId};
-use crate::policy::ArgumentType;
+use crate::policy::{ArgumentType, Family};
 
 /// Offsets of an argument's state.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub(super) struct ReadState {
     pub(super) raw: u32,
     /// What is kept of a path or string.
     pub(super) bytes: Option<BytesState>,
+    /// `i64`: 0, or the negative errno of a number that lies in memory and could not be read.
+    pub(super) error: Option<u32>,
 }
 
 /// Offsets of what is kept of a path or string.
@@ -31,6 +33,8 @@ pub(super) struct BytesState {
     pub(super) leaf_tail: u32,
     /// `u32`: length of the last component; 0 when it says nothing about the path.
     pub(super) leaf_length: u32,
+    /// `u32`, if the type of the file is tested: its mode; 0 when it cannot be read.
+    pub(super) mode: Option<u32>,
     /// `u32`: selectors that still need it.
     pub(super) users: u32,
     /// Which of the areas it is read into.
@@ -81,11 +85,12 @@ impl State {
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
-        let reads = hook.reads.iter().map(|read| {
+        let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let bytes = match read.ty {
-                ArgumentType::Integer(_) => None,
-                ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
+            let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let bytes = match read.ty.family() {
+                Family::Number(_) | Family::Nothing => None,
+                Family::String | Family::Path | Family::Object(_) => {
                     areas += 1;
                     Some(BytesState {
                         header: room.take(8),
@@ -96,11 +101,12 @@ impl State {
                         testable: room.take(4),
                         leaf_length: room.take(4),
                         users: room.take(4),
+                        mode: has_type_tests(hook, id).then(|| room.take(8)),
                         area: areas - 1,
                     })
                 }
             };
-            ReadState { raw, bytes }
+            ReadState { raw, bytes, error }
         });
         let reads = reads.collect();
         let mut classes = BTreeMap::new();
@@ -144,7 +150,9 @@ impl State {
         }
         for read in &mut self.reads {
             read.raw += by;
+            read.error = read.error.map(|error| error + by);
             if let Some(bytes) = &mut read.bytes {
+                bytes.mode = bytes.mode.map(|mode| mode + by);
                 for offset in [
                     &mut bytes.header,
                     &mut bytes.start,
@@ -172,4 +180,10 @@ impl State {
     pub(super) fn bytes(&self, read: ReadId) -> Option<BytesState> {
         self.reads.get(read.index()).and_then(|read| read.bytes)
     }
+}
+
+/// Whether the type of a file is tested.
+pub(super) fn has_type_tests(hook: &Hook, id: ReadId) -> bool {
+    let mut tests = hook.selectors().flat_map(|selector| &selector.tests);
+    tests.any(|test| matches!(test.check, Check::FileType { read, .. } if read == id))
 }

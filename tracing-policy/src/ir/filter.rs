@@ -4,7 +4,7 @@ use bpf_probes::asm::Origin;
 
 use super::hook::ReadId;
 use super::table::TableId;
-use crate::policy::{Sense, StringForm};
+use crate::policy::{FileTypeTest, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -40,6 +40,22 @@ pub enum Check {
     },
     /// A path or string.
     Bytes(BytesTest),
+    /// The type of a file, looked at before its path is formed.
+    FileType {
+        /// The file.
+        read: ReadId,
+        /// The test.
+        test: FileTypeTest,
+    },
+    /// A set of capabilities has one that another has not; neither that cannot be read passes.
+    Gained {
+        /// The set before.
+        before: ReadId,
+        /// The set after.
+        after: ReadId,
+    },
+    /// The argument could be read.
+    Readable(ReadId),
 }
 
 /// A number that can be tested.

@@ -10,7 +10,7 @@ mod hook;
 mod source_map;
 mod table;
 
-pub use crate::policy::{RecordLayout, ValueKind, ValueLayout};
+pub use crate::policy::{CapabilitySetKind, ObjectKind, RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
 pub use filter::{BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, Read, ReadId, Rider, Selector};

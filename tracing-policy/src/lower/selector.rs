@@ -3,9 +3,7 @@
 use super::{Purpose, Reads, bytes, number};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
-use crate::policy::{
-    Action, ArgumentFilter, ArgumentType, ClassTest, ClassUse, Descendants, Selector, Sense,
-};
+use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Selector, Sense};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -35,6 +33,10 @@ pub(super) fn selectors(
         for filter in selector.pids.iter().filter(|filter| filter.descendants == Descendants::Ignored) {
             let origin = places.origin(number, filter.span);
             tests.push(Test { check: number::pid(filter), origin });
+        }
+        // a call with a descriptor that the process does not have is none that concerns the policy
+        for read in reads.descriptors(rider) {
+            tests.push(Test { check: Check::Readable(read), origin });
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
@@ -68,11 +70,15 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
     let read = reads.of_argument(rider, filter.argument())?;
     match filter {
         ArgumentFilter::Integer { test, .. } => {
-            let ArgumentType::Integer(ty) = reads.get(read)?.ty else { return None };
+            let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             Some(bytes::test(read, test))
+        }
+        ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),
+        ArgumentFilter::CapabilitiesGained { before, .. } => {
+            Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
     }
 }

@@ -18,7 +18,9 @@ mod resolved;
 mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
-pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+pub use argument::{
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, IntegerType, ObjectKind, Signedness, Width,
+};
 pub use hook::{Function, Kprobe, SyscallAbi};
 pub use layout::{RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
@@ -26,6 +28,6 @@ pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,
 };
 pub use selector::{
-    ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,
-    Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
+    ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, FileTypeTest, Integer, IntegerRange,
+    IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };

@@ -12,15 +12,21 @@ pub(super) fn layout(policy: &Policy, kprobe: &Kprobe, key: &HookKey) -> RecordL
         function_name: key.function.clone(),
         message: kprobe.message.as_ref().map(Annotation::escaped),
         tags: kprobe.tags.iter().map(Annotation::escaped).collect(),
-        values: kprobe.arguments.iter().map(value).collect(),
+        values: kprobe.arguments.iter().filter_map(value).collect(),
     }
 }
 
-fn value(argument: &Argument) -> ValueLayout {
+fn value(argument: &Argument) -> Option<ValueLayout> {
     let kind = match argument.ty.value {
-        ArgumentType::String => ValueKind::String,
-        ArgumentType::File => ValueKind::File,
-        ArgumentType::Path => ValueKind::Path,
+        ArgumentType::String | ArgumentType::Filename | ArgumentType::NetDevice => ValueKind::String,
+        ArgumentType::File | ArgumentType::Fd | ArgumentType::Kiocb => ValueKind::File,
+        ArgumentType::Path | ArgumentType::Dentry => ValueKind::Path,
+        ArgumentType::LinuxBinprm => ValueKind::LinuxBinprm,
+        ArgumentType::Capability => ValueKind::Capability,
+        ArgumentType::BpfCmd => ValueKind::BpfCmd,
+        ArgumentType::Capabilities(kind) => ValueKind::Capabilities(kind),
+        ArgumentType::Object(kind) => ValueKind::Object(kind),
+        ArgumentType::Nop => return None,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,
@@ -28,5 +34,5 @@ fn value(argument: &Argument) -> ValueLayout {
             (_, Signedness::Unsigned) => ValueKind::Uint32,
         },
     };
-    ValueLayout { kind, label: argument.label.as_ref().map(|label| label.value.clone()) }
+    Some(ValueLayout { kind, label: argument.label.as_ref().map(|label| label.value.clone()) })
 }

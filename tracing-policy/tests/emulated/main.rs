@@ -10,3 +10,4 @@ mod origins;
 mod property;
 mod run;
 mod scope;
+mod types;
