@@ -4,8 +4,8 @@ use super::argument::{Arguments, Entry};
 use super::{capability, file_type, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Children, Family, IntegerTest,
-    IntegerType, Sense, StringForm, StringTest,
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Case, Children, ContainsTest, Family,
+    IntegerTest, IntegerType, Sense, StringForm, StringTest,
 };
 use crate::schema::{ArgumentMatch, BinaryMatch, Operator, Word};
 use crate::source::{Span, Spanned};
@@ -54,6 +54,14 @@ pub(super) fn argument(
     let argument = entry.argument.as_ref()?;
     let operator = &written.operator;
     let span = written.span;
+    if let Some(case) = search_case(operator.value).filter(|_| is_searched(argument.ty.value)) {
+        if written.values.is_empty() {
+            no_values(span, report);
+            return None;
+        }
+        let values = value::parts(written.values, argument.ty.value == ArgumentType::String, report)?;
+        return Some(ArgumentFilter::Contains { argument: id, test: ContainsTest { case, values }, span });
+    }
     let filter = match (argument.ty.value, argument.ty.value.family()) {
         (ArgumentType::Capabilities(_), Family::Number(ty)) => {
             let values = capability::sets(&written.values, report)?;
@@ -104,6 +112,23 @@ pub(super) fn argument(
         }
     };
     Some(filter)
+}
+
+/// Whether the case of letters counts for an operator that looks for a text.
+fn search_case(operator: Operator) -> Option<Case> {
+    if operator == Operator::SubString {
+        Some(Case::Counts)
+    } else if operator == Operator::SubStringIgnCase {
+        Some(Case::Ignored)
+    } else {
+        None
+    }
+}
+
+/// Whether texts can be looked for in an argument.
+fn is_searched(ty: ArgumentType) -> bool {
+    matches!(ty, ArgumentType::String | ArgumentType::NetDevice)
+        || (ty.is_path() && ty != ArgumentType::Kiocb)
 }
 
 /// A filter of two sets of capabilities.
@@ -184,10 +209,6 @@ fn target<'a>(
 fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
     match operator {
         Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
-        Operator::SubString | Operator::SubStringIgnCase => {
-            matches!(ty, ArgumentType::String | ArgumentType::NetDevice)
-                || (ty.is_path() && ty != ArgumentType::Kiocb)
-        }
         Operator::Equal
         | Operator::NotEqual
         | Operator::Prefix
@@ -215,6 +236,8 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
         | Operator::CapabilitiesGained
         | Operator::InMap
         | Operator::NotInMap
+        | Operator::SubString
+        | Operator::SubStringIgnCase
         | Operator::FileType
         | Operator::NotFileType
         | Operator::InRange
@@ -295,9 +318,9 @@ fn string(
     let Some((form, sense)) = string_form(operator.value) else {
         let has_type = matches!(argument.ty.value, ArgumentType::File | ArgumentType::Path);
         let known = if has_type {
-            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, FileType, NotFileType"
+            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase, FileType, NotFileType"
         } else {
-            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix"
+            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase"
         };
         mismatch(operator, argument, known, report);
         return None;

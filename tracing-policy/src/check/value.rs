@@ -6,6 +6,8 @@ use crate::source::Spanned;
 
 /// Longest path that the kernel hands out, without its NUL (include/uapi/linux/limits.h: `PATH_MAX`).
 const MAX_PATH: usize = 4095;
+/// Longest text that is looked for.
+const MAX_PART: usize = 255;
 /// Longest string argument, without its NUL.
 const MAX_STRING: usize = 4095;
 
@@ -151,6 +153,17 @@ pub(super) fn strings(values: Vec<Bytes>, form: StringForm, report: &mut Report)
 /// Values for a name in the kernel.
 pub(super) fn names(values: Vec<Bytes>, form: StringForm, report: &mut Report) -> Option<Vec<Bytes>> {
     bounded(values, MAX_STRING, form, report)
+}
+
+/// Texts to look for; the trailing NUL of a string is its terminator.
+pub(super) fn parts(values: Vec<Bytes>, is_string: bool, report: &mut Report) -> Option<Vec<Bytes>> {
+    let values = values.into_iter().map(|mut value| {
+        while is_string && value.value.last() == Some(&0) {
+            value.value.pop();
+        }
+        value
+    });
+    bounded(values.collect(), MAX_PART, StringForm::Prefix, report)
 }
 
 /// Values for a path.

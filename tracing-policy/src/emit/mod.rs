@@ -7,6 +7,7 @@
 //! counts the selectors that still need it: tests run in phases, cheapest first, for all policies; an argument nobody needs any more is not read.
 
 mod act;
+mod automaton;
 mod bytes;
 mod deny;
 mod kind;
@@ -19,6 +20,7 @@ mod process;
 mod program;
 mod read;
 mod report;
+mod search;
 mod state;
 mod table;
 

@@ -32,6 +32,7 @@ impl Phase {
             Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
             Check::FileType { read, .. } => Self::Kind(*read),
             Check::Readable(read) => Self::Read(*read),
+            Check::Contains(test) => Self::Read(test.read),
             Check::Leaf { read, .. } => Self::Leaf(*read),
             Check::Bytes(test) => Self::Read(test.read),
         }
@@ -77,6 +78,7 @@ impl<'a> Emitter<'a> {
             Check::Bytes(test) => Some(test.read),
             Check::Leaf { read, .. } => Some(*read),
             Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
+            Check::Contains(test) => Some(test.read),
             Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
         });
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
@@ -147,6 +149,7 @@ impl<'a> Emitter<'a> {
                 self.locate(f, id, skip)?;
             }
             self.look_up_bytes(f, id)?;
+            self.search(f, id)?;
             self.tests(f, program, Phase::Read(id), out)?;
             f.bind(skip);
             dead_can_be = true;

@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) reads: Vec<ReadState>,
     /// By table: `u64`s of the answer.
     pub(super) tables: Vec<u32>,
+    /// By search: `u64`, the filters found.
+    pub(super) searches: Vec<u32>,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// Bytes in all.
@@ -116,6 +118,7 @@ impl State {
             }
         }
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
+        let searches = hook.searches.iter().map(|_| room.take(8)).collect();
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
             pid_tgid: room.take(8),
@@ -127,6 +130,7 @@ impl State {
             classes,
             reads,
             tables,
+            searches,
             alive: room.take(8 * selectors.div_ceil(8)),
             bytes: room.next.next_multiple_of(8),
         }
@@ -145,7 +149,7 @@ impl State {
         ] {
             *offset += by;
         }
-        for offset in self.classes.values_mut().chain(&mut self.tables) {
+        for offset in self.classes.values_mut().chain(&mut self.tables).chain(&mut self.searches) {
             *offset += by;
         }
         for read in &mut self.reads {

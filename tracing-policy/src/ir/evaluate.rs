@@ -68,6 +68,8 @@ impl Hook {
                 let (before, after) = (set(before), set(after));
                 before.zip(after).is_some_and(|(before, after)| after & !before != 0)
             }
+            Check::Contains(test) => bytes(test.read, call, &self.reads)
+                .is_some_and(|subject| test.values.iter().any(|value| test.case.contains(subject, value))),
             Check::Readable(read) => !matches!(call.values.get(read.index()), Some(Value::Error) | None),
         }
     }

@@ -3,6 +3,7 @@
 use bpf_probes::asm::Origin;
 
 use super::hook::ReadId;
+use super::search::ContainsTest;
 use super::table::TableId;
 use crate::policy::{FileTypeTest, Sense, StringForm};
 
@@ -54,6 +55,8 @@ pub enum Check {
         /// The set after.
         after: ReadId,
     },
+    /// A text anywhere in a path or string.
+    Contains(ContainsTest),
     /// The argument could be read.
     Readable(ReadId),
 }

@@ -7,6 +7,7 @@
 mod evaluate;
 mod filter;
 mod hook;
+mod search;
 mod source_map;
 mod table;
 
@@ -14,5 +15,6 @@ pub use crate::policy::{CapabilitySetKind, ObjectKind, RecordLayout, ValueKind, 
 pub use evaluate::{Call, Value};
 pub use filter::{BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, Read, ReadId, Rider, Selector};
+pub use search::{ContainsTest, Search, SearchBit, SearchId};
 pub use source_map::{SourceMap, SourcePlace};
 pub use table::{Table, TableId, TableSubject};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{leaf, selector, table};
+use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, Read, ReadId};
 use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, Selector};
@@ -104,12 +104,13 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
         leaf::add(selector, &reads);
     }
     let tables = table::extract(&mut lowered);
+    let searches = search::extract(&mut lowered);
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         selector.tests.sort_by_key(|test| order(&test.check));
     }
     let convention =
         riders.first().map_or(crate::policy::Convention::Function, |rider| rider.hook.key.convention);
-    ir::Hook { convention, reads: reads.list, tables, riders: lowered, places }
+    ir::Hook { convention, reads: reads.list, tables, searches, riders: lowered, places }
 }
 
 /// Rank of a test: what it costs, arguments in the order of their reads.
@@ -124,6 +125,7 @@ fn order(check: &ir::Check) -> (u8, u16) {
         ir::Check::Leaf { read, .. } => (4, 4 * read.0 + 1),
         ir::Check::Readable(read) => (4, 4 * read.0 + 2),
         ir::Check::Bytes(test) => (4, 4 * test.read.0 + 3),
+        ir::Check::Contains(test) => (4, 4 * test.read.0 + 3),
     }
 }
 

@@ -6,6 +6,7 @@ mod bytes;
 mod hook;
 mod leaf;
 mod number;
+mod search;
 mod selector;
 mod table;
 

@@ -76,6 +76,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             Some(bytes::test(read, test))
         }
+        ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),
         ArgumentFilter::CapabilitiesGained { before, .. } => {
             Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })

@@ -35,6 +35,7 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
                     | Check::Leaf { .. }
                     | Check::FileType { .. }
                     | Check::Gained { .. }
+                    | Check::Contains(_)
                     | Check::Readable(_) => {}
                 }
             }

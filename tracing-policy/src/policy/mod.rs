@@ -28,6 +28,6 @@ pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,
 };
 pub use selector::{
-    ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, FileTypeTest, Integer, IntegerRange,
-    IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
+    ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
+    IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };

@@ -38,7 +38,16 @@ fn values() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn bytes_filter(index: u8) -> impl Strategy<Value = String> {
-    let operator = prop_oneof!["Equal", "NotEqual", "Prefix", "NotPrefix", "Postfix", "NotPostfix"];
+    let operator = prop_oneof![
+        "Equal",
+        "NotEqual",
+        "Prefix",
+        "NotPrefix",
+        "Postfix",
+        "NotPostfix",
+        "SubString",
+        "SubStringIgnCase"
+    ];
     (operator, values()).prop_map(move |(operator, values)| {
         format!("{{index: {index}, operator: {operator}, values: {values:?}}}")
     })
@@ -145,6 +154,7 @@ fn arguments(hook: &ResolvedHook, selector: &Selector, call: &Call) -> bool {
             test.matches(call.text.as_bytes())
         }
         ArgumentFilter::FileType { test, .. } => test.matches(MODE),
+        ArgumentFilter::Contains { test, .. } => test.matches(call.text.as_bytes()),
         ArgumentFilter::CapabilitiesGained { .. } => panic!("no sets here"),
     })
 }

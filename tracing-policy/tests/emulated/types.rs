@@ -389,3 +389,55 @@ fn an_argument_that_is_not_read_leaves_no_value() {
     call(&mut it, true, [1, 2, 7, 0, 0, 0]);
     assert_eq!(value(&mut it), 7_u64.to_le_bytes());
 }
+
+// proves: SEL-22
+#[test]
+fn texts_are_found_anywhere_in_strings_and_paths() {
+    const MANY: &str = "[/etc/, shadow, PASSWD, a-text-of-more-than-sixteen-bytes]";
+    for view in &kernels() {
+        for (operator, values, subject, expected) in [
+            ("SubString", "[shadow]", "/etc/shadow", true),
+            ("SubString", "[shadow]", "/etc/gshadow-", true),
+            ("SubString", "[Shadow]", "/etc/shadow", false),
+            ("SubStringIgnCase", "[ShaDow]", "/etc/SHADOW", true),
+            ("SubString", "[/etc]", "/etc", true),
+            ("SubString", "[/etcetera]", "/etc", false),
+            ("SubString", "[aab]", "/aaaaab", true),
+            ("SubString", MANY, "/x/a-text-of-more-than-sixteen-bytes/y", true),
+            ("SubString", MANY, "/passwd", false),
+            ("SubStringIgnCase", MANY, "/x/passwd", true),
+            ("SubString", "['[0-9]']", "/[0-9]", true),
+        ] {
+            let filter = format!("{{matchArgs: [{{index: 1, operator: {operator}, values: {values}}}]}}");
+            let mut it = one("sys_openat", "{index: 1, type: string}", &filter, view);
+            let address = it.machine.world_mut().user.string(subject);
+            let registers = it.machine.world_mut().syscall_registers(257, [7, address, 0, 0, 0, 0]);
+            it.call([registers, 0, 0, 0, 0, 0]);
+            assert_eq!(!it.reporters().is_empty(), expected, "{operator} {values}: {subject}");
+            let filter = filter.replace("index: 1", "index: 0");
+            let mut it = one("security_file_open", "{index: 0, type: file}", &filter, view);
+            assert_eq!(!it.open(subject).is_empty(), expected, "{operator} {values}: {subject}");
+        }
+        let filter = "{matchArgs: [{index: 1, operator: SubString, values: [needle]}]}";
+        let mut it = one("sys_openat", "{index: 1, type: string}", filter, view);
+        for (before, expected) in [(0, true), (3, true), (4000, true), (4089, true), (4092, false)] {
+            let subject = format!("{}needle", "x".repeat(before));
+            let address = it.machine.world_mut().user.string(&subject);
+            let registers = it.machine.world_mut().syscall_registers(257, [7, address, 0, 0, 0, 0]);
+            it.call([registers, 0, 0, 0, 0, 0]);
+            assert_eq!(!it.reporters().is_empty(), expected, "behind {before} bytes");
+        }
+        // nothing of the longer string before is left behind the end of this one
+        for (subject, expected) in [("a-needle", true), ("a-need", false), ("", false)] {
+            let address = it.machine.world_mut().user.string(subject);
+            let registers = it.machine.world_mut().syscall_registers(257, [7, address, 0, 0, 0, 0]);
+            it.call([registers, 0, 0, 0, 0, 0]);
+            assert_eq!(!it.reporters().is_empty(), expected, "{subject}");
+        }
+        let filter = "{matchArgs: [{index: 0, operator: SubString, values: ['']}]}";
+        let mut it = one("security_file_open", "{index: 0, type: file}", filter, view);
+        let file = it.objects.nameless(&mut it.machine, view);
+        call(&mut it, false, [file, 0, 0, 0, 0, 0]);
+        assert!(it.reporters().is_empty(), "what has no path matches nothing");
+    }
+}
