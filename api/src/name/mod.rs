@@ -13,7 +13,7 @@ mod signal;
 
 pub use arguments::{absolute_binary, arguments_of_nul_separated, join_arguments};
 pub use bits::{PrivilegesChanged, Securebits, TaintedBits};
-pub use bpf::{bpf_cmd_name, bpf_cmd_number};
+pub use bpf::{bpf_cmd_name, bpf_cmd_number, bpf_map_type_name, bpf_program_type_name, perf_event_type_name};
 pub use capability::{CAPABILITY_COUNT, CapabilitySet, capability_name, capability_number};
 pub use enums::{Action, EventType, ThrottleType};
 pub use exec_id::{ExecId, exec_id, parse_exec_id};

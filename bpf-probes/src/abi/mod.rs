@@ -11,6 +11,7 @@ mod fork;
 mod header;
 mod hook;
 mod note;
+mod object;
 mod state;
 mod value;
 
@@ -24,6 +25,9 @@ pub use fork::ForkRecord;
 pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, hook_flag};
 pub use note::{NOTES, Note, NoteKey};
+pub use object::{
+    CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
+};
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
     Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,

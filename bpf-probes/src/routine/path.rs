@@ -11,7 +11,8 @@ use crate::builder::{BuildError, Facts, Function, LoopForm, Program, ReadForm};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
-/// Name of the subprogram: `path_walk(dentry, vfsmount, area) -> length | unresolved << 32`.
+/// Name of the subprogram: `path_walk(dentry, vfsmount, area) -> length | unresolved << 32`. Without a mount (0) the path begins at the root of the
+/// dentry's file system, and nothing says that it is deleted (`fs/d_path.c: dentry_path_raw`).
 pub const PATH_WALK: &str = "path_walk";
 const PATH_STEP: &str = "path_step";
 /// Dentries looked at with `bpf_loop`.
@@ -69,6 +70,7 @@ fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
 /// Writes ` (deleted)` at the end of the path of a dentry (`R7`) that is unhashed and no root (`d_unlinked`, `include/linux/dcache.h`).
 fn deleted_suffix(f: &mut Function<'_>) -> Result<(), BuildError> {
     let linked = f.label();
+    f.jump_if(Condition::Eq, R2, 0, linked);
     f.read_many(R7, "dentry", &[(R1, "d_hash.pprev"), (R2, "d_parent")])?;
     f.jump_if(Condition::Ne, R1, 0, linked);
     f.jump_if_reg(Condition::Eq, R2, R7, linked);
@@ -185,12 +187,14 @@ fn cross_mount(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
 
 /// Writes `/` and the name of `R7` before the path and goes to its parent.
 fn prepend_name(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
-    let (attached, named) = (f.label(), f.label());
+    let (attached, named, top) = (f.label(), f.label(), f.label());
     f.read_many(R7, "dentry", &[(R9, "d_parent"), (R8, "d_name.len"), (R2, "d_name.name")])?;
     f.store(Size::Double, R6, walk::DENTRY, R9);
     f.jump_if_reg(Condition::Ne, R9, R7, attached);
     f.store_imm(Size::Word, R6, walk::DONE, done::DETACHED);
     f.jump_if(Condition::Eq, R8, 0, stop);
+    f.load(Size::Double, R1, R6, walk::MOUNT);
+    f.jump_if(Condition::Eq, R1, 0, top);
     f.bind(attached);
     f.jump_if(Condition::Gt, R8, NAME_MAX, stop);
     f.load(Size::Word, R1, R6, walk::OFFSET);
@@ -205,6 +209,9 @@ fn prepend_name(f: &mut Function<'_>, stop: Label) -> Result<(), BuildError> {
     copy_name(f)?;
     f.load(Size::Word, R1, R6, walk::DONE);
     f.jump_if(Condition::Eq, R1, done::NO, named);
+    f.jump(stop);
+    f.bind(top);
+    f.store_imm(Size::Word, R6, walk::DONE, done::ROOT);
     f.jump(stop);
     f.bind(named);
     Ok(())

@@ -3,7 +3,9 @@
 use super::section::Section;
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+use crate::policy::{
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, ObjectKind, Signedness, Width,
+};
 use crate::schema::{self, Word};
 use crate::source::Spanned;
 
@@ -116,41 +118,41 @@ fn argument_type(
         Written::String => ArgumentType::String,
         Written::File => ArgumentType::File,
         Written::Path => ArgumentType::Path,
+        Written::Fd => ArgumentType::Fd,
+        Written::Kiocb => ArgumentType::Kiocb,
+        Written::Dentry => ArgumentType::Dentry,
+        Written::LinuxBinprm => ArgumentType::LinuxBinprm,
+        Written::Filename => ArgumentType::Filename,
+        Written::NetDevice => ArgumentType::NetDevice,
+        Written::Capability => ArgumentType::Capability,
+        Written::BpfCmd => ArgumentType::BpfCmd,
+        Written::KernelCap => ArgumentType::Capabilities(CapabilitySetKind::Any),
+        Written::CapInheritable => ArgumentType::Capabilities(CapabilitySetKind::Inheritable),
+        Written::CapPermitted => ArgumentType::Capabilities(CapabilitySetKind::Permitted),
+        Written::CapEffective => ArgumentType::Capabilities(CapabilitySetKind::Effective),
+        Written::Cred => ArgumentType::Object(ObjectKind::Credentials),
+        Written::UserNamespace => ArgumentType::Object(ObjectKind::UserNamespace),
+        Written::BpfAttr => ArgumentType::Object(ObjectKind::BpfAttr),
+        Written::BpfProg => ArgumentType::Object(ObjectKind::BpfProg),
+        Written::BpfMap => ArgumentType::Object(ObjectKind::BpfMap),
+        Written::PerfEvent => ArgumentType::Object(ObjectKind::PerfEvent),
+        Written::Module => ArgumentType::Object(ObjectKind::Module),
+        Written::LoadInfo => ArgumentType::Object(ObjectKind::LoadInfo),
+        Written::Nop => ArgumentType::Nop,
         Written::Auto | Written::Syscall64 => {
             let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
         }
-        Written::Nop
-        | Written::CharBuf
+        Written::CharBuf
         | Written::CharIovec
-        | Written::Filename
-        | Written::Fd
-        | Written::Kiocb
-        | Written::Dentry
-        | Written::LinuxBinprm
         | Written::DataLoc
-        | Written::NetDevice
         | Written::Skb
         | Written::Sock
         | Written::Socket
         | Written::Sockaddr
         | Written::SockaddrUn
-        | Written::Cred
-        | Written::BpfAttr
-        | Written::BpfProg
-        | Written::BpfMap
-        | Written::BpfCmd
-        | Written::PerfEvent
-        | Written::UserNamespace
-        | Written::Capability
-        | Written::IovIter
-        | Written::LoadInfo
-        | Written::Module
-        | Written::KernelCap
-        | Written::CapInheritable
-        | Written::CapPermitted
-        | Written::CapEffective => {
+        | Written::IovIter => {
             unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
             return None;
         }

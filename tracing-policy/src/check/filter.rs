@@ -1,11 +1,11 @@
 //! Single filters: which operator goes with which type, and its values.
 
 use super::argument::{Arguments, Entry};
-use super::{unsupported, value};
+use super::{capability, file_type, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Children, IntegerTest, IntegerType,
-    Sense, StringForm, StringTest,
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Case, Children, ContainsTest, Family,
+    IntegerTest, IntegerType, Sense, StringForm, StringTest,
 };
 use crate::schema::{ArgumentMatch, BinaryMatch, Operator, Word};
 use crate::source::{Span, Spanned};
@@ -46,25 +46,122 @@ pub(super) fn argument(
     arguments: &Arguments,
     report: &mut Report,
 ) -> Option<ArgumentFilter> {
+    if written.operator.value == Operator::CapabilitiesGained {
+        return gained(&written, arguments, report);
+    }
     let (id, entry) = target(&written, arguments, report)?;
     // An argument with an error is not blamed twice.
     let argument = entry.argument.as_ref()?;
     let operator = &written.operator;
-    let filter = match argument.ty.value {
-        ArgumentType::Integer(ty) => {
-            let test = integer(operator, &written.values, ty, written.span, argument, report)?;
-            ArgumentFilter::Integer { argument: id, test, span: written.span }
+    let span = written.span;
+    if let Some(case) = search_case(operator.value).filter(|_| is_searched(argument.ty.value)) {
+        if written.values.is_empty() {
+            no_values(span, report);
+            return None;
         }
-        ArgumentType::String => {
-            let test = string(operator, written.values, written.span, argument, value::strings, report)?;
-            ArgumentFilter::String { argument: id, test, span: written.span }
+        let values = value::parts(written.values, argument.ty.value == ArgumentType::String, report)?;
+        return Some(ArgumentFilter::Contains { argument: id, test: ContainsTest { case, values }, span });
+    }
+    let filter = match (argument.ty.value, argument.ty.value.family()) {
+        (ArgumentType::Capabilities(_), Family::Number(ty)) => {
+            let values = capability::sets(&written.values, report)?;
+            let test = integer(operator, &values, ty, span, argument, report)?;
+            ArgumentFilter::Integer { argument: id, test, span }
         }
-        ArgumentType::File | ArgumentType::Path => {
-            let test = string(operator, written.values, written.span, argument, value::paths, report)?;
-            ArgumentFilter::Path { argument: id, test, span: written.span }
+        (ArgumentType::Integer(_) | ArgumentType::BpfCmd, Family::Number(ty)) => {
+            let test = integer(operator, &written.values, ty, span, argument, report)?;
+            ArgumentFilter::Integer { argument: id, test, span }
+        }
+        (ArgumentType::String, _) => {
+            let test = string(operator, written.values, span, argument, value::strings, report)?;
+            ArgumentFilter::String { argument: id, test, span }
+        }
+        (ArgumentType::NetDevice, _) => {
+            let test = string(operator, written.values, span, argument, value::names, report)?;
+            ArgumentFilter::String { argument: id, test, span }
+        }
+        (ArgumentType::File | ArgumentType::Path, _)
+            if matches!(operator.value, Operator::FileType | Operator::NotFileType) =>
+        {
+            if written.values.is_empty() {
+                no_values(span, report);
+                return None;
+            }
+            let plain = operator.value == Operator::FileType;
+            let sense = if plain { Sense::Plain } else { Sense::Negated };
+            ArgumentFilter::FileType {
+                argument: id,
+                test: file_type::test(&written.values, sense, report)?,
+                span,
+            }
+        }
+        (
+            ArgumentType::File
+            | ArgumentType::Path
+            | ArgumentType::Fd
+            | ArgumentType::Dentry
+            | ArgumentType::LinuxBinprm,
+            _,
+        ) => {
+            let test = string(operator, written.values, span, argument, value::paths, report)?;
+            ArgumentFilter::Path { argument: id, test, span }
+        }
+        (_, Family::Number(_) | Family::String | Family::Path | Family::Object(_) | Family::Nothing) => {
+            mismatch(operator, argument, "none", report);
+            return None;
         }
     };
     Some(filter)
+}
+
+/// Whether the case of letters counts for an operator that looks for a text.
+fn search_case(operator: Operator) -> Option<Case> {
+    if operator == Operator::SubString {
+        Some(Case::Counts)
+    } else if operator == Operator::SubStringIgnCase {
+        Some(Case::Ignored)
+    } else {
+        None
+    }
+}
+
+/// Whether texts can be looked for in an argument.
+fn is_searched(ty: ArgumentType) -> bool {
+    matches!(ty, ArgumentType::String | ArgumentType::NetDevice)
+        || (ty.is_path() && ty != ArgumentType::Kiocb)
+}
+
+/// A filter of two sets of capabilities.
+fn gained(written: &ArgumentMatch, arguments: &Arguments, report: &mut Report) -> Option<ArgumentFilter> {
+    let [before, after] = written.args.as_slice() else {
+        let message = "CapabilitiesGained compares two arguments";
+        let error = Diagnostic::error(Code::UndeclaredArgument, written.operator.span, message);
+        report.push(error.help("add `args: [before, after]`, positions in the hook's `args`"));
+        return None;
+    };
+    if let Some(value) = written.values.first() {
+        let error = Diagnostic::error(Code::OperatorMismatch, value.span, "CapabilitiesGained has no values");
+        report.push(error.help("leave `values` out"));
+        return None;
+    }
+    let mut ids = Vec::with_capacity(2);
+    for position in [before, after] {
+        let found = usize::try_from(position.value).ok();
+        let Some((found, entry)) = found.and_then(|at| Some((at, arguments.by_position(at)?))) else {
+            let message = format!("the list `args` of the hook has no entry {}", position.value);
+            let help = format!("declared in `args` of the hook: {}", arguments.describe());
+            report.push(Diagnostic::error(Code::UndeclaredArgument, position.span, message).help(help));
+            return None;
+        };
+        let argument = entry.argument.as_ref()?;
+        if !matches!(argument.ty.value, ArgumentType::Capabilities(_)) {
+            mismatch(&written.operator, argument, "those of its type", report);
+            return None;
+        }
+        ids.push(ArgumentId::new(found)?);
+    }
+    let (&before, &after) = (ids.first()?, ids.get(1)?);
+    Some(ArgumentFilter::CapabilitiesGained { before, after, span: written.span })
 }
 
 /// The argument a filter names: by position in `args`, else by index in the prototype.
@@ -111,9 +208,7 @@ fn target<'a>(
 /// Whether later versions compile the operator for the types of this one.
 fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
     match operator {
-        Operator::InMap | Operator::NotInMap | Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
-        Operator::SubString | Operator::SubStringIgnCase => !matches!(ty, ArgumentType::Integer(_)),
-        Operator::FileType | Operator::NotFileType => matches!(ty, ArgumentType::File | ArgumentType::Path),
+        Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
         Operator::Equal
         | Operator::NotEqual
         | Operator::Prefix
@@ -139,6 +234,12 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
         | Operator::Family
         | Operator::State
         | Operator::CapabilitiesGained
+        | Operator::InMap
+        | Operator::NotInMap
+        | Operator::SubString
+        | Operator::SubStringIgnCase
+        | Operator::FileType
+        | Operator::NotFileType
         | Operator::InRange
         | Operator::NotInRange
         | Operator::In
@@ -158,6 +259,17 @@ fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, repo
         ArgumentType::String => "string",
         ArgumentType::File => "file",
         ArgumentType::Path => "path",
+        ArgumentType::Fd => "file descriptor",
+        ArgumentType::Kiocb => "kiocb",
+        ArgumentType::Dentry => "dentry",
+        ArgumentType::LinuxBinprm => "linux_binprm",
+        ArgumentType::Filename => "filename",
+        ArgumentType::NetDevice => "net_device",
+        ArgumentType::Capability => "capability",
+        ArgumentType::BpfCmd => "bpf_cmd",
+        ArgumentType::Capabilities(_) => "set of capabilities",
+        ArgumentType::Object(_) => "kernel object",
+        ArgumentType::Nop => "nop",
     };
     let error =
         Diagnostic::error(Code::OperatorMismatch, operator.span, format!("a {what} has no operator {word}"));
@@ -204,7 +316,13 @@ fn string(
     report: &mut Report,
 ) -> Option<StringTest> {
     let Some((form, sense)) = string_form(operator.value) else {
-        mismatch(operator, argument, "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix", report);
+        let has_type = matches!(argument.ty.value, ArgumentType::File | ArgumentType::Path);
+        let known = if has_type {
+            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase, FileType, NotFileType"
+        } else {
+            "Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, SubString, SubStringIgnCase"
+        };
+        mismatch(operator, argument, known, report);
         return None;
     };
     if values.is_empty() {
@@ -226,7 +344,7 @@ fn integer(
     argument: &Argument,
     report: &mut Report,
 ) -> Option<IntegerTest> {
-    let known = "Equal, NotEqual, GT, LT, Mask, InRange, NotInRange";
+    let known = "Equal, NotEqual, GT, LT, Mask, InRange, NotInRange, InMap, NotInMap";
     let test = match operator.value {
         Operator::Equal => value::integers(values, ty, report).map(IntegerTest::Equal),
         Operator::NotEqual => value::integers(values, ty, report).map(IntegerTest::NotEqual),
@@ -235,6 +353,8 @@ fn integer(
         Operator::Mask => value::masks(values, ty, report).map(IntegerTest::Mask),
         Operator::InRange => value::ranges(values, ty, report).map(IntegerTest::InRange),
         Operator::NotInRange => value::ranges(values, ty, report).map(IntegerTest::NotInRange),
+        Operator::InMap => value::keys(values, ty, report).map(IntegerTest::InRange),
+        Operator::NotInMap => value::keys(values, ty, report).map(IntegerTest::NotInRange),
         _ => {
             mismatch(operator, argument, known, report);
             return None;

@@ -7,13 +7,15 @@
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `macros`, `list`, `section` (what each kind of
-//! hook can), `value` (numbers, ranges, byte strings), `action`, `text`
+//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
+//! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
 
 mod action;
 mod argument;
+mod capability;
 mod document;
+mod file_type;
 mod filter;
 mod hook;
 mod list;

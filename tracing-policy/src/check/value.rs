@@ -6,6 +6,8 @@ use crate::source::Spanned;
 
 /// Longest path that the kernel hands out, without its NUL (include/uapi/linux/limits.h: `PATH_MAX`).
 const MAX_PATH: usize = 4095;
+/// Longest text that is looked for.
+const MAX_PART: usize = 255;
 /// Longest string argument, without its NUL.
 const MAX_STRING: usize = 4095;
 
@@ -46,6 +48,39 @@ pub(super) fn ranges(values: &[Bytes], ty: IntegerType, report: &mut Report) -> 
         Ok(IntegerRange { min: Integer::new(min), max: Integer::new(max) })
     };
     all(values, range, report)
+}
+
+/// Keys of a map: decimal numbers, and ranges `a:b` that stand for all numbers from `a` to `b`.
+pub(super) fn keys(values: &[Bytes], ty: IntegerType, report: &mut Report) -> Option<Vec<IntegerRange>> {
+    let (least, greatest) = ty.bounds();
+    let key = |value: &Bytes| {
+        if value.value.starts_with(b"list:") {
+            let message = "a list as a value: not supported yet by this version";
+            return Err(Diagnostic::error(Code::NotSupportedYet, value.span, message.to_owned()));
+        }
+        let mut ends = value.value.splitn(2, |&byte| byte == b':');
+        let min = decimal(value, ends.next().unwrap_or_default(), least, greatest)?;
+        let max = ends.next().map_or(Ok(min), |end| decimal(value, end, least, greatest))?;
+        if min > max {
+            let message = "the range is empty: its end is before its start".to_owned();
+            return Err(Diagnostic::error(Code::BadRange, value.span, message));
+        }
+        Ok(IntegerRange { min: Integer::new(min), max: Integer::new(max) })
+    };
+    all(values, key, report)
+}
+
+/// A decimal number from `min` to `max`.
+fn decimal(value: &Bytes, text: &[u8], min: i128, max: i128) -> Result<i128, Diagnostic> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        let error = Diagnostic::error(Code::BadNumber, value.span, "this is not a decimal number".to_owned());
+        return Err(error.help("write one number, or a range `first:last`"));
+    }
+    // a leading zero would say octal elsewhere
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count().min(digits.len() - 1);
+    let sign: &[u8] = if digits.len() < text.len() { b"-" } else { b"" };
+    number(value, &[sign, digits.get(zeros..).unwrap_or_default()].concat(), min, max)
 }
 
 /// Reads every value, reporting every bad one.
@@ -113,6 +148,22 @@ pub(super) fn strings(values: Vec<Bytes>, form: StringForm, report: &mut Report)
         value
     });
     bounded(values.collect(), MAX_STRING, form, report)
+}
+
+/// Values for a name in the kernel.
+pub(super) fn names(values: Vec<Bytes>, form: StringForm, report: &mut Report) -> Option<Vec<Bytes>> {
+    bounded(values, MAX_STRING, form, report)
+}
+
+/// Texts to look for; the trailing NUL of a string is its terminator.
+pub(super) fn parts(values: Vec<Bytes>, is_string: bool, report: &mut Report) -> Option<Vec<Bytes>> {
+    let values = values.into_iter().map(|mut value| {
+        while is_string && value.value.last() == Some(&0) {
+            value.value.pop();
+        }
+        value
+    });
+    bounded(values.collect(), MAX_PART, StringForm::Prefix, report)
 }
 
 /// Values for a path.

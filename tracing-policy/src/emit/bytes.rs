@@ -12,7 +12,7 @@ use super::number::always;
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{BytesTest, Check, Leaf, ReadId};
-use crate::policy::{ArgumentType, Sense, StringForm};
+use crate::policy::{Sense, StringForm};
 
 /// Longest name of a directory entry (`NAME_MAX`).
 const NAME_MAX: i32 = 255;
@@ -32,7 +32,7 @@ impl Emitter<'_> {
     }
 
     fn is_path(&self, id: ReadId) -> bool {
-        matches!(self.hook.read(id).ty, ArgumentType::File | ArgumentType::Path)
+        self.hook.read(id).ty.is_path()
     }
 
     /// Notes the last component of a path, unless it says nothing about the path's end: the name of a mount's root is that of the mount point, and behind

@@ -16,7 +16,7 @@ use bpf_probes::spec::{Entries, MapSpec};
 use super::state::State;
 use crate::ir::{Hook, ReadId, Rider};
 use crate::lower::Purpose;
-use crate::policy::ArgumentType;
+use crate::policy::Family;
 
 /// Bytes of a number in a record, its header included.
 const NUMBER_BYTES: u32 = 16;
@@ -87,9 +87,10 @@ impl Memory {
 
 /// Room for the longest record of the hook, and for one more value: an entry of its own is claimed a thread, not one a CPU, so that each byte counts often.
 fn longest_record(hook: &Hook) -> u32 {
-    let value = |id: &ReadId| match hook.read(*id).ty {
-        ArgumentType::Integer(_) => NUMBER_BYTES,
-        ArgumentType::String | ArgumentType::File | ArgumentType::Path => AREA_BYTES,
+    let value = |id: &ReadId| match hook.read(*id).ty.family() {
+        Family::Number(_) => NUMBER_BYTES,
+        Family::String | Family::Path | Family::Object(_) => AREA_BYTES,
+        Family::Nothing => 0,
     };
     let record = |rider: &Rider| rider.values.iter().map(value).sum::<u32>();
     let longest = hook.riders.iter().map(record).max().unwrap_or(0);

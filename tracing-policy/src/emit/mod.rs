@@ -7,11 +7,14 @@
 //! counts the selectors that still need it: tests run in phases, cheapest first, for all policies; an argument nobody needs any more is not read.
 
 mod act;
+mod automaton;
 mod bytes;
 mod deny;
+mod kind;
 mod memory;
 mod note;
 mod number;
+mod object;
 mod output;
 mod overrider;
 mod parent;
@@ -21,6 +24,7 @@ mod program;
 mod read;
 mod report;
 mod returner;
+mod search;
 mod state;
 mod table;
 mod task;

@@ -7,8 +7,8 @@ use bpf_probes::insn::{AluOp, Condition, Register, Size};
 
 use super::memory::load;
 use super::program::Emitter;
-use crate::ir::{Interval, NumberTest, Subject};
-use crate::policy::{ArgumentType, Sense};
+use crate::ir::{Interval, NumberTest, ReadId, Subject};
+use crate::policy::{Family, Sense};
 
 /// The comparisons that suit a type.
 struct Order {
@@ -38,9 +38,11 @@ impl Emitter<'_> {
         let (least, greatest) = match test.subject {
             Subject::HostPid | Subject::OwnPid | Subject::Namespace(_) => (0, i128::from(u32::MAX)),
             Subject::Capabilities(_) => (0, i128::from(u64::MAX)),
-            Subject::Read(read) => match self.hook.read(read).ty {
-                ArgumentType::Integer(ty) => ty.bounds(),
-                ArgumentType::String | ArgumentType::File | ArgumentType::Path => (0, i128::from(u64::MAX)),
+            Subject::Read(read) => match self.hook.read(read).ty.family() {
+                Family::Number(ty) => ty.bounds(),
+                Family::String | Family::Path | Family::Object(_) | Family::Nothing => {
+                    (0, i128::from(u64::MAX))
+                }
             },
         };
         let (at_most, at_least, less, more) = if test.signed {
@@ -51,6 +53,20 @@ impl Emitter<'_> {
         Order { at_most, at_least, less, more, least, greatest }
     }
 
+    /// Goes to `fail` when a number that lies in memory could not be read.
+    pub(super) fn leave_unread(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        fail: Label,
+    ) -> Result<(), BuildError> {
+        if let Some(error) = self.state().reads[id.index()].error {
+            load(f, Size::Double, R1, error)?;
+            f.jump_if(Condition::Ne, R1, 0, fail);
+        }
+        Ok(())
+    }
+
     pub(super) fn number(
         &self,
         f: &mut Function<'_>,
@@ -58,6 +74,9 @@ impl Emitter<'_> {
         fail: Label,
     ) -> Result<(), BuildError> {
         let order = self.order(test);
+        if let Subject::Read(read) = test.subject {
+            self.leave_unread(f, read, fail)?;
+        }
         self.subject(f, test.subject)?;
         if let (Sense::Plain, 0, None, [interval]) =
             (test.sense, test.mask, test.table, test.intervals.as_slice())

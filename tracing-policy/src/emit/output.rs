@@ -13,7 +13,7 @@ use super::memory::{address, load, store};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{Read, ReadId, Rider};
-use crate::policy::ArgumentType;
+use crate::policy::{ArgumentType, Family};
 
 /// Longest value.
 const LONGEST: i32 = 4096;
@@ -60,9 +60,8 @@ impl Emitter<'_> {
         bytes: BytesState,
     ) -> Result<(), BuildError> {
         let failed = f.label();
-        match read.ty {
-            ArgumentType::Integer(_) | ArgumentType::String => return Ok(()),
-            ArgumentType::File | ArgumentType::Path => {}
+        if !read.ty.is_path() {
+            return Ok(());
         }
         load(f, Size::Half, R1, bytes.header + 4)?;
         f.alu(AluOp::And, R1, i32::from(value_flag::ERROR));
@@ -117,12 +116,29 @@ impl Emitter<'_> {
 
     /// Appends a number at `R7 + R8`.
     fn append_number(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
+        let state = self.state().reads[id.index()];
+        let out = state.error.map(|_| f.label());
+        if let (Some(error), Some(out)) = (state.error, out) {
+            let whole = f.label();
+            load(f, Size::Double, R0, error)?;
+            f.jump_if(Condition::Eq, R0, 0, whole);
+            super::read::error_header(f);
+            f.copy(R1, R7);
+            f.alu_reg(AluOp::Add, R1, R8);
+            f.store(Size::Double, R1, 0, R0);
+            f.alu(AluOp::Add, R8, 8);
+            f.jump(out);
+            f.bind(whole);
+        }
         f.copy(R1, R7);
         f.alu_reg(AluOp::Add, R1, R8);
         f.store_imm(Size::Double, R1, 0, 8);
-        load(f, Size::Double, R2, self.state().reads[id.index()].raw)?;
+        load(f, Size::Double, R2, state.raw)?;
         f.store(Size::Double, R1, 8, R2);
         f.alu(AluOp::Add, R8, 16);
+        if let Some(out) = out {
+            f.bind(out);
+        }
         Ok(())
     }
 
@@ -140,9 +156,9 @@ impl Emitter<'_> {
         f.constant(R9, 0);
         f.bind(fits);
         let area = self.memory.areas[bytes.area];
-        match self.hook.read(id).ty {
-            ArgumentType::String => address(f, R3, area + PATH_START),
-            ArgumentType::File | ArgumentType::Path | ArgumentType::Integer(_) => {
+        match self.hook.read(id).ty.family() {
+            Family::String | Family::Object(_) => address(f, R3, area + PATH_START),
+            Family::Path | Family::Number(_) | Family::Nothing => {
                 f.constant(R3, u64::from(area + PATH_END));
                 f.alu_reg(AluOp::Sub, R3, R9);
                 f.alu_reg(AluOp::Add, R3, R6);

@@ -20,6 +20,8 @@ pub(super) enum Phase {
     First,
     /// When the thread's namespaces and capabilities are known.
     Task,
+    /// When the type of a file is known.
+    Kind(ReadId),
     /// When the last component of a path is known.
     Leaf(ReadId),
     /// When a path or string is there.
@@ -30,7 +32,10 @@ impl Phase {
     fn of(check: &Check) -> Self {
         match check {
             Check::Number(test) if test.subject.is_of_task() => Self::Task,
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) => Self::First,
+            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
+            Check::FileType { read, .. } => Self::Kind(*read),
+            Check::Readable(read) => Self::Read(*read),
+            Check::Contains(test) => Self::Read(test.read),
             Check::Leaf { read, .. } => Self::Leaf(*read),
             Check::Bytes(test) => Self::Read(test.read),
         }
@@ -41,8 +46,9 @@ impl Phase {
         match self {
             Self::First => (0, 0),
             Self::Task => (0, 1),
-            Self::Leaf(read) => (u32::from(read.0) + 1, 0),
-            Self::Read(read) => (u32::from(read.0) + 1, 1),
+            Self::Kind(read) => (u32::from(read.0) + 1, 0),
+            Self::Leaf(read) => (u32::from(read.0) + 1, 1),
+            Self::Read(read) => (u32::from(read.0) + 1, 2),
         }
     }
 
@@ -50,6 +56,7 @@ impl Phase {
         match self {
             Self::First => "tests".to_owned(),
             Self::Task => "task_tests".to_owned(),
+            Self::Kind(read) => format!("kind_tests_{}", read.0),
             Self::Leaf(read) => format!("leaf_tests_{}", read.0),
             Self::Read(read) => format!("tests_{}", read.0),
         }
@@ -75,7 +82,9 @@ impl<'a> Emitter<'a> {
         let tested = it.selector.tests.iter().filter_map(|test| match &test.check {
             Check::Bytes(test) => Some(test.read),
             Check::Leaf { read, .. } => Some(*read),
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) => None,
+            Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
+            Check::Contains(test) => Some(test.read),
+            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
         });
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
@@ -137,6 +146,11 @@ impl<'a> Emitter<'a> {
             }
             let skip = f.label();
             self.skip_unneeded(f, bytes.users, skip)?;
+            if let Some(mode) = bytes.mode {
+                self.note_kind(f, id, mode)?;
+                self.tests(f, program, Phase::Kind(id), out)?;
+                self.skip_unneeded(f, bytes.users, skip)?;
+            }
             if self.has_leaf_phase(id) {
                 self.note_leaf(f, id)?;
                 self.tests(f, program, Phase::Leaf(id), out)?;
@@ -147,6 +161,7 @@ impl<'a> Emitter<'a> {
                 self.locate(f, id, skip)?;
             }
             self.look_up_bytes(f, id)?;
+            self.search(f, id)?;
             self.tests(f, program, Phase::Read(id), out)?;
             f.bind(skip);
             dead_can_be = true;

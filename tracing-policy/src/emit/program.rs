@@ -71,6 +71,7 @@ pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<C
     };
     let code = program.link(entry)?;
     let mut maps = emitter.table_maps();
+    maps.extend(emitter.search_maps());
     if emitter.memory.is_own {
         maps.push(emitter.memory.map.clone());
     }
@@ -187,6 +188,10 @@ impl<'a> Emitter<'a> {
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,
             Check::Bytes(test) => self.bytes(f, test, fail)?,
+            Check::FileType { read, test } => self.file_type(f, *read, *test, fail)?,
+            Check::Gained { before, after } => self.gained(f, *before, *after, fail)?,
+            Check::Contains(test) => self.contains(f, test, fail)?,
+            Check::Readable(read) => self.readable(f, *read, fail)?,
         }
         f.set_origin(before);
         Ok(())

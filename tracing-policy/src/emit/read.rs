@@ -13,7 +13,7 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{Read, ReadId};
-use crate::policy::{ArgumentType, Convention, IntegerType, Signedness};
+use crate::policy::{ArgumentType, Convention, Family, IntegerType, Signedness};
 
 /// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
 const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
@@ -60,10 +60,27 @@ impl Emitter<'_> {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
                 }
-                Ok(())
             }
-            Convention::Syscall { .. } => self.note_syscall_registers(f),
+            Convention::Syscall { .. } => self.note_syscall_registers(f)?,
         }
+        self.read_sets(f)
+    }
+
+    /// Reads the sets of capabilities that registers point to, in their place.
+    fn read_sets(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        let read = match self.hook.convention {
+            Convention::Syscall { .. } => Helper::ProbeReadUser,
+            Convention::Function | Convention::Lsm => Helper::ProbeReadKernel,
+        };
+        for state in &self.state().reads {
+            let Some(error) = state.error else { continue };
+            address(f, R1, state.raw);
+            f.constant(R2, 8);
+            load(f, Size::Double, R3, state.raw)?;
+            f.call(read);
+            store(f, Size::Double, error, R0)?;
+        }
+        Ok(())
     }
 
     fn note_syscall_registers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
@@ -94,7 +111,7 @@ impl Emitter<'_> {
     ) -> Result<(), BuildError> {
         let raw = self.state().reads[id.index()].raw;
         store(f, Size::Double, raw, register)?;
-        if let ArgumentType::Integer(ty) = read.ty {
+        if let Family::Number(ty) = read.ty.family() {
             // by way of memory: a typed pointer that a policy calls a number becomes one there
             Self::extend(f, ty, raw)?;
         }
@@ -123,10 +140,11 @@ impl Emitter<'_> {
     /// Reads a path or string into its area.
     pub(super) fn read_bytes(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
         let Some(bytes) = self.state().bytes(id) else { return Ok(()) };
-        match self.hook.read(id).ty {
-            ArgumentType::Integer(_) => Ok(()),
-            ArgumentType::String => self.read_string(f, id, bytes),
-            ArgumentType::File | ArgumentType::Path => {
+        match self.hook.read(id).ty.family() {
+            Family::Number(_) | Family::Nothing => Ok(()),
+            Family::String => self.read_string(f, id, bytes),
+            Family::Object(kind) => self.read_object(f, id, bytes, kind),
+            Family::Path => {
                 if !self.has_leaf_phase(id) {
                     self.resolve_path(f, id, bytes)?;
                 }
@@ -143,13 +161,15 @@ impl Emitter<'_> {
         bytes: BytesState,
     ) -> Result<(), BuildError> {
         load(f, Size::Double, R7, self.state().reads[id.index()].raw)?;
-        match self.hook.read(id).ty {
-            ArgumentType::File => {
-                f.read_many(R7, "file", &[(R7, "f_path.dentry"), (R8, "f_path.mnt")])?;
-            }
-            ArgumentType::Path | ArgumentType::String | ArgumentType::Integer(_) => {
-                f.read_many(R7, "path", &[(R7, "dentry"), (R8, "mnt")])?;
-            }
+        let ty = self.hook.read(id).ty;
+        if ty == ArgumentType::Path {
+            f.read_many(R7, "path", &[(R7, "dentry"), (R8, "mnt")])?;
+        } else if ty == ArgumentType::Dentry {
+            // no mount: as far as the root of the file system
+            f.constant(R8, 0);
+        } else {
+            file_of(f, ty)?;
+            f.read_many(R7, "file", &[(R7, "f_path.dentry"), (R8, "f_path.mnt")])?;
         }
         store(f, Size::Double, bytes.dentry, R7)?;
         store(f, Size::Double, bytes.mount, R8)
@@ -193,11 +213,17 @@ impl Emitter<'_> {
         let (error, whole, out) = (f.label(), f.label(), f.label());
         let raw = self.state().reads[id.index()].raw;
         let begin = self.memory.areas[bytes.area] + PATH_START;
+        let ty = self.hook.read(id).ty;
         let (read_string, read) = match self.hook.convention {
-            Convention::Syscall { .. } => (Helper::ProbeReadUserStr, Helper::ProbeReadUser),
-            Convention::Function | Convention::Lsm => (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel),
+            Convention::Syscall { .. } if ty == ArgumentType::String => {
+                (Helper::ProbeReadUserStr, Helper::ProbeReadUser)
+            }
+            Convention::Syscall { .. } | Convention::Function | Convention::Lsm => {
+                (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
+            }
         };
         f.comment("the string");
+        self.find_text(f, ty, raw)?;
         address(f, R1, begin);
         f.constant(R2, u64::from(STRING_BYTES));
         load(f, Size::Double, R3, raw)?;
@@ -223,15 +249,31 @@ impl Emitter<'_> {
         f.bind(whole);
         f.jump(out);
         f.bind(error);
-        f.emit(alu::imm(AluOp::Neg, R0, 0));
-        f.alu(AluOp::And, R0, 0xffff);
-        f.alu(AluOp::Lsh, R0, 48);
-        f.constant(R1, u64::from(value_flag::ERROR) << 32);
-        f.alu_reg(AluOp::Or, R0, R1);
-        store(f, Size::Double, bytes.header, R0)?;
-        Self::no_bytes(f, bytes)?;
+        Self::note_error(f, bytes)?;
         f.bind(out);
         Ok(())
+    }
+
+    /// Puts the address of an object's text in the place of the object's own.
+    fn find_text(&self, f: &mut Function<'_>, ty: ArgumentType, raw: u32) -> Result<(), BuildError> {
+        if ty == ArgumentType::Filename {
+            load(f, Size::Double, R7, raw)?;
+            f.read(R1, R7, "filename", "name")?;
+            store(f, Size::Double, raw, R1)?;
+        } else if ty == ArgumentType::NetDevice {
+            let name = f.facts().offset_of("net_device", "name")?;
+            load(f, Size::Double, R1, raw)?;
+            f.alu(AluOp::Add, R1, name.cast_signed());
+            store(f, Size::Double, raw, R1)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that nothing could be read; `R0` says why, a negative errno.
+    pub(super) fn note_error(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
+        error_header(f);
+        store(f, Size::Double, bytes.header, R0)?;
+        Self::no_bytes(f, bytes)
     }
 
     /// Notes that a string of full length goes on.
@@ -252,4 +294,49 @@ impl Emitter<'_> {
             Ok(())
         })
     }
+}
+
+/// `R0 = the header of a value that could not be read`, from the negative errno in it. Uses `R1`.
+pub(super) fn error_header(f: &mut Function<'_>) {
+    f.emit(alu::imm(AluOp::Neg, R0, 0));
+    f.alu(AluOp::And, R0, 0xffff);
+    f.alu(AluOp::Lsh, R0, 48);
+    f.constant(R1, u64::from(value_flag::ERROR) << 32);
+    f.alu_reg(AluOp::Or, R0, R1);
+}
+
+/// `R7 = the struct file` that belongs to what the register `R7` holds; 0 where there is none. Uses `R8`.
+fn file_of(f: &mut Function<'_>, ty: ArgumentType) -> Result<(), BuildError> {
+    if ty == ArgumentType::Kiocb {
+        f.read(R7, R7, "kiocb", "ki_filp")
+    } else if ty == ArgumentType::LinuxBinprm {
+        f.read(R7, R7, "linux_binprm", "file")
+    } else if ty == ArgumentType::Fd {
+        file_of_descriptor(f)
+    } else {
+        Ok(())
+    }
+}
+
+/// `R7 = the current process's file with the descriptor in the lower half of `R7``, 0 where there is none (`fs/file.c: files_lookup_fd_raw`).
+fn file_of_descriptor(f: &mut Function<'_>) -> Result<(), BuildError> {
+    let (none, out) = (f.label(), f.label());
+    f.copy(R8, R7);
+    f.alu(AluOp::Lsh, R8, 32);
+    f.alu(AluOp::Rsh, R8, 32);
+    f.current_task();
+    f.copy(R7, R0);
+    f.read(R7, R7, "task_struct", "files")?;
+    f.read(R7, R7, "files_struct", "fdt")?;
+    f.read_many(R7, "fdtable", &[(R1, "max_fds"), (R7, "fd")])?;
+    f.jump_if_reg(Condition::Ge, R8, R1, none);
+    f.alu(AluOp::Lsh, R8, 3);
+    f.alu_reg(AluOp::Add, R7, R8);
+    // an element of an array of pointers
+    f.read(R7, R7, "list_head", "next")?;
+    f.jump(out);
+    f.bind(none);
+    f.constant(R7, 0);
+    f.bind(out);
+    Ok(())
 }

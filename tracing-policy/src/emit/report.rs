@@ -9,7 +9,6 @@ use bpf_probes::routine::add_path_walk;
 use super::memory::load;
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
-use crate::policy::ArgumentType;
 
 impl Emitter<'_> {
     /// Emits the program's entry and adds its other functions.
@@ -48,11 +47,11 @@ impl Emitter<'_> {
 
     /// The functions that reads call.
     pub(super) fn add_routines(&self, program: &mut Program) -> Result<(), BuildError> {
-        let walks = |ty| matches!(ty, ArgumentType::File | ArgumentType::Path);
-        if self.hook.reads.iter().any(|read| walks(read.ty)) {
+        if self.hook.reads.iter().any(|read| read.ty.is_path()) {
             add_path_walk(program, self.facts)?;
         }
-        self.add_look_ups(program)
+        self.add_look_ups(program)?;
+        self.add_searches(program)
     }
 
     /// Every policy whose selector matched acts.

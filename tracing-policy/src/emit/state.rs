@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::task;
 use crate::ir::{Check, Hook, ReadId, Subject};
-use crate::policy::{ArgumentType, Kin};
+use crate::policy::{ArgumentType, Family, Kin};
 
 /// Offsets of an argument's state.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub(super) struct ReadState {
     pub(super) raw: u32,
     /// What is kept of a path or string.
     pub(super) bytes: Option<BytesState>,
+    /// `i64`: 0, or the negative errno of a number that lies in memory and could not be read.
+    pub(super) error: Option<u32>,
 }
 
 /// Offsets of what is kept of a path or string.
@@ -32,6 +34,8 @@ pub(super) struct BytesState {
     pub(super) leaf_tail: u32,
     /// `u32`: length of the last component; 0 when it says nothing about the path.
     pub(super) leaf_length: u32,
+    /// `u32`, if the type of the file is tested: its mode; 0 when it cannot be read.
+    pub(super) mode: Option<u32>,
     /// `u32`: selectors that still need it.
     pub(super) users: u32,
     /// Which of the areas it is read into.
@@ -76,6 +80,8 @@ pub(super) struct State {
     pub(super) reads: Vec<ReadState>,
     /// By table: `u64`s of the answer.
     pub(super) tables: Vec<u32>,
+    /// By search: `u64`, the filters found.
+    pub(super) searches: Vec<u32>,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// What the call is to return.
@@ -101,11 +107,12 @@ impl State {
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
-        let reads = hook.reads.iter().map(|read| {
+        let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let bytes = match read.ty {
-                ArgumentType::Integer(_) => None,
-                ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
+            let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let bytes = match read.ty.family() {
+                Family::Number(_) | Family::Nothing => None,
+                Family::String | Family::Path | Family::Object(_) => {
                     areas += 1;
                     Some(BytesState {
                         header: room.take(8),
@@ -116,11 +123,12 @@ impl State {
                         testable: room.take(4),
                         leaf_length: room.take(4),
                         users: room.take(4),
+                        mode: has_type_tests(hook, id).then(|| room.take(8)),
                         area: areas - 1,
                     })
                 }
             };
-            ReadState { raw, bytes }
+            ReadState { raw, bytes, error }
         });
         let reads = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
@@ -135,6 +143,7 @@ impl State {
         }
         let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
+        let searches = hook.searches.iter().map(|_| room.take(8)).collect();
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
             pid_tgid: room.take(8),
@@ -149,6 +158,7 @@ impl State {
             task,
             reads,
             tables,
+            searches,
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             bytes: room.next.next_multiple_of(8),
@@ -178,12 +188,15 @@ impl State {
             .chain(self.parent_classes.values_mut())
             .chain(self.task.values_mut())
             .chain(&mut self.tables)
+            .chain(&mut self.searches)
         {
             *offset += by;
         }
         for read in &mut self.reads {
             read.raw += by;
+            read.error = read.error.map(|error| error + by);
             if let Some(bytes) = &mut read.bytes {
+                bytes.mode = bytes.mode.map(|mode| mode + by);
                 for offset in [
                     &mut bytes.header,
                     &mut bytes.start,
@@ -211,4 +224,10 @@ impl State {
     pub(super) fn bytes(&self, read: ReadId) -> Option<BytesState> {
         self.reads.get(read.index()).and_then(|read| read.bytes)
     }
+}
+
+/// Whether the type of a file is tested.
+pub(super) fn has_type_tests(hook: &Hook, id: ReadId) -> bool {
+    let mut tests = hook.selectors().flat_map(|selector| &selector.tests);
+    tests.any(|test| matches!(test.check, Check::FileType { read, .. } if read == id))
 }

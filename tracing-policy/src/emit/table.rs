@@ -17,7 +17,7 @@ use super::memory::{address, load, store, store_imm};
 use super::number::sortable;
 use super::program::Emitter;
 use crate::ir::{Interval, ReadId, Subject, Table, TableSubject};
-use crate::policy::{ArgumentType, StringForm};
+use crate::policy::{Family, StringForm};
 
 /// Sizes of exact keys.
 const EXACT_KEYS: [usize; 4] = [32, 64, 128, 256];
@@ -138,14 +138,14 @@ impl Emitter<'_> {
             StringForm::Postfix => {
                 let area = self.memory.areas[bytes.area];
                 load(f, Size::Word, R2, bytes.header)?;
-                match self.hook.read(id).ty {
-                    ArgumentType::String => {
+                match self.hook.read(id).ty.family() {
+                    Family::String => {
                         f.jump_if(Condition::Gt, R2, (PATH_END - PATH_START).cast_signed(), none);
                         f.copy(R1, R6);
                         f.alu_reg(AluOp::Add, R1, R2);
                         f.alu(AluOp::Add, R1, (area + PATH_START).cast_signed());
                     }
-                    ArgumentType::File | ArgumentType::Path | ArgumentType::Integer(_) => {
+                    Family::Path | Family::Number(_) | Family::Object(_) | Family::Nothing => {
                         address(f, R1, area + PATH_END);
                     }
                 }

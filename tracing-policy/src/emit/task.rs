@@ -19,7 +19,14 @@ use crate::policy::CapabilitySet;
 pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
     let tested = hook.selectors().flat_map(|selector| &selector.tests).filter_map(|test| match &test.check {
         Check::Number(test) => Some(test.subject),
-        Check::Enforcing | Check::Class { .. } | Check::Leaf { .. } | Check::Bytes(_) => None,
+        Check::Enforcing
+        | Check::Class { .. }
+        | Check::Gained { .. }
+        | Check::FileType { .. }
+        | Check::Leaf { .. }
+        | Check::Readable(_)
+        | Check::Bytes(_)
+        | Check::Contains(_) => None,
     });
     let looked_up = hook.tables.iter().filter_map(|table| match table.subject {
         TableSubject::Number { subject, .. } => Some(subject),

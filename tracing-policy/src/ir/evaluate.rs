@@ -24,6 +24,8 @@ pub enum Value {
 pub struct Call {
     /// One a read.
     pub values: Vec<Value>,
+    /// Modes of files, one a read; 0 where there is none.
+    pub modes: Vec<u16>,
     /// Thread group id for the host.
     pub host_pid: u32,
     /// Thread group id in the process's own namespace.
@@ -65,6 +67,20 @@ impl Hook {
             Check::Number(test) => self.number(test, call),
             Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),
             Check::Bytes(test) => self.bytes(test, call),
+            Check::FileType { read, test } => {
+                call.modes.get(read.index()).is_some_and(|mode| test.matches(*mode))
+            }
+            Check::Gained { before, after } => {
+                let set = |read: &ReadId| match call.values.get(read.index()) {
+                    Some(Value::Number(number)) => Some(*number),
+                    Some(Value::Bytes(_) | Value::Error) | None => None,
+                };
+                let (before, after) = (set(before), set(after));
+                before.zip(after).is_some_and(|(before, after)| after & !before != 0)
+            }
+            Check::Contains(test) => bytes(test.read, call, &self.reads)
+                .is_some_and(|subject| test.values.iter().any(|value| test.case.contains(subject, value))),
+            Check::Readable(read) => !matches!(call.values.get(read.index()), Some(Value::Error) | None),
         }
     }
 
@@ -118,8 +134,7 @@ impl Hook {
 
 /// What is testable of an argument: an object without a path has none, an empty string is one.
 fn bytes<'a>(read: ReadId, call: &'a Call, reads: &[super::Read]) -> Option<&'a [u8]> {
-    use crate::policy::ArgumentType;
-    let is_path = matches!(reads.get(read.index())?.ty, ArgumentType::File | ArgumentType::Path);
+    let is_path = reads.get(read.index())?.ty.is_path();
     match call.values.get(read.index())? {
         Value::Bytes(bytes) if is_path && bytes.is_empty() => None,
         Value::Bytes(bytes) => Some(bytes),

@@ -4,8 +4,9 @@ use bpf_probes::asm::Origin;
 use bpf_probes::kernel::Namespace;
 
 use super::hook::ReadId;
+use super::search::ContainsTest;
 use super::table::TableId;
-use crate::policy::{CapabilitySet, Kin, Sense, StringForm};
+use crate::policy::{CapabilitySet, FileTypeTest, Kin, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -43,6 +44,24 @@ pub enum Check {
     },
     /// A path or string.
     Bytes(BytesTest),
+    /// The type of a file, looked at before its path is formed.
+    FileType {
+        /// The file.
+        read: ReadId,
+        /// The test.
+        test: FileTypeTest,
+    },
+    /// A set of capabilities has one that another has not; neither that cannot be read passes.
+    Gained {
+        /// The set before.
+        before: ReadId,
+        /// The set after.
+        after: ReadId,
+    },
+    /// A text anywhere in a path or string.
+    Contains(ContainsTest),
+    /// The argument could be read.
+    Readable(ReadId),
 }
 
 /// A number that can be tested.

@@ -3,6 +3,7 @@
 use bpf_probes::asm::Origin;
 
 use super::filter::Test;
+use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
 use crate::policy::{Action, ArgumentType, Convention};
@@ -16,6 +17,8 @@ pub struct Hook {
     pub reads: Vec<Read>,
     /// Values that are looked up instead of compared one by one.
     pub tables: Vec<Table>,
+    /// Texts that are looked for anywhere.
+    pub searches: Vec<Search>,
     /// The policies, in order.
     pub riders: Vec<Rider>,
     /// What the origins mean.

@@ -7,12 +7,14 @@
 mod evaluate;
 mod filter;
 mod hook;
+mod search;
 mod source_map;
 mod table;
 
-pub use crate::policy::{RecordLayout, ValueKind, ValueLayout};
+pub use crate::policy::{CapabilitySetKind, ObjectKind, RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
 pub use filter::{BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, Read, ReadId, Rider, Selector};
+pub use search::{ContainsTest, Search, SearchBit, SearchId};
 pub use source_map::{SourceMap, SourcePlace};
 pub use table::{Table, TableId, TableSubject};

@@ -1,13 +1,25 @@
 //! Paths and strings.
 
-use crate::ir::{BytesTest, Check, ReadId};
-use crate::policy::StringTest;
+use crate::ir::{self, BytesTest, Check, ReadId};
+use crate::policy::{Bytes, ContainsTest, StringTest};
 
 /// The test of a path or string; values that no subject can have are gone.
 pub(super) fn test(read: ReadId, test: &StringTest) -> Check {
-    let possible = test.values.iter().filter(|value| !value.value.contains(&0));
+    let values = possible(&test.values);
+    Check::Bytes(BytesTest { read, form: test.form, sense: test.sense, values, table: None })
+}
+
+/// The test for a text.
+pub(super) fn contains(read: ReadId, test: &ContainsTest) -> Check {
+    let values = possible(&test.values);
+    Check::Contains(ir::ContainsTest { read, case: test.case, values, search: None })
+}
+
+/// Values that a subject can have, each once.
+fn possible(values: &[Bytes]) -> Vec<Vec<u8>> {
+    let possible = values.iter().filter(|value| !value.value.contains(&0));
     let mut values: Vec<Vec<u8>> = possible.map(|value| value.value.clone()).collect();
     values.sort_unstable();
     values.dedup();
-    Check::Bytes(BytesTest { read, form: test.form, sense: test.sense, values, table: None })
+    values
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{leaf, selector, table};
+use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, Read, ReadId};
-use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Selector};
+use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, Selector};
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,8 +28,10 @@ impl Reads {
         for rider in riders {
             for (position, argument) in rider.hook.arguments.iter().enumerate() {
                 let read = read(argument);
-                let needed = purpose == Purpose::Report || tests(&rider.hook.selectors, position);
-                if needed && !list.contains(&read) {
+                let needed = purpose == Purpose::Report
+                    || read.ty == ArgumentType::Fd
+                    || tests(&rider.hook.selectors, position);
+                if needed && read.ty != ArgumentType::Nop && !list.contains(&read) {
                     list.push(read);
                 }
             }
@@ -49,6 +51,12 @@ impl Reads {
         rider.hook.arguments.get(id.index()).and_then(|argument| self.find(argument))
     }
 
+    /// The reads of a rider's file descriptors.
+    pub(crate) fn descriptors(&self, rider: &Rider<'_>) -> Vec<ReadId> {
+        let all = rider.hook.arguments.iter();
+        all.filter(|it| it.ty.value == ArgumentType::Fd).filter_map(|it| self.find(it)).collect()
+    }
+
     pub(crate) fn get(&self, id: ReadId) -> Option<Read> {
         self.list.get(id.index()).copied()
     }
@@ -58,18 +66,19 @@ fn read(argument: &Argument) -> Read {
     Read { index: argument.index.value, ty: argument.ty.value }
 }
 
-/// Registers, then one string to copy, then a path to form.
+/// Registers, then one string to copy, then a path to form; last what only records need.
 fn cost(ty: ArgumentType) -> u8 {
-    match ty {
-        ArgumentType::Integer(_) => 0,
-        ArgumentType::String => 1,
-        ArgumentType::File | ArgumentType::Path => 2,
+    match ty.family() {
+        Family::Number(_) | Family::Nothing => 0,
+        Family::String => 1,
+        Family::Path => 2,
+        Family::Object(_) => 3,
     }
 }
 
 fn tests(selectors: &[Selector], position: usize) -> bool {
-    let filters = selectors.iter().flat_map(|selector| &selector.arguments);
-    filters.map(ArgumentFilter::argument).any(|id| id.index() == position)
+    let Some(id) = ArgumentId::new(position) else { return false };
+    selectors.iter().flat_map(|selector| &selector.arguments).any(|filter: &ArgumentFilter| filter.tests(id))
 }
 
 /// The program of one hook for `riders`.
@@ -95,12 +104,13 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
         leaf::add(selector, &reads);
     }
     let tables = table::extract(&mut lowered);
+    let searches = search::extract(&mut lowered);
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         selector.tests.sort_by_key(|test| order(&test.check));
     }
     let convention =
         riders.first().map_or(crate::policy::Convention::Function, |rider| rider.hook.key.convention);
-    ir::Hook { convention, reads: reads.list, tables, riders: lowered, places }
+    ir::Hook { convention, reads: reads.list, tables, searches, riders: lowered, places }
 }
 
 /// Rank of a test: what it costs, arguments in the order of their reads.
@@ -111,8 +121,12 @@ fn order(check: &ir::Check) -> (u8, u16) {
         ir::Check::Number(test) if test.subject.is_of_task() => (4, u16::from(test.table.is_some())),
         ir::Check::Number(test) if test.table.is_none() => (2, 0),
         ir::Check::Number(_) => (3, 0),
-        ir::Check::Leaf { read, .. } => (5, 2 * read.0),
-        ir::Check::Bytes(test) => (5, 2 * test.read.0 + 1),
+        ir::Check::Gained { .. } => (3, 0),
+        ir::Check::FileType { read, .. } => (5, 4 * read.0),
+        ir::Check::Leaf { read, .. } => (5, 4 * read.0 + 1),
+        ir::Check::Readable(read) => (5, 4 * read.0 + 2),
+        ir::Check::Bytes(test) => (5, 4 * test.read.0 + 3),
+        ir::Check::Contains(test) => (5, 4 * test.read.0 + 3),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Reads;
 use crate::ir::{BytesTest, Check, Leaf, Selector, Test};
-use crate::policy::{ArgumentType, Sense, StringForm};
+use crate::policy::{Sense, StringForm};
 
 /// More leaves than this are not worth comparing.
 const MOST_LEAVES: usize = 16;
@@ -12,9 +12,7 @@ pub(super) fn add(selector: &mut Selector, reads: &Reads) {
     let mut added = Vec::new();
     for test in &selector.tests {
         let Check::Bytes(bytes) = &test.check else { continue };
-        let is_path = reads
-            .get(bytes.read)
-            .is_some_and(|read| matches!(read.ty, ArgumentType::File | ArgumentType::Path));
+        let is_path = reads.get(bytes.read).is_some_and(|read| read.ty.is_path());
         if !is_path {
             continue;
         }

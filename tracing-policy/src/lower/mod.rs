@@ -7,6 +7,7 @@ mod hook;
 mod leaf;
 mod number;
 mod process;
+mod search;
 mod selector;
 mod table;
 

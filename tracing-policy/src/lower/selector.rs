@@ -3,9 +3,7 @@
 use super::{Purpose, Reads, bytes, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
-use crate::policy::{
-    Action, ArgumentFilter, ArgumentType, ClassTest, ClassUse, Descendants, Kin, Selector, Sense,
-};
+use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -38,6 +36,10 @@ pub(super) fn selectors(
         }
         for (check, span) in process::tests(&selector.process) {
             tests.push(Test { check, origin: places.origin(number, span) });
+        }
+        // a call with a descriptor that the process does not have is none that concerns the policy
+        for read in reads.descriptors(rider) {
+            tests.push(Test { check: Check::Readable(read), origin });
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
@@ -72,11 +74,16 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
     let read = reads.of_argument(rider, filter.argument())?;
     match filter {
         ArgumentFilter::Integer { test, .. } => {
-            let ArgumentType::Integer(ty) = reads.get(read)?.ty else { return None };
+            let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             Some(bytes::test(read, test))
+        }
+        ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
+        ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),
+        ArgumentFilter::CapabilitiesGained { before, .. } => {
+            Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
     }
 }

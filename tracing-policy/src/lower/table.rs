@@ -29,7 +29,14 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
                     Check::Number(test) if test.intervals.len() > FEW_INTERVALS => {
                         numbers.entry((test.subject, test.signed)).or_default().push((r, s, t));
                     }
-                    Check::Number(_) | Check::Enforcing | Check::Class { .. } | Check::Leaf { .. } => {}
+                    Check::Number(_)
+                    | Check::Enforcing
+                    | Check::Class { .. }
+                    | Check::Leaf { .. }
+                    | Check::FileType { .. }
+                    | Check::Gained { .. }
+                    | Check::Contains(_)
+                    | Check::Readable(_) => {}
                 }
             }
         }

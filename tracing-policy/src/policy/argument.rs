@@ -42,6 +42,103 @@ pub enum ArgumentType {
     File,
     /// A `struct path *`.
     Path,
+    /// A file descriptor, read as the path of its file. Where the process has no such descriptor, there is nothing to report.
+    Fd,
+    /// A `struct kiocb *`, read as the path of its file.
+    Kiocb,
+    /// A `struct dentry *`, read as its path within its file system.
+    Dentry,
+    /// A `struct linux_binprm *`, read as the path of the file to run.
+    LinuxBinprm,
+    /// A `struct filename *`, read as its text.
+    Filename,
+    /// A `struct net_device *`, read as its name.
+    NetDevice,
+    /// The number of a capability.
+    Capability,
+    /// The number of a command of bpf(2).
+    BpfCmd,
+    /// A pointer to a set of capabilities.
+    Capabilities(CapabilitySetKind),
+    /// A pointer to an object of the kernel of which some fields are read.
+    Object(ObjectKind),
+    /// Declared and not read.
+    Nop,
+}
+
+/// What a set of capabilities is; the kernel's type is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CapabilitySetKind {
+    /// `kernel_cap_t`
+    Any,
+    /// `cap_inheritable`
+    Inheritable,
+    /// `cap_permitted`
+    Permitted,
+    /// `cap_effective`
+    Effective,
+}
+
+/// Objects of the kernel of which some fields are read; each has a type in `bpf_probes::abi` for what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// `struct cred`
+    Credentials,
+    /// `struct user_namespace`
+    UserNamespace,
+    /// `union bpf_attr` of a program load; in user memory for system calls.
+    BpfAttr,
+    /// `struct bpf_prog`
+    BpfProg,
+    /// `struct bpf_map`
+    BpfMap,
+    /// `struct perf_event`
+    PerfEvent,
+    /// `struct module`
+    Module,
+    /// `struct load_info`
+    LoadInfo,
+}
+
+/// How values of a type are read, kept and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A number of 64 bits.
+    Number(IntegerType),
+    /// Bytes that end with NUL.
+    String,
+    /// A path, which has its end at a fixed place.
+    Path,
+    /// A structure of fixed size.
+    Object(ObjectKind),
+    /// Nothing is read.
+    Nothing,
+}
+
+impl ArgumentType {
+    /// How its values are read, kept and compared.
+    pub const fn family(self) -> Family {
+        const INT: IntegerType =
+            IntegerType { width: Width::W32, signedness: Signedness::Signed, is_size: false };
+        const SET: IntegerType =
+            IntegerType { width: Width::W64, signedness: Signedness::Unsigned, is_size: false };
+        match self {
+            Self::Integer(ty) => Family::Number(ty),
+            Self::Capability | Self::BpfCmd => Family::Number(INT),
+            Self::Capabilities(_) => Family::Number(SET),
+            Self::String | Self::Filename | Self::NetDevice => Family::String,
+            Self::File | Self::Path | Self::Fd | Self::Kiocb | Self::Dentry | Self::LinuxBinprm => {
+                Family::Path
+            }
+            Self::Object(kind) => Family::Object(kind),
+            Self::Nop => Family::Nothing,
+        }
+    }
+
+    /// Whether it is read as a path.
+    pub const fn is_path(self) -> bool {
+        matches!(self.family(), Family::Path)
+    }
 }
 
 /// How wide a number is and whether it has a sign, and the word the policy used for it.

@@ -1,5 +1,7 @@
 //! How a hook record is to be read: the other half of `bpf_probes::abi::HookRecord`.
 
+use super::argument::{CapabilitySetKind, ObjectKind};
+
 /// Names and types of what a policy's hook reports. The record carries only its number.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RecordLayout {
@@ -53,4 +55,14 @@ pub enum ValueKind {
     File,
     /// A path, with `i_mode` in the header's status; `path_arg`.
     Path,
+    /// A path, with `i_mode` in the header's status; `linux_binprm_arg`.
+    LinuxBinprm,
+    /// 8 bytes, sign-extended; `capability_arg`.
+    Capability,
+    /// 8 bytes, sign-extended; `bpf_cmd_arg`.
+    BpfCmd,
+    /// 8 bytes; `kernel_cap_t_arg` and its like.
+    Capabilities(CapabilitySetKind),
+    /// The type of `bpf_probes::abi` that belongs to the object.
+    Object(ObjectKind),
 }

@@ -20,7 +20,9 @@ mod resolved;
 mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
-pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+pub use argument::{
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, IntegerType, ObjectKind, Signedness, Width,
+};
 pub use capability::{capability_names, capability_number};
 pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
@@ -33,6 +35,6 @@ pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
 };
 pub use selector::{
-    ArgumentFilter, BinaryFilter, Bytes, Children, Descendants, Integer, IntegerRange, IntegerTest,
-    Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
+    ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
+    IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };

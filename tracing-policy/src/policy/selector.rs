@@ -127,23 +127,112 @@ pub enum ArgumentFilter {
         /// The entry in the text.
         span: Span,
     },
+    /// Of the type of a file, whether it has a path or not.
+    FileType {
+        /// The argument.
+        argument: ArgumentId,
+        /// The test.
+        test: FileTypeTest,
+        /// The entry in the text.
+        span: Span,
+    },
+    /// For a text anywhere in a string or path. What cannot be read, and an object without a path, never passes.
+    Contains {
+        /// The argument.
+        argument: ArgumentId,
+        /// The test.
+        test: ContainsTest,
+        /// The entry in the text.
+        span: Span,
+    },
+    /// Whether a set of capabilities has one that another has not.
+    CapabilitiesGained {
+        /// The set before.
+        before: ArgumentId,
+        /// The set after.
+        after: ArgumentId,
+        /// The entry in the text.
+        span: Span,
+    },
 }
 
 impl ArgumentFilter {
-    /// The argument it tests.
+    /// The argument it tests; of two the later one.
     pub fn argument(&self) -> ArgumentId {
         match self {
             Self::Integer { argument, .. } | Self::String { argument, .. } | Self::Path { argument, .. } => {
                 *argument
             }
+            Self::FileType { argument, .. } | Self::Contains { argument, .. } => *argument,
+            Self::CapabilitiesGained { after, .. } => *after,
         }
+    }
+
+    /// Whether it tests that argument.
+    pub fn tests(&self, id: ArgumentId) -> bool {
+        self.argument() == id || matches!(self, Self::CapabilitiesGained { before, .. } if *before == id)
     }
 
     /// Where it was written.
     pub fn span(&self) -> Span {
         match self {
             Self::Integer { span, .. } | Self::String { span, .. } | Self::Path { span, .. } => *span,
+            Self::FileType { span, .. } | Self::CapabilitiesGained { span, .. } => *span,
+            Self::Contains { span, .. } => *span,
         }
+    }
+}
+
+/// A test for a text anywhere in a byte string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainsTest {
+    /// Whether capital letters count as small ones.
+    pub case: Case,
+    /// Texts, one of which must be found; at least one, as many as you like.
+    pub values: Vec<Bytes>,
+}
+
+/// Whether the case of the letters of ASCII matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Case {
+    /// It does.
+    Counts,
+    /// It does not.
+    Ignored,
+}
+
+impl ContainsTest {
+    /// Whether a subject passes.
+    pub fn matches(&self, subject: &[u8]) -> bool {
+        self.values.iter().any(|value| self.case.contains(subject, &value.value))
+    }
+}
+
+impl Case {
+    /// Whether `text` stands anywhere in `subject`.
+    pub fn contains(self, subject: &[u8], text: &[u8]) -> bool {
+        let same = |part: &[u8]| match self {
+            Self::Counts => part == text,
+            Self::Ignored => part.eq_ignore_ascii_case(text),
+        };
+        text.is_empty() || subject.windows(text.len()).any(same)
+    }
+}
+
+/// A test of the type of a file. A file whose mode cannot be read never passes, not even a negated test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileTypeTest {
+    /// Bit n is the type with number n, the upper four bits of a mode.
+    pub types: u16,
+    /// Whether it must be one of them, or none.
+    pub sense: Sense,
+}
+
+impl FileTypeTest {
+    /// Whether a file with this mode passes.
+    pub fn matches(self, mode: u16) -> bool {
+        let found = self.types >> (mode >> 12) & 1 == 1;
+        mode != 0 && found == (self.sense == Sense::Plain)
     }
 }
 

@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey};
+use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, ObjectKind};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(
@@ -95,10 +95,29 @@ fn beyond(argument: &Argument, parameters: usize, prototype: &str) -> Diagnostic
 /// Whether a parameter can be read as the type: only what would surely mean nothing is refused.
 fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
     let wanted = match ty {
-        ArgumentType::Integer(_) => return true,
-        ArgumentType::String => None,
+        ArgumentType::Integer(_)
+        | ArgumentType::Nop
+        | ArgumentType::Fd
+        | ArgumentType::Capability
+        | ArgumentType::BpfCmd => return true,
+        // `union bpf_attr` is no struct, and `kernel_cap_t` has no name that all kernels know
+        ArgumentType::String | ArgumentType::Capabilities(_) | ArgumentType::Object(ObjectKind::BpfAttr) => {
+            None
+        }
         ArgumentType::File => Some("file"),
         ArgumentType::Path => Some("path"),
+        ArgumentType::Kiocb => Some("kiocb"),
+        ArgumentType::Dentry => Some("dentry"),
+        ArgumentType::LinuxBinprm => Some("linux_binprm"),
+        ArgumentType::Filename => Some("filename"),
+        ArgumentType::NetDevice => Some("net_device"),
+        ArgumentType::Object(ObjectKind::Credentials) => Some("cred"),
+        ArgumentType::Object(ObjectKind::UserNamespace) => Some("user_namespace"),
+        ArgumentType::Object(ObjectKind::BpfProg) => Some("bpf_prog"),
+        ArgumentType::Object(ObjectKind::BpfMap) => Some("bpf_map"),
+        ArgumentType::Object(ObjectKind::PerfEvent) => Some("perf_event"),
+        ArgumentType::Object(ObjectKind::Module) => Some("module"),
+        ArgumentType::Object(ObjectKind::LoadInfo) => Some("load_info"),
     };
     let Some(pointee) = pointee(parameter, btf) else {
         return false;

@@ -17,15 +17,21 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         function_name,
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
-        values: hook.arguments.iter().map(value).collect(),
+        values: hook.arguments.iter().filter_map(value).collect(),
     }
 }
 
-fn value(argument: &Argument) -> ValueLayout {
+fn value(argument: &Argument) -> Option<ValueLayout> {
     let kind = match argument.ty.value {
-        ArgumentType::String => ValueKind::String,
-        ArgumentType::File => ValueKind::File,
-        ArgumentType::Path => ValueKind::Path,
+        ArgumentType::String | ArgumentType::Filename | ArgumentType::NetDevice => ValueKind::String,
+        ArgumentType::File | ArgumentType::Fd | ArgumentType::Kiocb => ValueKind::File,
+        ArgumentType::Path | ArgumentType::Dentry => ValueKind::Path,
+        ArgumentType::LinuxBinprm => ValueKind::LinuxBinprm,
+        ArgumentType::Capability => ValueKind::Capability,
+        ArgumentType::BpfCmd => ValueKind::BpfCmd,
+        ArgumentType::Capabilities(kind) => ValueKind::Capabilities(kind),
+        ArgumentType::Object(kind) => ValueKind::Object(kind),
+        ArgumentType::Nop => return None,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,
@@ -33,5 +39,5 @@ fn value(argument: &Argument) -> ValueLayout {
             (_, Signedness::Unsigned) => ValueKind::Uint32,
         },
     };
-    ValueLayout { kind, label: argument.label.as_ref().map(|label| label.value.clone()) }
+    Some(ValueLayout { kind, label: argument.label.as_ref().map(|label| label.value.clone()) })
 }

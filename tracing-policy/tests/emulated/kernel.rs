@@ -144,6 +144,50 @@ pub(crate) fn populate(machine: &mut Machine, view: &KernelView) -> Objects {
     Objects { root, mount: vfsmount, dentries: BTreeMap::new() }
 }
 
+/// An object of the kernel with these fields, at least of the size that its type has.
+pub(crate) fn object(
+    machine: &mut Machine,
+    view: &KernelView,
+    container: &str,
+    fields: &[(&str, u64)],
+) -> u64 {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let object = it.object(container);
+    for (field, value) in fields {
+        it.set(object, container, field, *value);
+    }
+    object
+}
+
+/// Writes text into an array of an object.
+pub(crate) fn set_text(
+    machine: &mut Machine,
+    view: &KernelView,
+    (base, container, field): (u64, &str, &str),
+    text: &str,
+) {
+    let it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let at = base + it.at(container, field);
+    it.world.kernel.write(at, text.as_bytes()).unwrap();
+}
+
+/// Text in the kernel.
+pub(crate) fn text(machine: &mut Machine, text: &str) -> u64 {
+    let bytes = [text.as_bytes(), b"\0"].concat();
+    machine.world_mut().kernel.bytes("text", &bytes)
+}
+
+/// Gives the current process the file under that descriptor, and room for 64.
+pub(crate) fn open_descriptor(machine: &mut Machine, view: &KernelView, number: u64, file: u64) {
+    let table = machine.world_mut().kernel.object("descriptors", 64 * 8);
+    machine.world_mut().kernel.write(table + 8 * number, &file.to_le_bytes()).unwrap();
+    let fdt = object(machine, view, "fdtable", &[("max_fds", 64), ("fd", table)]);
+    let files = object(machine, view, "files_struct", &[("fdt", fdt)]);
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "files", files);
+}
+
 /// Gives the current task a number in a pid namespace of its own.
 pub(crate) fn own_pid(machine: &mut Machine, view: &KernelView, number: u32) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };

@@ -13,3 +13,4 @@ mod process;
 mod property;
 mod run;
 mod scope;
+mod types;

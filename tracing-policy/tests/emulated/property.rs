@@ -7,13 +7,16 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tracing_policy::lower::{self, Purpose};
 use tracing_policy::policy::{
-    ArgumentFilter, ArgumentType, CapabilityScope, CapabilitySet, Descendants, Kin, Membership,
+    ArgumentFilter, ArgumentType, CapabilityScope, CapabilitySet, Descendants, Family, Kin, Membership,
     NamespaceValue, PidNamespace, Resolved, ResolvedHook, Selector, Sense,
 };
 use tracing_policy::{Rider, ir};
 
 use crate::kernel::{Thread, recorded, thread};
 use crate::run::{Emulated, policy, resolved};
+
+/// Mode of every file.
+const MODE: u16 = 0o100_644;
 
 /// A call of `sys_openat`-like shape: directory, path, flags.
 #[derive(Clone, Debug)]
@@ -39,7 +42,16 @@ fn values() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn bytes_filter(index: u8) -> impl Strategy<Value = String> {
-    let operator = prop_oneof!["Equal", "NotEqual", "Prefix", "NotPrefix", "Postfix", "NotPostfix"];
+    let operator = prop_oneof![
+        "Equal",
+        "NotEqual",
+        "Prefix",
+        "NotPrefix",
+        "Postfix",
+        "NotPostfix",
+        "SubString",
+        "SubStringIgnCase"
+    ];
     (operator, values()).prop_map(move |(operator, values)| {
         format!("{{index: {index}, operator: {operator}, values: {values:?}}}")
     })
@@ -59,7 +71,13 @@ fn number_filter(index: u8) -> impl Strategy<Value = String> {
         (prop_oneof!["InRange", "NotInRange"], -5_i32..5, 0_i32..4).prop_map(move |(operator, min, more)| {
             format!("{{index: {index}, operator: {operator}, values: ['{min}:{}']}}", min + more)
         });
-    prop_oneof![plain, range]
+    let keys = (prop_oneof!["InMap", "NotInMap"], proptest::collection::vec(-5_i32..5, 1..40)).prop_map(
+        move |(operator, values)| {
+            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+            format!("{{index: {index}, operator: {operator}, values: {values:?}}}")
+        },
+    );
+    prop_oneof![plain, range, keys]
 }
 
 fn selector(number: u8, bytes: u8) -> impl Strategy<Value = String> {
@@ -214,6 +232,9 @@ fn arguments(hook: &ResolvedHook, selector: &Selector, call: &Call) -> bool {
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             test.matches(call.text.as_bytes())
         }
+        ArgumentFilter::FileType { test, .. } => test.matches(MODE),
+        ArgumentFilter::Contains { test, .. } => test.matches(call.text.as_bytes()),
+        ArgumentFilter::CapabilitiesGained { .. } => panic!("no sets here"),
     })
 }
 
@@ -274,14 +295,15 @@ fn evaluated(policies: &[Resolved], call: &Call) -> Vec<(usize, usize)> {
         })
         .collect();
     let hook = lower::hook(&riders, Purpose::Report);
-    let value = |read: &ir::Read| match read.ty {
-        ArgumentType::Integer(ty) => ir::Value::Number(ty.from_register(call.numbers[0])),
-        ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
+    let value = |read: &ir::Read| match read.ty.family() {
+        Family::Number(ty) => ir::Value::Number(ty.from_register(call.numbers[0])),
+        Family::String | Family::Path | Family::Object(_) | Family::Nothing => {
             ir::Value::Bytes(call.text.clone().into_bytes())
         }
     };
     let call = ir::Call {
         values: hook.reads.iter().map(value).collect(),
+        modes: hook.reads.iter().map(|_| MODE).collect(),
         host_pid: call.tgid,
         own_pid: 0,
         task: task(call),
@@ -318,7 +340,7 @@ fn policies_on_strings_do_what_their_text_means() {
 #[test]
 fn policies_on_paths_do_what_their_text_means() {
     check(400, policies("security_file_permission", 1, "file", 0), |it, call| {
-        let file = it.objects.file(&mut it.machine, it.view, &call.text, 0o100_644);
+        let file = it.objects.file(&mut it.machine, it.view, &call.text, MODE);
         it.call([file, call.numbers[0], 0, 0, 0, 0]);
     });
 }

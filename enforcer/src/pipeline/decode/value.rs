@@ -5,6 +5,7 @@ use tracing_policy::ir::ValueKind;
 use zerocopy::FromBytes;
 
 use super::DecodeError;
+use super::object::{RawObject, object};
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::Hook;
 
@@ -30,6 +31,8 @@ pub(crate) enum RawValue<'ring> {
         /// The path, without NUL at its end.
         path: &'ring [u8],
     },
+    /// Fields of an object of the kernel.
+    Object(RawObject<'ring>),
     /// It could not be read.
     Error {
         /// Why.
@@ -95,12 +98,15 @@ impl<'ring> Values<'ring, '_> {
         let word = || bytes.try_into().map(u64::from_ne_bytes).map_err(|_wrong_length| no_integer);
         let signed = || word().map(u64::cast_signed);
         Ok(match kind {
-            ValueKind::Int32 => RawValue::Int32(i32::try_from(signed()?).map_err(|_too_large| no_integer)?),
+            ValueKind::Int32 | ValueKind::Capability | ValueKind::BpfCmd => {
+                RawValue::Int32(i32::try_from(signed()?).map_err(|_too_large| no_integer)?)
+            }
             ValueKind::Uint32 => RawValue::Uint32(u32::try_from(word()?).map_err(|_too_large| no_integer)?),
             ValueKind::Int64 => RawValue::Int64(signed()?),
-            ValueKind::Uint64 => RawValue::Uint64(word()?),
+            ValueKind::Uint64 | ValueKind::Capabilities(_) => RawValue::Uint64(word()?),
+            ValueKind::Object(kind) => RawValue::Object(object(kind, bytes).ok_or(short)?),
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
-            ValueKind::File | ValueKind::Path => RawValue::Path {
+            ValueKind::File | ValueKind::Path | ValueKind::LinuxBinprm => RawValue::Path {
                 mode: header.status,
                 incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
                 path: bytes.strip_suffix(b"\0").unwrap_or(bytes),

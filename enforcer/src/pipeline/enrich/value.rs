@@ -3,21 +3,33 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{Argument, FileArgument, Value, text};
+use api::event::{Argument, FileArgument, LinuxBinprm, Value, text};
 use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
 
+use super::object;
 use crate::pipeline::decode::RawValue;
 use crate::pipeline::layout::ValueLayout;
 
 /// The argument that a value becomes.
 pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
     let value = match value {
+        RawValue::Int32(number) if layout.kind == ValueKind::Capability => {
+            Value::Capability(object::capability(number))
+        }
+        RawValue::Int32(number) if layout.kind == ValueKind::BpfCmd => Value::BpfCmd(number),
         RawValue::Int32(number) => Value::Int(number),
         RawValue::Uint32(number) => Value::Uint(number),
         RawValue::Int64(number) => Value::Long(number),
-        RawValue::Uint64(number) => Value::Size(number),
+        RawValue::Uint64(number) => {
+            if let ValueKind::Capabilities(kind) = layout.kind {
+                object::capabilities(kind, number)
+            } else {
+                Value::Size(number)
+            }
+        }
+        RawValue::Object(raw) => object::object(raw, layout.kind),
         RawValue::String(bytes) => Value::String(text(bytes).into()),
         RawValue::Path { mode, incomplete, path } => {
             let file = FileArgument {
@@ -26,7 +38,14 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 permission: Cow::Owned(permission(mode)),
                 ..FileArgument::default()
             };
-            if layout.kind == ValueKind::Path { Value::Path(file) } else { Value::File(file) }
+            if layout.kind == ValueKind::Path {
+                Value::Path(file)
+            } else if layout.kind == ValueKind::LinuxBinprm {
+                let FileArgument { path, flags, permission, .. } = file;
+                Value::LinuxBinprm(LinuxBinprm { path, flags, permission })
+            } else {
+                Value::File(file)
+            }
         }
         RawValue::Error { errno } => {
             let errno = Errno::from_raw(i32::from(errno));
