@@ -212,7 +212,7 @@ fn with_override(view: &KernelView) -> KernelView {
     KernelView::new(facts)
 }
 
-// proves: ACT-03
+// proves: ACT-03 (emulated)
 #[test]
 fn a_kernel_that_can_override_returns_the_value_itself_whatever_it_is() {
     for view in kernels() {
