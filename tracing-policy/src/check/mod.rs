@@ -20,7 +20,9 @@ mod options;
 mod section;
 mod selector;
 mod text;
+mod tracepoint;
 mod unsupported;
 mod value;
 
 pub use document::policy;
+pub(crate) use tracepoint::{is_untyped, settled};

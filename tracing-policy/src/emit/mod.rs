@@ -9,6 +9,7 @@
 mod act;
 mod bytes;
 mod deny;
+mod field;
 mod memory;
 mod number;
 mod output;

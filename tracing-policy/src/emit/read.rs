@@ -22,7 +22,7 @@ const STRING_BYTES: u32 = PATH_END - PATH_START;
 /// `EFAULT`
 const EFAULT: u64 = 14;
 /// Flag of a thread whose system call came through a 32-bit door (`TS_COMPAT`, `arch/x86/include/asm/thread_info.h`).
-const TS_COMPAT: i32 = 2;
+pub(super) const TS_COMPAT: i32 = 2;
 
 impl Emitter<'_> {
     /// For programs that see every system call: goes to `other` unless it is the hook's. The context is in `R9`.
@@ -55,7 +55,8 @@ impl Emitter<'_> {
             return Ok(());
         }
         match self.hook.convention {
-            Convention::Function | Convention::Lsm => {
+            Convention::Tracepoint => self.note_fields(f),
+            Convention::Function | Convention::Lsm | Convention::RawTracepoint => {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
@@ -85,7 +86,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn note_register(
+    pub(super) fn note_register(
         &self,
         f: &mut Function<'_>,
         id: ReadId,
@@ -98,7 +99,7 @@ impl Emitter<'_> {
             // by way of memory: a typed pointer that a policy calls a number becomes one there
             Self::extend(f, ty, raw)?;
         }
-        Ok(())
+        if read.is_syscall { Self::mark_32_bit(f, raw) } else { Ok(()) }
     }
 
     fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
@@ -193,13 +194,15 @@ impl Emitter<'_> {
         let (error, whole, out) = (f.label(), f.label(), f.label());
         let raw = self.state().reads[id.index()].raw;
         let begin = self.memory.areas[bytes.area] + PATH_START;
-        let (read_string, read) = match self.hook.convention {
-            Convention::Syscall { .. } => (Helper::ProbeReadUserStr, Helper::ProbeReadUser),
-            Convention::Function | Convention::Lsm => (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel),
+        let (read_string, read) = if self.is_in_user_memory(id) {
+            (Helper::ProbeReadUserStr, Helper::ProbeReadUser)
+        } else {
+            (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
         };
         f.comment("the string");
         address(f, R1, begin);
         f.constant(R2, u64::from(STRING_BYTES));
+        self.bound_text(f, id, bytes, STRING_BYTES)?;
         load(f, Size::Double, R3, raw)?;
         f.call(read_string);
         f.jump_if(Condition::SLt, R0, 1, error);

@@ -5,7 +5,7 @@ use bpf_probes::asm::Origin;
 use super::filter::Test;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, Convention};
+use crate::policy::{Action, ArgumentType, Convention, Place};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub struct Read {
     pub index: u8,
     /// How its register is read.
     pub ty: ArgumentType,
+    /// Where it is found.
+    pub place: Place,
+    /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
+    pub is_syscall: bool,
 }
 
 /// Index into [`Hook::reads`].

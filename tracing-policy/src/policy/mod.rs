@@ -18,8 +18,10 @@ mod resolved;
 mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
-pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
+pub use argument::{
+    Argument, ArgumentId, ArgumentType, Field, FieldForm, IntegerType, Place, Signedness, Width,
+};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use resolved::{

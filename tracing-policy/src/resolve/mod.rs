@@ -10,5 +10,6 @@ mod layout;
 mod lsm;
 mod mechanism;
 mod policy;
+mod tracepoint;
 
 pub use policy::policy;

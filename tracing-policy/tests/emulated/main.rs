@@ -11,3 +11,4 @@ mod origins;
 mod property;
 mod run;
 mod scope;
+mod tracepoints;

@@ -12,5 +12,5 @@ mod link;
 mod view;
 
 pub use feature::Prober;
-pub use file::{FileError, kernel_btf, kernel_symbols, module_btf, traceable_functions};
+pub use file::{FileError, kernel_btf, kernel_symbols, module_btf, traceable_functions, tracepoint_format};
 pub use view::{FunctionLists, ProbeError, ProbeOptions, kernel_view};

@@ -98,7 +98,7 @@ impl<'ring> Values<'ring, '_> {
             ValueKind::Int32 => RawValue::Int32(i32::try_from(signed()?).map_err(|_too_large| no_integer)?),
             ValueKind::Uint32 => RawValue::Uint32(u32::try_from(word()?).map_err(|_too_large| no_integer)?),
             ValueKind::Int64 => RawValue::Int64(signed()?),
-            ValueKind::Uint64 => RawValue::Uint64(word()?),
+            ValueKind::Uint64 | ValueKind::Syscall => RawValue::Uint64(word()?),
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
             ValueKind::File | ValueKind::Path => RawValue::Path {
                 mode: header.status,
