@@ -5,6 +5,7 @@
 
 mod churn;
 mod contention;
+mod kinds;
 mod lifecycle;
 mod loads;
 mod machine;

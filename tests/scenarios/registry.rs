@@ -8,8 +8,8 @@ use e2e::report::Machines;
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, selectors, shadow,
-    syscalls,
+    churn, contention, kinds, lifecycle, machine, many, overload, paths, processes, refusals, selectors,
+    shadow, syscalls,
 };
 
 /// One behaviour.
@@ -53,6 +53,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: POL-13 (enforce, monitor), POL-15, ACT-17, API-04 (add, configure)
     plain("monitor_mode_reports_and_counts_and_does_nothing", shadow::monitor),
     plain("tetra_prints_the_kill_in_compact_form", shadow::compact),
+    // proves: HOOK-16, EVT-07, ACT-05 (for LSM hooks)
+    plain("an_lsm_hook_denies_and_reports", kinds::lsm),
+    // proves: HOOK-07 (in a machine), EVT-04
+    plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
     // proves: ARG-06 (file)
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)

@@ -12,6 +12,10 @@ pub struct Event {
     pub process_exit: Option<Exit>,
     /// A hook on a kernel function matched.
     pub process_kprobe: Option<Hook>,
+    /// An LSM hook matched.
+    pub process_lsm: Option<Hook>,
+    /// A tracepoint matched.
+    pub process_tracepoint: Option<Hook>,
     /// Name of the node.
     pub node_name: String,
     /// When, RFC 3339.
@@ -52,6 +56,10 @@ pub struct Hook {
     pub parent: Process,
     /// The kernel's function.
     pub function_name: String,
+    /// The tracepoint's subsystem.
+    pub subsys: String,
+    /// The tracepoint.
+    pub event: String,
     /// What it was called with.
     pub args: Vec<Argument>,
     /// What was done, `KPROBE_ACTION_POST` and the like.
@@ -120,7 +128,8 @@ impl Event {
 
     /// The hook's event of that policy.
     pub fn of_policy(&self, name: &str) -> Option<&Hook> {
-        self.process_kprobe.as_ref().filter(|hook| hook.policy_name == name)
+        let hooks = [&self.process_kprobe, &self.process_lsm, &self.process_tracepoint];
+        hooks.into_iter().flatten().find(|hook| hook.policy_name == name)
     }
 }
 

@@ -234,3 +234,37 @@ fn hooks_of_several_kinds_may_be_in_one_policy() {
         places(&resolve_spec("6.12", spec).unwrap()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["vfs_open", "file_open"]);
 }
+
+// proves: HOOK-07 (what a kernel lacks)
+#[test]
+fn a_tracepoint_needs_its_format_and_fields_that_fit() {
+    const FORMAT: &str = "ID: 7\nformat:\n\
+        \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
+        \tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n\
+        \tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n\
+        \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\
+        \tfield:int number;\toffset:8;\tsize:4;\tsigned:1;\n\
+        \tfield:unsigned long args[6];\toffset:16;\tsize:48;\tsigned:0;\n\n";
+    let mut view = kernel("6.12");
+    view.add_tracepoint("made", "up", bpf_probes::kernel::TracepointFormat::parse(FORMAT).unwrap());
+    let codes = |arguments: &str| {
+        let text = format!(
+            "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  tracepoints: [{arguments}]\n"
+        );
+        let (policy, _) = tracing_policy::read(&SourceText::new("t.yaml", text)).unwrap();
+        let errors = tracing_policy::resolve(policy, &view).map(|_| ()).err().unwrap_or_default();
+        errors.iter().map(|error| error.code).collect::<Vec<_>>()
+    };
+    let one = |arguments: &str| codes(&format!("{{subsystem: made, event: up, args: [{arguments}]}}"));
+    assert_eq!(one("{index: 4}, {index: 4, type: int}"), []);
+    assert_eq!(one("{index: 6}"), [Code::BeyondPrototype]);
+    assert_eq!(one("{index: 6, type: int}"), [Code::BeyondPrototype]);
+    assert_eq!(one("{index: 5}"), [Code::ArgumentType]);
+    assert_eq!(one("{index: 5, type: uint64}"), [Code::PrototypeMismatch]);
+    assert_eq!(one("{index: 4, type: string}"), [Code::PrototypeMismatch]);
+    assert_eq!(codes("{subsystem: made, event: down, args: [{index: 4}]}"), [Code::NoSuchFunction]);
+    assert_eq!(codes("{subsystem: made, event: down}"), [Code::NoSuchFunction]);
+    assert_eq!(codes("{subsystem: raw_syscalls, event: sys_enter, raw: true}"), []);
+    let filter = "{subsystem: made, event: up, args: [{index: 4}], selectors: [{matchArgs: [{index: 4, operator: Prefix, values: [a]}]}]}";
+    assert_eq!(codes(filter), [Code::OperatorMismatch]);
+}

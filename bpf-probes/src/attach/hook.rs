@@ -15,6 +15,15 @@ pub enum Point {
     Sensor(Sensor),
     /// An LSM hook, by its name without prefix.
     LsmHook(String),
+    /// A tracepoint.
+    Tracepoint {
+        /// E.g. `sched`.
+        subsystem: String,
+        /// E.g. `sched_process_exec`.
+        event: String,
+        /// Whether its arguments are wanted as they are passed, instead of its formatted record.
+        raw: bool,
+    },
 }
 
 impl fmt::Display for Point {
@@ -24,6 +33,7 @@ impl fmt::Display for Point {
             Self::Syscall(name) => f.write_str(&name.symbol()),
             Self::Sensor(sensor) => write!(f, "the {} sensor", sensor.name()),
             Self::LsmHook(hook) => write!(f, "LSM hook {hook}"),
+            Self::Tracepoint { subsystem, event, .. } => write!(f, "tracepoint {subsystem}/{event}"),
         }
     }
 }
@@ -114,6 +124,17 @@ impl Hook {
     /// A hook on an LSM hook.
     pub fn lsm(hook: impl Into<String>, due: &[Duty]) -> Self {
         Self { point: Point::LsmHook(hook.into()), due: Duties::of(due) }
+    }
+
+    /// A hook on a tracepoint.
+    pub fn tracepoint(
+        subsystem: impl Into<String>,
+        event: impl Into<String>,
+        raw: bool,
+        due: &[Duty],
+    ) -> Self {
+        let point = Point::Tracepoint { subsystem: subsystem.into(), event: event.into(), raw };
+        Self { point, due: Duties::of(due) }
     }
 
     /// The hook of a base sensor.

@@ -52,6 +52,15 @@ pub enum Mechanism {
         /// What to return in order to have no say: zero but on few hooks.
         neutral: i32,
     },
+    /// At a tracepoint that a policy names.
+    Tracepoint {
+        /// Its subsystem.
+        subsystem: String,
+        /// The tracepoint.
+        event: String,
+        /// Whether it gets the arguments raw, instead of the formatted record.
+        raw: bool,
+    },
     /// At a tracepoint; its arguments raw.
     RawTracepoint {
         /// The tracepoint.
@@ -70,7 +79,8 @@ impl Mechanism {
             Self::Fexit { .. } => "fexit",
             Self::FmodRet { .. } => "fmod_ret",
             Self::Lsm { .. } => "lsm",
-            Self::RawTracepoint { .. } => "raw_tp",
+            Self::RawTracepoint { .. } | Self::Tracepoint { raw: true, .. } => "raw_tp",
+            Self::Tracepoint { raw: false, .. } => "tracepoint",
         }
     }
 
@@ -85,6 +95,7 @@ impl Mechanism {
             | Self::FmodRet { function, .. } => function,
             Self::Lsm { hook, .. } => hook,
             Self::RawTracepoint { name } => name,
+            Self::Tracepoint { event, .. } => event,
         }
     }
 
@@ -95,7 +106,10 @@ impl Mechanism {
             Self::Fentry { .. } => Some(169),
             Self::FmodRet { .. } => Some(200),
             Self::Lsm { .. } => Some(192),
-            Self::Kretprobe { .. } | Self::Fexit { .. } | Self::RawTracepoint { .. } => None,
+            Self::Kretprobe { .. }
+            | Self::Fexit { .. }
+            | Self::RawTracepoint { .. }
+            | Self::Tracepoint { .. } => None,
         }
     }
 

@@ -72,6 +72,11 @@ pub fn plan(hook: &Hook, kernel: &KernelView) -> Result<Plan, PlanError> {
         Point::Syscall(name) => plan_syscall(&mut plan, name, hook.due, kernel)?,
         Point::Sensor(sensor) => plan_sensor(&mut plan, *sensor, kernel)?,
         Point::LsmHook(lsm) => plan_lsm_hook(&mut plan, lsm, hook.due, kernel)?,
+        Point::Tracepoint { subsystem, event, raw } => {
+            let mechanism =
+                Mechanism::Tracepoint { subsystem: subsystem.clone(), event: event.clone(), raw: *raw };
+            plan_tracepoint(&mut plan, hook, mechanism, kernel)?;
+        }
     }
     Ok(plan)
 }
@@ -230,7 +235,36 @@ pub(super) fn trampoline(plan: &mut Plan, kernel: &KernelView) {
     }
 }
 
+/// A tracepoint that a policy names. It can be watched, and who passes it can be signalled; it cannot be denied.
+fn plan_tracepoint(
+    plan: &mut Plan,
+    hook: &Hook,
+    mechanism: Mechanism,
+    kernel: &KernelView,
+) -> Result<(), PlanError> {
+    let point = hook.point.to_string();
+    let needed = if matches!(hook.point, Point::Tracepoint { raw: true, .. }) {
+        Feature::RawTracepoint
+    } else {
+        Feature::Tracepoint
+    };
+    if !kernel.has(needed) {
+        return Err(PlanError::no_tracing(&point, kernel, &[needed]));
+    }
+    if hook.due.contains(Duty::Override) {
+        return Err(PlanError::no_denial(&point, plan, kernel));
+    }
+    tracepoint_exactness(plan, kernel);
+    plan.attach(mechanism, Role::Decide);
+    Ok(())
+}
+
 fn tracepoint(plan: &mut Plan, name: &'static str, role: Role, kernel: &KernelView) {
+    tracepoint_exactness(plan, kernel);
+    plan.attach(Mechanism::RawTracepoint { name }, role);
+}
+
+fn tracepoint_exactness(plan: &mut Plan, kernel: &KernelView) {
     match kernel.tracepoint_context() {
         TracepointContext::PreemptionOff => plan.because(Reason::TracepointIsExact),
         TracepointContext::Preemptible => {
@@ -238,7 +272,6 @@ fn tracepoint(plan: &mut Plan, name: &'static str, role: Role, kernel: &KernelVi
             plan.exactness = Exactness::MayMiss;
         }
     }
-    plan.attach(Mechanism::RawTracepoint { name }, role);
 }
 
 /// Notes features that would have been preferred.

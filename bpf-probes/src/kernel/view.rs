@@ -8,6 +8,7 @@ use super::lsm::ActiveLsms;
 use super::namespace::HostNamespaces;
 use super::preemption::Preemption;
 use super::symbols::Symbols;
+use super::tracefs::TracepointFormat;
 use crate::btf::{Btf, Type, TypeId};
 
 /// What is found out about a kernel, each part by itself.
@@ -80,17 +81,28 @@ pub enum TracepointContext {
 pub struct KernelView {
     facts: KernelFacts,
     modules: BTreeMap<String, Arc<Btf>>,
+    tracepoints: BTreeMap<String, TracepointFormat>,
 }
 
 impl KernelView {
     /// A view of these facts.
     pub const fn new(facts: KernelFacts) -> Self {
-        Self { facts, modules: BTreeMap::new() }
+        Self { facts, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
     }
 
     /// Adds the types of a loaded module.
     pub fn add_module(&mut self, name: impl Into<String>, btf: Arc<Btf>) {
         self.modules.insert(name.into(), btf);
+    }
+
+    /// Adds the format of a tracepoint: of thousands that a kernel has, a view holds those that somebody asks for.
+    pub fn add_tracepoint(&mut self, subsystem: &str, event: &str, format: TracepointFormat) {
+        self.tracepoints.insert(format!("{subsystem}/{event}"), format);
+    }
+
+    /// The format of a tracepoint, if it was added.
+    pub fn tracepoint(&self, subsystem: &str, event: &str) -> Option<&TracepointFormat> {
+        self.tracepoints.get(&format!("{subsystem}/{event}"))
     }
 
     /// The facts.

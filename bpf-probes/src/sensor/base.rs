@@ -70,7 +70,8 @@ impl BaseTargets {
                     | Mechanism::Fentry { .. }
                     | Mechanism::Fexit { .. }
                     | Mechanism::FmodRet { .. }
-                    | Mechanism::Lsm { .. },
+                    | Mechanism::Lsm { .. }
+                    | Mechanism::Tracepoint { .. },
                 )
                 | None => AttachSpec::None,
             })

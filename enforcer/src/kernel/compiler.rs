@@ -1,10 +1,12 @@
 //! The compiler for the running kernel.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bpf_probes::kernel::KernelView;
+use bpf_probes::load::probe::tracepoint_format;
 use tracing_policy::diagnostic::Diagnostic;
-use tracing_policy::policy::Resolved;
+use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledHook, Rider};
 
@@ -17,6 +19,18 @@ pub struct KernelCompiler {
 }
 
 impl KernelCompiler {
+    /// The view with the formats of the policy's tracepoints; one that cannot be read is missed when the policy is resolved.
+    fn with_formats(&self, policy: &Policy) -> Cow<'_, KernelView> {
+        let mut view = Cow::Borrowed(&*self.view);
+        for Tracepoint { subsystem, event, .. } in policy.tracepoints() {
+            match tracepoint_format(subsystem, event) {
+                Ok(format) => view.to_mut().add_tracepoint(subsystem, event, format),
+                Err(error) => tracing::warn!("format of tracepoint {subsystem}/{event}: {error}"),
+            }
+        }
+        view
+    }
+
     /// Compiles for the kernel that `view` shows.
     pub const fn new(view: Arc<KernelView>) -> Self {
         Self { view }
@@ -30,7 +44,8 @@ fn failed(findings: Vec<Diagnostic>) -> CompileError {
 impl Compiler for KernelCompiler {
     fn resolve(&self, source: &SourceText) -> Result<(Resolved, Vec<Diagnostic>), CompileError> {
         let (policy, mut warnings) = tracing_policy::read(source).map_err(failed)?;
-        let mut resolved = tracing_policy::resolve(policy, &self.view).map_err(failed)?;
+        let view = self.with_formats(&policy);
+        let mut resolved = tracing_policy::resolve(policy, &view).map_err(failed)?;
         warnings.append(&mut resolved.warnings);
         Ok((resolved, warnings))
     }

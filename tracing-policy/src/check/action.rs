@@ -59,6 +59,9 @@ fn has_action(section: Section, action: ActionKind) -> bool {
     match section {
         Section::Kprobes => true,
         Section::LsmHooks => of_lsm.contains(&action),
+        Section::Tracepoints | Section::RawTracepoints => {
+            !matches!(action, ActionKind::Override | ActionKind::TrackSock | ActionKind::UntrackSock)
+        }
     }
 }
 
@@ -80,7 +83,7 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_)) | None => return value,
+        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_)) | None => return value,
     };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());

@@ -4,7 +4,7 @@ use super::section::Section;
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, ObjectKind, Signedness, Width,
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, ObjectKind, Place, Signedness, Width,
 };
 use crate::schema::{self, Word};
 use crate::source::Spanned;
@@ -12,9 +12,16 @@ use crate::source::Spanned;
 /// Highest index: a function of x86-64 gets six arguments in registers, a system call has six at most.
 const MAX_INDEX: u32 = 5;
 
+/// Fields that the records of all tracepoints begin with. The kernel keeps its own pointer in their place when it runs a program (`perf_trace_run_bpf_submit`).
+const COMMON_FIELDS: u32 = 4;
+
+/// Highest index of a field.
+const MAX_FIELD: u32 = 255;
+
 /// The arguments of a hook, those with an error as `None`, so that filters on them are not blamed too.
 #[derive(Debug)]
 pub(super) struct Arguments {
+    section: Section,
     entries: Vec<Entry>,
 }
 
@@ -27,9 +34,12 @@ pub(super) struct Entry {
 }
 
 impl Arguments {
-    /// The first argument declared for an index of the prototype, and its position.
+    /// The first argument declared for an index of the prototype, and its position. Where a tracepoint declares no such field, it is the position in
+    /// the list, as upstream reads it.
     pub(super) fn by_index(&self, index: u32) -> Option<(usize, &Entry)> {
-        self.entries.iter().enumerate().find(|(_, entry)| entry.index == index)
+        let position = usize::try_from(index).ok().filter(|_| self.section == Section::Tracepoints);
+        let by_position = || position.and_then(|position| Some((position, self.entries.get(position)?)));
+        self.entries.iter().enumerate().find(|(_, entry)| entry.index == index).or_else(by_position)
     }
 
     /// The argument at a position of the list.
@@ -69,22 +79,36 @@ pub(super) fn arguments(written: &[schema::Argument], section: Section, report: 
         let span = written.first().map(|first| first.span).unwrap_or_default();
         report.push(Diagnostic::error(Code::ArgumentIndex, span, "too many arguments"));
     }
-    Arguments { entries }
+    Arguments { section, entries }
 }
 
 fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
-    let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= MAX_INDEX);
-    if index.is_none() {
+    let most = if section == Section::Tracepoints { MAX_FIELD } else { MAX_INDEX };
+    let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= most);
+    let is_common = section == Section::Tracepoints && written.index.value < COMMON_FIELDS;
+    if is_common {
+        let message = "the first four fields, which every tracepoint has, are not there for programs";
+        let error = Diagnostic::error(Code::ArgumentIndex, written.index.span, message);
+        report.push(error.help("the first of its own has index 4; filter the process with matchPIDs"));
+    } else if index.is_none() {
         let message = format!(
-            "there is no argument {}: the first has index 0, the last that can be read {MAX_INDEX}",
+            "there is no argument {}: the first has index 0, the last that can be read {most}",
             written.index.value
         );
         report.push(Diagnostic::error(Code::ArgumentIndex, written.index.span, message));
     }
     let ty = argument_type(written, section, report);
     let label = written.label.clone().filter(|label| !label.value.is_empty());
-    Some(Argument { index: Spanned::new(index?, written.index.span), ty: ty?, label, span: written.span })
+    let is_syscall = written.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::Syscall64);
+    Some(Argument {
+        index: Spanned::new(index.filter(|_| !is_common)?, written.index.span),
+        ty: ty?,
+        place: Place::Parameter,
+        is_syscall,
+        label,
+        span: written.span,
+    })
 }
 
 fn argument_type(
@@ -139,6 +163,8 @@ fn argument_type(
         Written::Module => ArgumentType::Object(ObjectKind::Module),
         Written::LoadInfo => ArgumentType::Object(ObjectKind::LoadInfo),
         Written::Nop => ArgumentType::Nop,
+        Written::Syscall64 if section.is_tracepoint() => unsigned(Width::W64),
+        Written::DataLoc if section == Section::Tracepoints => ArgumentType::String,
         Written::Auto | Written::Syscall64 => {
             let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));

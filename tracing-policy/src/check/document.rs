@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, unsupported};
+use super::{hook, macros, options, tracepoint, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -42,6 +42,12 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let lists = Lists::of(&spec.lists.value, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
     hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
+    hooks.extend(
+        spec.tracepoints
+            .value
+            .into_iter()
+            .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
+    );
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());

@@ -39,10 +39,8 @@ pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Repor
     let tags = text::tags(hook.tags, report);
     let arguments = arguments.complete();
     let (calls, arguments, selectors) = (calls?, arguments?, selectors?);
-    let absence = match calls.absence {
-        Absence::Refused if ignored => Absence::Warned,
-        absence => absence,
-    };
+    let warned = ignored && calls.absence == Absence::Refused;
+    let absence = if warned { Absence::Warned } else { calls.absence };
     let hook = |kind| Hook {
         kind,
         absence,
@@ -50,6 +48,7 @@ pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Repor
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),
+        untyped: None,
         span: hook.span,
     };
     Some(kinds.into_iter().map(hook).collect())
@@ -75,6 +74,7 @@ pub(super) fn lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
         selectors: selectors?,
         message,
         tags,
+        untyped: None,
         span: hook.span,
     })
 }
@@ -129,7 +129,7 @@ pub(super) fn function(
 }
 
 /// What is wrong with a symbol, if anything.
-fn symbol_problem(symbol: &str) -> Option<String> {
+pub(super) fn symbol_problem(symbol: &str) -> Option<String> {
     // Compilers add suffixes such as `.isra.0` and `.constprop.0`, LLVM `$hash`.
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
     if symbol.is_empty() {

@@ -25,7 +25,9 @@ mod process;
 mod section;
 mod selector;
 mod text;
+mod tracepoint;
 mod unsupported;
 mod value;
 
 pub use document::policy;
+pub(crate) use tracepoint::{is_untyped, settled};

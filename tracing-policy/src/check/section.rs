@@ -9,14 +9,25 @@ pub(super) enum Section {
     Kprobes,
     /// `lsmhooks`
     LsmHooks,
+    /// `tracepoints`, whose arguments are fields of a record
+    Tracepoints,
+    /// `tracepoints` with `raw: true`
+    RawTracepoints,
 }
 
 impl Section {
+    /// Whether its hooks are tracepoints.
+    pub(super) fn is_tracepoint(self) -> bool {
+        matches!(self, Self::Tracepoints | Self::RawTracepoints)
+    }
+
     /// One of its hooks, in words.
     pub(super) fn one(self) -> &'static str {
         match self {
             Self::Kprobes => "a kprobe",
             Self::LsmHooks => "an LSM hook",
+            Self::Tracepoints => "a tracepoint",
+            Self::RawTracepoints => "a raw tracepoint",
         }
     }
 }

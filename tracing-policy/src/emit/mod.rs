@@ -10,6 +10,7 @@ mod act;
 mod automaton;
 mod bytes;
 mod deny;
+mod field;
 mod kind;
 mod memory;
 mod note;

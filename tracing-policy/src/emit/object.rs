@@ -85,7 +85,9 @@ impl Emitter<'_> {
     fn read_attr(&self, f: &mut Function<'_>, error: bpf_probes::asm::Label) {
         let read = match self.hook.convention {
             Convention::Syscall { .. } => Helper::ProbeReadUser,
-            Convention::Function | Convention::Lsm => Helper::ProbeReadKernel,
+            Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+                Helper::ProbeReadKernel
+            }
         };
         f.copy(R1, R9);
         f.constant(R2, 8);

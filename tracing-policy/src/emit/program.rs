@@ -15,7 +15,7 @@ use super::note::Notes;
 use super::state::State;
 use crate::ir::{Hook, Test};
 use crate::lower::Purpose;
-use crate::policy::{Kin, Role};
+use crate::policy::{Convention, Kin, Role};
 
 /// Name of the program.
 pub(super) const BODY: &str = "body";
@@ -60,7 +60,9 @@ pub(super) struct Emitter<'a> {
 /// When the kernel's types lack something, or the program grows beyond what instructions can address.
 pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<CollectionSpec, BuildError> {
     let facts = Facts::of(kernel);
-    let memory = Memory::of(hook, body.purpose, can_be_preempted(body.kind, kernel));
+    // a tracepoint may be passed in an interrupt, in the midst of another program that uses the CPU's memory
+    let interrupts = matches!(hook.convention, Convention::Tracepoint | Convention::RawTracepoint);
+    let memory = Memory::of(hook, body.purpose, interrupts || can_be_preempted(body.kind, kernel));
     let single = hook.selectors().count() == 1;
     let keeps_cpu = memory.is_claimed && kernel.kfunc(Feature::PreemptDisable).is_some();
     let emitter = Emitter { hook, body, facts: &facts, memory, single, keeps_cpu };

@@ -22,7 +22,7 @@ const STRING_BYTES: u32 = PATH_END - PATH_START;
 /// `EFAULT`
 const EFAULT: u64 = 14;
 /// Flag of a thread whose system call came through a 32-bit door (`TS_COMPAT`, `arch/x86/include/asm/thread_info.h`).
-const TS_COMPAT: i32 = 2;
+pub(super) const TS_COMPAT: i32 = 2;
 
 impl Emitter<'_> {
     /// For programs that see every system call: goes to `other` unless it is the hook's. The context is in `R9`.
@@ -55,7 +55,8 @@ impl Emitter<'_> {
             return Ok(());
         }
         match self.hook.convention {
-            Convention::Function | Convention::Lsm => {
+            Convention::Tracepoint => self.note_fields(f)?,
+            Convention::Function | Convention::Lsm | Convention::RawTracepoint => {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
@@ -68,12 +69,11 @@ impl Emitter<'_> {
 
     /// Reads the sets of capabilities that registers point to, in their place.
     fn read_sets(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
-        let read = match self.hook.convention {
-            Convention::Syscall { .. } => Helper::ProbeReadUser,
-            Convention::Function | Convention::Lsm => Helper::ProbeReadKernel,
-        };
-        for state in &self.state().reads {
+        for (id, _) in self.hook.reads() {
+            let Some(state) = self.state().reads.get(id.index()) else { continue };
             let Some(error) = state.error else { continue };
+            let in_user_memory = self.is_in_user_memory(id);
+            let read = if in_user_memory { Helper::ProbeReadUser } else { Helper::ProbeReadKernel };
             address(f, R1, state.raw);
             f.constant(R2, 8);
             load(f, Size::Double, R3, state.raw)?;
@@ -102,7 +102,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn note_register(
+    pub(super) fn note_register(
         &self,
         f: &mut Function<'_>,
         id: ReadId,
@@ -115,7 +115,7 @@ impl Emitter<'_> {
             // by way of memory: a typed pointer that a policy calls a number becomes one there
             Self::extend(f, ty, raw)?;
         }
-        Ok(())
+        if read.is_syscall { Self::mark_32_bit(f, raw) } else { Ok(()) }
     }
 
     fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
@@ -214,18 +214,16 @@ impl Emitter<'_> {
         let raw = self.state().reads[id.index()].raw;
         let begin = self.memory.areas[bytes.area] + PATH_START;
         let ty = self.hook.read(id).ty;
-        let (read_string, read) = match self.hook.convention {
-            Convention::Syscall { .. } if ty == ArgumentType::String => {
-                (Helper::ProbeReadUserStr, Helper::ProbeReadUser)
-            }
-            Convention::Syscall { .. } | Convention::Function | Convention::Lsm => {
-                (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
-            }
+        let (read_string, read) = if ty == ArgumentType::String && self.is_in_user_memory(id) {
+            (Helper::ProbeReadUserStr, Helper::ProbeReadUser)
+        } else {
+            (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
         };
         f.comment("the string");
         self.find_text(f, ty, raw)?;
         address(f, R1, begin);
         f.constant(R2, u64::from(STRING_BYTES));
+        self.bound_text(f, id, bytes, STRING_BYTES)?;
         load(f, Size::Double, R3, raw)?;
         f.call(read_string);
         f.jump_if(Condition::SLt, R0, 1, error);

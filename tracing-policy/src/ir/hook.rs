@@ -6,7 +6,7 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, Convention};
+use crate::policy::{Action, ArgumentType, Convention, Place};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct Read {
     pub index: u8,
     /// How its register is read.
     pub ty: ArgumentType,
+    /// Where it is found.
+    pub place: Place,
+    /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
+    pub is_syscall: bool,
 }
 
 /// Index into [`Hook::reads`].

@@ -63,7 +63,12 @@ impl Reads {
 }
 
 fn read(argument: &Argument) -> Read {
-    Read { index: argument.index.value, ty: argument.ty.value }
+    Read {
+        index: argument.index.value,
+        ty: argument.ty.value,
+        place: argument.place,
+        is_syscall: argument.is_syscall,
+    }
 }
 
 /// Registers, then one string to copy, then a path to form; last what only records need.

@@ -5,14 +5,55 @@ use crate::source::{Span, Spanned};
 /// An argument of a hook that events carry and filters may test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument {
-    /// Position in the prototype, from 0 to 5.
+    /// Position in the prototype, from 0 to 5; of a tracepoint, among the fields of its record.
     pub index: Spanned<u8>,
     /// How its register is read.
     pub ty: Spanned<ArgumentType>,
+    /// Where it is found: a parameter until `resolve` knows better.
+    pub place: Place,
+    /// Whether the number is a system call's (`syscall64`); 32-bit programs' calls have bit 31 set.
+    pub is_syscall: bool,
     /// Label that the event carries.
     pub label: Option<Spanned<String>>,
     /// The whole argument in the text.
     pub span: Span,
+}
+
+/// Where an argument is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the parameter of its index.
+    Parameter,
+    /// In the record of a tracepoint.
+    Field(Field),
+}
+
+/// A field of a tracepoint's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// Bytes from the start of the record.
+    pub offset: u16,
+    /// What is there.
+    pub form: FieldForm,
+}
+
+/// What is at the place of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldForm {
+    /// A number or pointer.
+    Value {
+        /// Its width.
+        width: Width,
+        /// Whether it has a sign.
+        signedness: Signedness,
+    },
+    /// Text of at most so many bytes.
+    Text {
+        /// The bytes.
+        bytes: u16,
+    },
+    /// Offset (low half) and length (high half) of text elsewhere in the record (`__data_loc`).
+    DynamicText,
 }
 
 /// The position of an argument in the `args` of its hook (not in the prototype).

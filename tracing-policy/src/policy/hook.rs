@@ -5,6 +5,7 @@ use std::fmt;
 use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
+use crate::schema;
 use crate::source::{Span, Spanned};
 
 /// A hook of any kind: where it is, what its events carry, whom it concerns and what is done then.
@@ -22,6 +23,9 @@ pub struct Hook {
     pub message: Option<Annotation>,
     /// Tags for each event of this hook.
     pub tags: Vec<Annotation>,
+    /// A tracepoint as it was written, when types of arguments are left to the kernel (`auto`): filters on those are not among `selectors` yet, and `resolve` checks all of
+    /// it again.
+    pub untyped: Option<Box<schema::Tracepoint>>,
     /// The whole hook in the text.
     pub span: Span,
 }
@@ -40,6 +44,25 @@ pub enum HookKind {
     Kprobe(Function),
     /// An LSM hook by its name without prefix, such as `file_open`: `process_lsm`.
     Lsm(String),
+    /// A tracepoint: `process_tracepoint`.
+    Tracepoint(Tracepoint),
+}
+
+/// A tracepoint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tracepoint {
+    /// E.g. `sched`.
+    pub subsystem: String,
+    /// E.g. `sched_process_exec`.
+    pub event: String,
+    /// Whether arguments are those passed to it, instead of fields of its record.
+    pub raw: bool,
+}
+
+impl fmt::Display for Tracepoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.subsystem, self.event)
+    }
 }
 
 /// What to do about a hook on a kernel that has no such place.

@@ -9,7 +9,7 @@ pub struct RecordLayout {
     pub policy_name: String,
     /// Which event a record becomes.
     pub form: EventForm,
-    /// The kernel function or LSM hook as events show it, e.g. `__x64_sys_openat` or `file_open`.
+    /// The kernel function, LSM hook or tracepoint as events show it, e.g. `__x64_sys_openat` or `file_open`.
     pub function_name: String,
     /// The hook's message, escaped as events carry it.
     pub message: Option<String>,
@@ -27,6 +27,11 @@ pub enum EventForm {
     Kprobe,
     /// `process_lsm`
     Lsm,
+    /// `process_tracepoint`; the function's name is that of the event.
+    Tracepoint {
+        /// The subsystem.
+        subsystem: std::sync::Arc<str>,
+    },
 }
 
 /// One value of a record.
@@ -49,6 +54,8 @@ pub enum ValueKind {
     Int64,
     /// 8 bytes; `size_arg`.
     Uint64,
+    /// 8 bytes, bit 31 set for a call of a 32-bit program; `syscall_id`.
+    Syscall,
     /// Bytes without NUL; `string_arg`.
     String,
     /// A path, with `i_mode` in the header's status; `file_arg`.

@@ -21,10 +21,11 @@ mod selector;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{
-    Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, IntegerType, ObjectKind, Signedness, Width,
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
+    Place, Signedness, Width,
 };
 pub use capability::{capability_names, capability_number};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use process::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::hook::Hook;
+use super::hook::{Hook, HookKind, Tracepoint};
 use crate::source::{Span, Spanned};
 
 /// A checked policy.
@@ -26,6 +26,14 @@ impl Policy {
             Some(request) => request.value.into(),
             None => Mode::Enforce,
         }
+    }
+
+    /// The tracepoints whose format a kernel has to show before the policy can be resolved.
+    pub fn tracepoints(&self) -> impl Iterator<Item = &Tracepoint> {
+        self.hooks.iter().filter_map(|hook| match &hook.kind.value {
+            HookKind::Tracepoint(tracepoint) if !tracepoint.raw => Some(tracepoint),
+            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
+        })
     }
 
     /// Whether any action of any hook enforces.

@@ -48,6 +48,10 @@ pub enum Convention {
     },
     /// In the context of an LSM program.
     Lsm,
+    /// In the record of a tracepoint.
+    Tracepoint,
+    /// In the context of a raw tracepoint.
+    RawTracepoint,
 }
 
 /// One hook of a policy.

@@ -1,6 +1,6 @@
 //! Arguments against the prototype that the kernel's types show.
 
-use bpf_probes::btf::{Btf, Type, TypeId};
+use bpf_probes::btf::{Btf, Parameter, Type, TypeId};
 use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
@@ -17,7 +17,7 @@ pub(super) fn fit(
 ) -> bool {
     match key.convention {
         Convention::Syscall { .. } => fit_syscall(hook, function, report),
-        Convention::Function | Convention::Lsm => {
+        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
             fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
         }
     }
@@ -54,6 +54,17 @@ pub(super) fn fit_prototype(
         return true;
     };
     let parameters: Vec<_> = prototype.parameters().collect();
+    fit_parameters(hook, name, &parameters, btf, report)
+}
+
+/// The same against parameters.
+pub(super) fn fit_parameters(
+    hook: &Hook,
+    name: &str,
+    parameters: &[Parameter<'_>],
+    btf: &Btf,
+    report: &mut Report,
+) -> bool {
     let mut all = true;
     for argument in &hook.arguments {
         let Some(parameter) = parameters.get(usize::from(argument.index.value)) else {

@@ -10,6 +10,9 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
     let (form, function_name) = match &hook.kind.value {
         HookKind::Kprobe(_) => (EventForm::Kprobe, key.function.clone()),
         HookKind::Lsm(name) => (EventForm::Lsm, name.clone()),
+        HookKind::Tracepoint(one) => {
+            (EventForm::Tracepoint { subsystem: one.subsystem.as_str().into() }, one.event.clone())
+        }
     };
     RecordLayout {
         policy_name: policy.name.value.as_str().to_owned(),
@@ -32,6 +35,7 @@ fn value(argument: &Argument) -> Option<ValueLayout> {
         ArgumentType::Capabilities(kind) => ValueKind::Capabilities(kind),
         ArgumentType::Object(kind) => ValueKind::Object(kind),
         ArgumentType::Nop => return None,
+        ArgumentType::Integer(_) if argument.is_syscall => ValueKind::Syscall,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,

@@ -1,4 +1,8 @@
 //! LSM hooks: an LSM program where such programs run, else the function that asks the hook.
+//!
+//! The LSM program itself reports and denies. It is exact (LSM programs have no protection against recursion that could skip one), has the parameters that
+//! the policy counts, and sees what an LSM hook is asked: calls that the security modules before `bpf` allowed, as in Tetragon. Who wants attempts too, hooks the `security_*`
+//! function with a kprobe, which sees every one (ADR 3).
 
 use bpf_probes::attach::{self, Mechanism};
 use bpf_probes::btf::{Btf, TypeId};

@@ -136,7 +136,8 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                 | Mechanism::Fentry { .. }
                 | Mechanism::Fexit { .. }
                 | Mechanism::Lsm { .. }
-                | Mechanism::RawTracepoint { .. } => return None,
+                | Mechanism::RawTracepoint { .. }
+                | Mechanism::Tracepoint { .. } => return None,
             },
             attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
@@ -155,7 +156,8 @@ pub(super) fn reason(plan: &Plan) -> String {
 }
 
 fn exactness(mechanism: &Mechanism, plan: &Plan) -> Exactness {
-    let can_miss = mechanism.is_trampoline() || matches!(mechanism, Mechanism::RawTracepoint { .. });
+    let is_tracepoint = matches!(mechanism, Mechanism::RawTracepoint { .. } | Mechanism::Tracepoint { .. });
+    let can_miss = mechanism.is_trampoline() || is_tracepoint;
     if plan.exactness == attach::Exactness::MayMiss && can_miss {
         let reasons = plan.reasons.iter().map(ToString::to_string);
         return Exactness::CanMiss(reasons.collect::<Vec<_>>().join("; "));
@@ -173,6 +175,10 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
         Mechanism::Fexit { function, .. } => AttachSpec::Fexit { function: function.clone() },
         Mechanism::FmodRet { function, .. } => AttachSpec::FmodRet { function: function.clone() },
         Mechanism::Lsm { hook, .. } => AttachSpec::Lsm { hook: hook.clone() },
+        Mechanism::Tracepoint { event, raw: true, .. } => AttachSpec::RawTracepoint { name: event.clone() },
+        Mechanism::Tracepoint { subsystem, event, raw: false } => {
+            AttachSpec::Tracepoint { category: subsystem.clone(), name: event.clone() }
+        }
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
     }
 }

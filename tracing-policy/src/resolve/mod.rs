@@ -11,5 +11,6 @@ mod lsm;
 mod mechanism;
 mod policy;
 mod process;
+mod tracepoint;
 
 pub use policy::policy;

@@ -2,7 +2,7 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process};
+use super::{class, function, layout, lsm, process, tracepoint};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
@@ -45,7 +45,7 @@ pub fn policy(policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagn
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
 fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
     match (hook.absence, &hook.kind.value) {
-        (Absence::Refused, _) | (_, HookKind::Lsm(_)) => true,
+        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_)) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
@@ -53,9 +53,13 @@ fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
 }
 
 fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) -> Option<ResolvedHook> {
+    let settled = hook.untyped.as_deref().map(|written| tracepoint::settle(written, kernel, report));
+    let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
+    let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
         HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
+        HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
     };
     let classes = class::classes(&hook.selectors, report);
     let mut selectors = selectors(hook);

@@ -4,7 +4,7 @@ use super::word::words;
 use crate::source::{Span, Spanned};
 
 /// An entry of `matchActions` or `matchReturnActions`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// `action`.
     pub action: Spanned<ActionKind>,

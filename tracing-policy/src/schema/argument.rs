@@ -4,7 +4,7 @@ use super::word::words;
 use crate::source::{Span, Spanned};
 
 /// An entry of `args` or `data`, or a `returnArg`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument {
     /// `index`.
     pub index: Spanned<u32>,

@@ -5,7 +5,7 @@ use super::selector::Selector;
 use crate::source::{Span, Spanned};
 
 /// An entry of `kprobes` or `fentries`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kprobe {
     /// `call`: a symbol, or `list:NAME`.
     pub call: Spanned<String>,
@@ -34,7 +34,7 @@ pub struct Kprobe {
 }
 
 /// `ignore` of a kprobe.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KprobeIgnore {
     /// `callNotFound`: go on without the hook when the kernel lacks its symbol.
     pub call_not_found: Option<Spanned<bool>>,
@@ -43,7 +43,7 @@ pub struct KprobeIgnore {
 }
 
 /// An entry of `tracepoints`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracepoint {
     /// `subsystem`.
     pub subsystem: Spanned<String>,
@@ -64,7 +64,7 @@ pub struct Tracepoint {
 }
 
 /// An entry of `uprobes`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uprobe {
     /// `path` of the program or library.
     pub path: Spanned<String>,
@@ -101,7 +101,7 @@ pub struct Uprobe {
 }
 
 /// `ignore` of a uprobe.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UprobeIgnore {
     /// `digestVerificationFailure`: go on without the hook when the digest differs.
     pub digest_verification_failure: Option<Spanned<bool>>,
@@ -110,7 +110,7 @@ pub struct UprobeIgnore {
 }
 
 /// An entry of `usdts`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usdt {
     /// `path` of the program or library.
     pub path: Spanned<String>,
@@ -133,7 +133,7 @@ pub struct Usdt {
 }
 
 /// An entry of `lsmhooks`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LsmHook {
     /// `hook`, without prefix.
     pub hook: Spanned<String>,

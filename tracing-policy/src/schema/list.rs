@@ -4,7 +4,7 @@ use super::word::words;
 use crate::source::{Span, Spanned};
 
 /// A named list of symbols.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
     /// `name`.
     pub name: Spanned<String>,
@@ -34,7 +34,7 @@ words! {
 }
 
 /// An entry of `enforcers`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforcer {
     /// `calls`.
     pub calls: Vec<Spanned<String>>,
@@ -43,7 +43,7 @@ pub struct Enforcer {
 }
 
 /// An entry of `options`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyOption {
     /// `name`.
     pub name: Spanned<String>,

@@ -7,7 +7,7 @@ use super::word::words;
 use crate::source::{Span, Spanned};
 
 /// A policy document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracingPolicy {
     /// Cluster-wide or namespaced.
     pub kind: Spanned<PolicyKind>,
@@ -30,7 +30,7 @@ words! {
 
 /// What of the object's metadata has a meaning here. The bookkeeping of an API server (uid, generation …) is
 /// accepted and not kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// `name`.
     pub name: Spanned<String>,
@@ -48,7 +48,7 @@ pub struct Metadata {
 pub type Labels = Vec<(Spanned<String>, Spanned<String>)>;
 
 /// `spec`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Kernel functions and system calls.
     pub kprobes: Spanned<Vec<Kprobe>>,
@@ -85,7 +85,7 @@ pub struct Spec {
 }
 
 /// A Kubernetes label selector.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelSelector {
     /// `matchLabels`, if it is there; it may be there and empty.
     pub match_labels: Option<Labels>,
@@ -96,7 +96,7 @@ pub struct LabelSelector {
 }
 
 /// An entry of `matchExpressions`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelExpression {
     /// `key`.
     pub key: Spanned<String>,

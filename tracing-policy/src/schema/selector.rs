@@ -6,7 +6,7 @@ use super::word::words;
 use crate::source::{Span, Spanned};
 
 /// An entry of `selectors`, or the body of a macro.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     /// `label`.
     pub label: Option<Spanned<String>>,
@@ -43,7 +43,7 @@ pub struct Selector {
 }
 
 /// An entry of `selectorsMacros`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectorMacro {
     /// Its name.
     pub name: Spanned<String>,
@@ -61,7 +61,7 @@ words! {
 }
 
 /// An entry of `matchPIDs`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PidMatch {
     /// `operator`.
     pub operator: Spanned<Membership>,
@@ -76,7 +76,7 @@ pub struct PidMatch {
 }
 
 /// An entry of `matchBinaries` or `matchParentBinaries`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BinaryMatch {
     /// `operator`.
     pub operator: Spanned<Operator>,
@@ -89,7 +89,7 @@ pub struct BinaryMatch {
 }
 
 /// An entry of `matchNamespaces`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceMatch {
     /// `namespace`.
     pub namespace: Spanned<Namespace>,
@@ -102,7 +102,7 @@ pub struct NamespaceMatch {
 }
 
 /// An entry of `matchNamespaceChanges`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceChangeMatch {
     /// `operator`.
     pub operator: Spanned<Membership>,
@@ -138,7 +138,7 @@ words! {
 }
 
 /// An entry of `matchCapabilities` or `matchCapabilityChanges`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapabilityMatch {
     /// `type`; absent means effective.
     pub ty: Option<Spanned<CapabilitySet>>,
@@ -164,7 +164,7 @@ words! {
 }
 
 /// An entry of `matchArgs`, `matchData` or `matchReturnArgs`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArgumentMatch {
     /// `index`: position in the prototype.
     pub index: Option<Spanned<u32>>,
@@ -259,7 +259,7 @@ words! {
 }
 
 /// `matchWorkloads`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkloadMatch {
     /// `podSelector`.
     pub pod_selector: Option<LabelSelector>,

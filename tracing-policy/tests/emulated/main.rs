@@ -13,4 +13,5 @@ mod process;
 mod property;
 mod run;
 mod scope;
+mod tracepoints;
 mod types;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::btf::{Btf, ParseError};
-use crate::kernel::{ActiveLsms, HostNamespaces, Preemption, PreemptionSources, Symbols};
+use crate::kernel::{
+    ActiveLsms, FormatError, HostNamespaces, Preemption, PreemptionSources, Symbols, TracepointFormat,
+};
 use crate::load::kernel_fs::KernelFs;
 use crate::load::link::active_modules;
 
@@ -31,6 +33,29 @@ pub enum FileError {
         /// Why.
         error: ParseError,
     },
+    /// It does not hold the format of a tracepoint.
+    #[error("{}: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: FormatError,
+    },
+}
+
+/// The format of a tracepoint.
+///
+/// # Errors
+/// See [`FileError`]; where there is no such tracepoint, the file is not found.
+pub fn tracepoint_format(subsystem: &str, event: &str) -> Result<TracepointFormat, FileError> {
+    let path = Path::new("events").join(subsystem).join(event).join("format");
+    let failed = |error| FileError::Read { path: path.clone(), error };
+    if [subsystem, event].iter().any(|part| part.contains(['/', '\0']) || part.starts_with('.')) {
+        return Err(failed(io::ErrorKind::InvalidInput.into()));
+    }
+    let root = KernelFs::Trace.root().map_err(failed)?;
+    let text = fs::read_to_string(root.path().join(&path)).map_err(failed)?;
+    TracepointFormat::parse(&text).map_err(|error| FileError::Format { path, error })
 }
 
 /// The kernel's types.

@@ -12,5 +12,8 @@ mod link;
 mod view;
 
 pub use feature::Prober;
-pub use file::{FileError, host_namespaces, kernel_btf, kernel_symbols, module_btf, traceable_functions};
+pub use file::{
+    FileError, host_namespaces, kernel_btf, kernel_symbols, module_btf, traceable_functions,
+    tracepoint_format,
+};
 pub use view::{FunctionLists, ProbeError, ProbeOptions, kernel_view};

@@ -103,7 +103,7 @@ impl<'ring> Values<'ring, '_> {
             }
             ValueKind::Uint32 => RawValue::Uint32(u32::try_from(word()?).map_err(|_too_large| no_integer)?),
             ValueKind::Int64 => RawValue::Int64(signed()?),
-            ValueKind::Uint64 | ValueKind::Capabilities(_) => RawValue::Uint64(word()?),
+            ValueKind::Uint64 | ValueKind::Syscall | ValueKind::Capabilities(_) => RawValue::Uint64(word()?),
             ValueKind::Object(kind) => RawValue::Object(object(kind, bytes).ok_or(short)?),
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
             ValueKind::File | ValueKind::Path | ValueKind::LinuxBinprm => RawValue::Path {

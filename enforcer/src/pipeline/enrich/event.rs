@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp};
+use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp, Tracepoint};
 use api::name::{Action, exit_status};
 
 use tracing_policy::policy::EventForm;
@@ -37,7 +37,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     })
 }
 
-/// `process_kprobe` or `process_lsm`, as the layout says.
+/// `process_kprobe`, `process_lsm` or `process_tracepoint`, as the layout says.
 ///
 /// # Errors
 /// When the values do not fit the layout.
@@ -68,5 +68,15 @@ pub(crate) fn hook_event(
         EventForm::Lsm => {
             EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
         }
+        EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
+            process,
+            parent,
+            subsystem: Arc::clone(subsystem),
+            event: function_name,
+            args,
+            action,
+            origin,
+            ..Tracepoint::default()
+        }),
     })
 }

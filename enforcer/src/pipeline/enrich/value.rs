@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{Argument, FileArgument, LinuxBinprm, Value, text};
+use api::event::{Argument, FileArgument, LinuxBinprm, SyscallId, Value, text};
 use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
@@ -22,6 +22,7 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
         RawValue::Int32(number) => Value::Int(number),
         RawValue::Uint32(number) => Value::Uint(number),
         RawValue::Int64(number) => Value::Long(number),
+        RawValue::Uint64(number) if layout.kind == ValueKind::Syscall => syscall(number),
         RawValue::Uint64(number) => {
             if let ValueKind::Capabilities(kind) = layout.kind {
                 object::capabilities(kind, number)
@@ -55,9 +56,18 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
     Argument::labelled(value, Arc::clone(&layout.label))
 }
 
+/// A system call's number; bit 31 marks one of a 32-bit program.
+fn syscall(number: u64) -> Value {
+    const IS_32_BIT: u32 = 1 << 31;
+    // wider numbers are no calls: shown cut, as the kernel takes them
+    let number = u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0);
+    let abi = if number & IS_32_BIT == 0 { "x64" } else { "i386" };
+    Value::SyscallId(SyscallId { id: number & !IS_32_BIT, abi: abi.into() })
+}
+
 #[cfg(test)]
 mod tests {
-    use api::event::{FileArgument, Value};
+    use api::event::{FileArgument, SyscallId, Value};
     use tracing_policy::ir::ValueKind;
 
     use super::argument;
@@ -84,5 +94,15 @@ mod tests {
         let layout = ValueLayout { kind: ValueKind::String, label: "".into() };
         let error = argument(RawValue::Error { errno: 14 }, &layout);
         assert_eq!(error.value, Some(Value::Error("Bad address".into())));
+    }
+
+    // proves: HOOK-21 (as events show it), ARG-16 (as events show it)
+    #[test]
+    fn a_system_call_is_a_number_and_the_door_it_came_through() {
+        let layout = ValueLayout { kind: ValueKind::Syscall, label: "".into() };
+        let shown = |number| argument(RawValue::Uint64(number), &layout).value;
+        let call = |id, abi| Some(Value::SyscallId(SyscallId { id, abi: std::borrow::Cow::Borrowed(abi) }));
+        assert_eq!(shown(59), call(59, "x64"));
+        assert_eq!(shown(0x8000_000b), call(11, "i386"));
     }
 }

@@ -280,3 +280,22 @@ fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
     let rest = "\"function_name\":\"file_open\",\"policy_name\":\"p\",\"args\":[{\"file_arg\":{\"path\":\"/etc/shadow\"";
     assert!(json.contains(rest), "{json}");
 }
+
+// proves: EVT-04
+#[test]
+fn a_match_on_a_tracepoint_is_an_event_of_its_own() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(3, shell, 3_000, Action::Post, b"/etc/shadow"));
+    let EventKind::Tracepoint(tracepoint) = &event.kind else { panic!("no tracepoint: {event:?}") };
+    assert_eq!((&*tracepoint.subsystem, &*tracepoint.event), ("sched", "sched_process_exec"));
+    assert_eq!((tracepoint.action, event.policy_name()), (api::name::Action::Post, Some("p")));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(
+        json.contains("\"subsys\":\"sched\",\"event\":\"sched_process_exec\",\"args\":[{\"file_arg\""),
+        "{json}"
+    );
+}

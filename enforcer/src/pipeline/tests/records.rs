@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -142,8 +142,15 @@ pub(super) fn layouts() -> Arc<Layouts> {
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
+    let subsystem = "sched".into();
+    let tracepoint = HookLayout {
+        form: EventForm::Tracepoint { subsystem },
+        function_name: "sched_process_exec".into(),
+        ..layout.clone()
+    };
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
+    layouts.insert(3, tracepoint);
     Arc::new(layouts)
 }
 
