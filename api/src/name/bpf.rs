@@ -117,7 +117,7 @@ const MAP_TYPES: [&str; 34] = [
 ];
 
 /// Names of the fixed types of performance events, by number; what registers itself gets the next numbers
-/// (include/uapi/linux/perf_event.h, `enum perf_type_id`).
+/// (`include/uapi/linux/perf_event.h`, `enum perf_type_id`).
 const EVENT_TYPES: [&str; 7] = [
     "PERF_TYPE_HARDWARE",
     "PERF_TYPE_SOFTWARE",

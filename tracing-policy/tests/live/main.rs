@@ -7,3 +7,4 @@ mod children;
 mod contention;
 mod many;
 mod running;
+mod types;
