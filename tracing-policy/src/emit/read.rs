@@ -220,7 +220,7 @@ impl Emitter<'_> {
             (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
         };
         f.comment("the string");
-        self.find_text(f, ty, raw)?;
+        Self::find_text(f, ty, raw)?;
         address(f, R1, begin);
         f.constant(R2, u64::from(STRING_BYTES));
         self.bound_text(f, id, bytes, STRING_BYTES)?;
@@ -253,7 +253,7 @@ impl Emitter<'_> {
     }
 
     /// Puts the address of an object's text in the place of the object's own.
-    fn find_text(&self, f: &mut Function<'_>, ty: ArgumentType, raw: u32) -> Result<(), BuildError> {
+    fn find_text(f: &mut Function<'_>, ty: ArgumentType, raw: u32) -> Result<(), BuildError> {
         if ty == ArgumentType::Filename {
             load(f, Size::Double, R7, raw)?;
             f.read(R1, R7, "filename", "name")?;
@@ -316,7 +316,7 @@ fn file_of(f: &mut Function<'_>, ty: ArgumentType) -> Result<(), BuildError> {
     }
 }
 
-/// `R7 = the current process's file with the descriptor in the lower half of `R7``, 0 where there is none (`fs/file.c: files_lookup_fd_raw`).
+/// `R7 = the file of the current process` with the descriptor in the lower half of `R7`, 0 where there is none (`fs/file.c: files_lookup_fd_raw`).
 fn file_of_descriptor(f: &mut Function<'_>) -> Result<(), BuildError> {
     let (none, out) = (f.label(), f.label());
     f.copy(R8, R7);

@@ -8,3 +8,4 @@ mod contention;
 mod many;
 mod running;
 mod tracepoints;
+mod types;

@@ -73,7 +73,7 @@ fn credentials_of(value: &CredentialsValue) -> event::Credentials {
             inheritable: CapabilitySet::from_bits(all.inheritable),
         }),
         user_ns: Some(user_namespace(&UserNamespaceValue { level, uid, gid, inum })),
-        ..credentials::credentials(all)
+        ..credentials(all)
     }
 }
 
