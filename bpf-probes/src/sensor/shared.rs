@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use crate::abi::{BinaryEndKey, BinaryKey, ClassSet, Control, Counters, ProcessState, map_name};
+use crate::abi::{BinaryEndKey, BinaryKey, ClassSet, Control, Counters, ProcessState, Recorded, map_name};
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
 use crate::spec::{Entries, MapKind, MapSpec, flag};
@@ -37,6 +37,12 @@ pub fn claimed() -> MapSpec {
 /// The process table, `entries` large; it allocates on insert where the kernel lets tracing programs do so.
 pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
     let map = MapSpec::hash(map_name::PROCESSES, 4, size::<ProcessState>(), entries);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.
+pub fn recorded(facts: &Facts<'_>, entries: u32) -> MapSpec {
+    let map = MapSpec::hash(map_name::RECORDED, 4, size::<Recorded>(), entries);
     if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
 }
 

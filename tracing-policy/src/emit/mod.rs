@@ -8,6 +8,7 @@
 
 mod act;
 mod bytes;
+mod change;
 mod deny;
 mod memory;
 mod number;
