@@ -121,7 +121,7 @@ impl Daemon {
         let KernelSide { base, pipeline, sinks, hub, layouts, processes } = start_events(&settings, &view)?;
         step(started, "the base programs run");
         let board = Board::default();
-        let port = KernelPort::new(Arc::clone(&view), &base)?;
+        let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone())?;
         let observed = observed(&settings, &base, &pipeline, &sinks, hub, board.clone());
         let features = view.facts().features.clone();
         let world = World {

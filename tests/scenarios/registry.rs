@@ -73,6 +73,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
     // proves: SEL-08 (In, NotIn)
     plain("a_parent_is_told_by_its_binary", selectors::parents),
+    // proves: SEL-10 (while a process runs)
+    plain("a_namespace_that_a_process_changes_is_told_once", selectors::changes),
     // proves: POL-02, SEL-31
     plain("bad_policies_are_refused_and_harm_nobody", refusals::at_run_time),
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),

@@ -140,3 +140,33 @@ pub(crate) fn parents(guest: &Guest) -> Outcome {
     ensure!(other == set(&["other"]), "a child of another: {other:?} reported");
     Ok(())
 }
+
+/// A namespace or capability that a process changes without exec is told once.
+pub(crate) fn changes(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().start(guest)?;
+    let names = ["mnt", "others", "caps"];
+    for (name, filter) in [
+        ("mnt", "matchNamespaceChanges: [{operator: In, values: [Mnt]}]"),
+        ("others", "matchNamespaceChanges: [{operator: NotIn, values: [Mnt]}]"),
+        ("caps", "matchCapabilityChanges: [{type: Permitted, operator: In, values: [CAP_SYS_ADMIN]}]"),
+    ] {
+        daemon.add(name, &policy(name, filter))?;
+    }
+    let none = reporters(&mut daemon, &names, || must(&["cat", FILE]).map(|_| ()))?;
+    ensure!(none.is_empty(), "nothing changed: {none:?} reported");
+    // exec records anew: what unshare runs has not changed since
+    let exec = reporters(&mut daemon, &names, || must(&["unshare", "-m", "cat", FILE]).map(|_| ()))?;
+    ensure!(exec.is_empty(), "exec in a new namespace: {exec:?} reported");
+    // this process itself runs since before the policies and changes its namespace now, then back by its end
+    let mut events = daemon.events()?;
+    let before = nix::sched::CloneFlags::CLONE_NEWUTS;
+    nix::sched::unshare(before).map_err(|error| Failure(format!("unshare: {error}")))?;
+    for _ in 0..3 {
+        std::fs::read(FILE).map_err(|error| Failure(format!("reading {FILE}: {error}")))?;
+    }
+    let seen = daemon.settle(&mut events)?;
+    let count = |name| seen.iter().filter(|event| event.of_policy(name).is_some()).count();
+    ensure!(count("others") == 1, "{} events of a change, not one", count("others"));
+    ensure!(count("mnt") == 0 && count("caps") == 0, "changes that were none are told");
+    Ok(())
+}

@@ -12,6 +12,7 @@ mod header;
 mod hook;
 mod note;
 mod object;
+mod recorded;
 mod state;
 mod value;
 
@@ -28,6 +29,7 @@ pub use note::{NOTES, Note, NoteKey};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
+pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
     Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,

@@ -100,6 +100,8 @@ pub mod map_name {
     pub const BINARIES: &str = "binaries";
     /// Trie of [`super::BinaryEndKey`] to [`super::ClassSet`].
     pub const BINARY_ENDS: &str = "binary_ends";
+    /// Hash of tgid to [`super::super::Recorded`]; there only while a policy asks what changed.
+    pub const RECORDED: &str = "recorded";
     /// One value: [`super::Control`].
     pub const CONTROL: &str = "control";
     /// One value: [`super::Counters`].

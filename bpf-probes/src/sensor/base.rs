@@ -137,7 +137,7 @@ pub fn base_at(
     })
 }
 
-fn exit_point(target: &AttachSpec) -> ExitPoint {
+pub(super) fn exit_point(target: &AttachSpec) -> ExitPoint {
     match target {
         AttachSpec::Kprobe { symbol } if symbol == "taskstats_exit" => ExitPoint::EveryThreadTold,
         AttachSpec::Kprobe { .. } => ExitPoint::LastThread,

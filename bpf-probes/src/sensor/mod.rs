@@ -12,12 +12,14 @@ mod fork;
 mod gains;
 mod handover;
 mod mark;
+mod recording;
 pub mod shared;
 
 pub use base::{BaseOptions, BaseTargets, DEFAULT_PROCESSES, base, base_at};
 pub use context::argument;
 pub use handover::{SLOTS, STUB, stub};
 pub use mark::{MARK, mark};
+pub use recording::recording;
 
 use crate::builder::BuildError;
 

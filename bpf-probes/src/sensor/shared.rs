@@ -3,7 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, map_name,
+    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, Recorded,
+    map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -45,6 +46,12 @@ pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
 /// Notes for the hooks on the way of denied calls. All its memory is there from the start: an insert fails only when it is full.
 pub fn notes() -> MapSpec {
     MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
+}
+
+/// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.
+pub fn recorded(facts: &Facts<'_>, entries: u32) -> MapSpec {
+    let map = MapSpec::hash(map_name::RECORDED, 4, size::<Recorded>(), entries);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
 }
 
 /// The trie of exact paths and prefixes.

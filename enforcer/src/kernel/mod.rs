@@ -7,11 +7,12 @@ mod cells;
 mod compiler;
 mod figures;
 mod port;
+mod recording;
 mod setup;
 
 pub use base::{Base, BaseError, BaseSizes};
 pub use cells::{Cells, SelectorCounts};
 pub use compiler::KernelCompiler;
 pub use figures::LoadedFigures;
-pub use port::{KernelPort, Stub};
+pub use port::{Body, KernelPort, Stub};
 pub use setup::{SetupError, prepare, with_types_of};

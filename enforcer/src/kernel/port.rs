@@ -1,6 +1,7 @@
 //! The running kernel as the policy side sees it.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bpf_probes::abi::{
@@ -10,12 +11,13 @@ use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Program, ProgramError};
 use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
-use bpf_probes::spec::{CollectionSpec, Entry};
+use bpf_probes::spec::{CollectionSpec, Entries, Entry};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
+use super::recording::Recording;
 use tracing_policy::CompiledBody;
 use tracing_policy::policy::Role;
 
@@ -32,6 +34,14 @@ pub struct KernelPort {
     shared: MapSet,
     cells: Arc<Cells>,
     mark: Collection,
+    recording: Recording,
+}
+
+/// A loaded program, and what records for it.
+#[derive(Debug)]
+pub struct Body {
+    collection: Arc<Collection>,
+    _recording: Option<Arc<Collection>>,
 }
 
 /// A stub, attached while it has a link. Fields drop in order: it is detached before its slots go.
@@ -61,18 +71,23 @@ impl KernelPort {
     ///
     /// # Errors
     /// When the program that marks processes cannot be loaded.
-    pub fn new(view: Arc<KernelView>, base: &Base) -> Result<Self, BaseError> {
+    pub fn new(view: Arc<KernelView>, base: &Base, procfs: PathBuf) -> Result<Self, BaseError> {
         let context = LoadContext::new(Some(view.btf()))?;
         let cpus = context.cpus;
         let shared = base.collection().maps().clone();
         let mark = sensor::mark(&Facts::of(&view))?;
         let mark = Collection::load(&fitted(&mark, &shared), &shared, &context)?;
-        Ok(Self { cpus, shared, cells: Arc::clone(base.cells()), mark, view })
+        let processes = match shared.get(map_name::PROCESSES).map(|map| map.spec().entries) {
+            Some(Entries::Fixed(entries) | Entries::PerCpu(entries)) => entries,
+            None => sensor::DEFAULT_PROCESSES,
+        };
+        let recording = Recording::new(procfs, processes);
+        Ok(Self { recording, cpus, shared, cells: Arc::clone(base.cells()), mark, view })
     }
 
-    fn load(&self, spec: &CollectionSpec) -> Result<Arc<Collection>, Refused> {
+    fn load(&self, spec: &CollectionSpec, maps: &MapSet) -> Result<Arc<Collection>, Refused> {
         let context = LoadContext { btf: Some(self.view.btf()), cpus: self.cpus };
-        let loaded = Collection::load(&fitted(spec, &self.shared), &self.shared, &context);
+        let loaded = Collection::load(&fitted(spec, maps), maps, &context);
         loaded.map(Arc::new).map_err(|error| load_refused(&error))
     }
 
@@ -109,30 +124,32 @@ fn program<'a>(collection: &'a Collection, name: &str) -> Result<&'a Program, Re
 }
 
 impl HookPort for KernelPort {
-    type Body = Arc<Collection>;
+    type Body = Arc<Body>;
     type Stub = Stub;
 
-    fn load_body(&self, body: &CompiledBody) -> Result<Arc<Collection>, Refused> {
-        self.load(&body.collection)
+    fn load_body(&self, body: &CompiledBody) -> Result<Arc<Body>, Refused> {
+        let spec = &body.collection;
+        if !spec.imports.iter().any(|import| import.name == map_name::RECORDED) {
+            return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _recording: None }));
+        }
+        let recording = self.recording.start(&self.view).map_err(refused)?;
+        let mut maps = self.shared.clone();
+        maps.extend(recording.maps().iter().cloned());
+        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _recording: Some(recording) }))
     }
 
-    fn load_stub(
-        &self,
-        compiled: &CompiledBody,
-        body: &Arc<Collection>,
-        number: u32,
-    ) -> Result<Stub, Refused> {
+    fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {
         if compiled.role == Role::Override {
-            return Ok(Stub { link: None, collection: Arc::clone(body) });
+            return Ok(Stub { link: None, collection: Arc::clone(&body.collection) });
         }
         let spec = sensor::stub(&compiled.target, number).map_err(refused)?;
-        Ok(Stub { link: None, collection: self.load(&spec)? })
+        Ok(Stub { link: None, collection: self.load(&spec, &self.shared)? })
     }
 
-    fn put(&self, stub: &Stub, slot: Slot, body: &Arc<Collection>) -> Result<(), Refused> {
+    fn put(&self, stub: &Stub, slot: Slot, body: &Arc<Body>) -> Result<(), Refused> {
         // a program that is attached itself has none
         let Some(slots) = stub.collection.map(SLOTS) else { return Ok(()) };
-        let body = body.programs().first().ok_or_else(|| refused("the hook has no program"))?;
+        let body = body.collection.programs().first().ok_or_else(|| refused("the hook has no program"))?;
         slots.set_program(slot.index(), body).map_err(refused)
     }
 
@@ -152,10 +169,10 @@ impl HookPort for KernelPort {
         self.cells.set_live_slot(number, slot.index());
     }
 
-    fn figures(&self, stub: &Stub, body: &Arc<Collection>) -> Arc<dyn Figures> {
+    fn figures(&self, stub: &Stub, body: &Arc<Body>) -> Arc<dyn Figures> {
         let mut collections = vec![Arc::clone(&stub.collection)];
-        if !Arc::ptr_eq(&stub.collection, body) {
-            collections.push(Arc::clone(body));
+        if !Arc::ptr_eq(&stub.collection, &body.collection) {
+            collections.push(Arc::clone(&body.collection));
         }
         Arc::new(LoadedFigures::new(collections))
     }

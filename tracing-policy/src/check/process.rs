@@ -3,11 +3,10 @@
 use bpf_probes::kernel::Namespace;
 
 use super::filter::{binary, no_values};
-use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    BinaryFilter, CapabilityFilter, CapabilityScope, CapabilitySet, Membership, NamespaceFilter,
-    NamespaceValue, ProcessFilters, capability_names, capability_number,
+    BinaryFilter, CapabilityFilter, CapabilityScope, CapabilitySet, Membership, NamespaceChangeFilter,
+    NamespaceFilter, NamespaceValue, ProcessFilters, capability_names, capability_number,
 };
 use crate::schema;
 use crate::source::Spanned;
@@ -17,8 +16,6 @@ const HOST: &str = "host_ns";
 
 /// The filters of the process in a selector. `None` when the report has an error about one.
 pub(super) fn filters(written: &mut schema::Selector, report: &mut Report) -> Option<ProcessFilters> {
-    unsupported::refuse_list("matchNamespaceChanges", &written.match_namespace_changes, report);
-    unsupported::refuse_list("matchCapabilityChanges", &written.match_capability_changes, report);
     let parents: Vec<Option<BinaryFilter>> = std::mem::take(&mut written.match_parent_binaries.value)
         .into_iter()
         .map(|entry| binary(entry, "matchParentBinaries", report))
@@ -27,12 +24,16 @@ pub(super) fn filters(written: &mut schema::Selector, report: &mut Report) -> Op
         written.match_namespaces.value.iter().map(|entry| namespace(entry, report)).collect();
     let capabilities: Vec<_> =
         written.match_capabilities.value.iter().map(|entry| capability(entry, report)).collect();
+    let namespace_changes: Vec<_> =
+        written.match_namespace_changes.value.iter().map(|entry| namespace_change(entry, report)).collect();
+    let capability_changes: Vec<_> =
+        written.match_capability_changes.value.iter().map(|entry| capability(entry, report)).collect();
     Some(ProcessFilters {
         parents: parents.into_iter().collect::<Option<_>>()?,
         namespaces: namespaces.into_iter().collect::<Option<_>>()?,
         capabilities: capabilities.into_iter().collect::<Option<_>>()?,
-        namespace_changes: Vec::new(),
-        capability_changes: Vec::new(),
+        namespace_changes: namespace_changes.into_iter().collect::<Option<_>>()?,
+        capability_changes: capability_changes.into_iter().collect::<Option<_>>()?,
     })
 }
 
@@ -84,6 +85,21 @@ fn namespace_value(written: &Spanned<String>, report: &mut Report) -> Option<Nam
     let help = format!("write the number that `ls -l /proc/PID/ns` shows in brackets, or `{HOST}`");
     report.push(Diagnostic::error(Code::BadNumber, written.span, message).help(help));
     None
+}
+
+fn namespace_change(
+    written: &schema::NamespaceChangeMatch,
+    report: &mut Report,
+) -> Option<NamespaceChangeFilter> {
+    if written.values.is_empty() {
+        no_values(written.span, report);
+        return None;
+    }
+    Some(NamespaceChangeFilter {
+        membership: membership(&written.operator),
+        namespaces: written.values.iter().map(|value| kind(value.value)).collect(),
+        span: written.span,
+    })
 }
 
 fn capability(written: &schema::CapabilityMatch, report: &mut Report) -> Option<CapabilityFilter> {

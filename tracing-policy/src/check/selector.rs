@@ -4,8 +4,9 @@ use super::argument::Arguments;
 use super::section::Target;
 use super::{action, filter, process, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Descendants, PidFilter, PidNamespace, Selector};
+use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
+use crate::source::Spanned;
 
 /// The selectors of a hook. `None` when the report has an error about one.
 pub(super) fn selectors(
@@ -21,6 +22,9 @@ pub(super) fn selectors(
             Some(selector) => selectors.push(selector),
             None => complete = false,
         }
+    }
+    if complete {
+        complete = refuse_denied_changes(&selectors, report);
     }
     if complete {
         warn_never_reached(&selectors, report);
@@ -62,8 +66,7 @@ fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
         filter::no_values(written.span, report);
         return None;
     }
-    let is_on =
-        |field: &Option<crate::source::Spanned<bool>>| field.as_ref().is_some_and(|field| field.value);
+    let is_on = |field: &Option<Spanned<bool>>| field.as_ref().is_some_and(|field| field.value);
     Some(PidFilter {
         membership: process::membership(&written.operator),
         pids: written.values.iter().map(|value| value.value).collect(),
@@ -71,6 +74,18 @@ fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
         descendants: if is_on(&written.follow_forks) { Descendants::Followed } else { Descendants::Ignored },
         span: written.span,
     })
+}
+
+/// The program that reports records a change as told before the one that denies looks at it.
+fn refuse_denied_changes(selectors: &[Selector], report: &mut Report) -> bool {
+    let denies = |action: &&Spanned<Action>| matches!(action.value, Action::Override(_));
+    let denial = selectors.iter().flat_map(|selector| &selector.actions).find(denies);
+    let Some(denial) = denial.filter(|_| selectors.iter().any(|it| it.process.looks_at_changes())) else {
+        return true;
+    };
+    let what = "Override on a hook with matchNamespaceChanges or matchCapabilityChanges";
+    unsupported::refuse(what, denial.span, report);
+    false
 }
 
 fn warn_never_reached(selectors: &[Selector], report: &mut Report) {

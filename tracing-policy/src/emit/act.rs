@@ -38,6 +38,7 @@ impl Emitter<'_> {
         end: Label,
     ) -> Result<(), BuildError> {
         let before = f.set_origin(selector.origin);
+        self.record_anew(f, selector)?;
         if selector.enforces() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);

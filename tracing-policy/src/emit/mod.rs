@@ -9,6 +9,7 @@
 mod act;
 mod automaton;
 mod bytes;
+mod change;
 mod deny;
 mod field;
 mod kind;

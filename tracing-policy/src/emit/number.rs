@@ -27,7 +27,10 @@ impl Emitter<'_> {
         match subject {
             Subject::HostPid => load(f, Size::Word, R1, state.pid_tgid + 4),
             Subject::OwnPid => load(f, Size::Word, R1, state.own_pid),
-            Subject::Namespace(_) | Subject::Capabilities(_) => {
+            Subject::Namespace(_)
+            | Subject::Capabilities(_)
+            | Subject::NamespacesChanged
+            | Subject::CapabilitiesChanged(_) => {
                 load(f, Size::Double, R1, state.task.get(&subject).copied().unwrap_or(0))
             }
             Subject::Read(read) => load(f, Size::Double, R1, state.reads[read.index()].raw),
@@ -37,7 +40,9 @@ impl Emitter<'_> {
     fn order(&self, test: &NumberTest) -> Order {
         let (least, greatest) = match test.subject {
             Subject::HostPid | Subject::OwnPid | Subject::Namespace(_) => (0, i128::from(u32::MAX)),
-            Subject::Capabilities(_) => (0, i128::from(u64::MAX)),
+            Subject::Capabilities(_) | Subject::NamespacesChanged | Subject::CapabilitiesChanged(_) => {
+                (0, i128::from(u64::MAX))
+            }
             Subject::Read(read) => match self.hook.read(read).ty.family() {
                 Family::Number(ty) => ty.bounds(),
                 Family::String | Family::Path | Family::Object(_) | Family::Nothing => {

@@ -60,7 +60,7 @@ impl Emitter<'_> {
 
     /// Whether a test looks at the process's number, or at what is kept under it.
     fn needs_pid_first(&self) -> bool {
-        self.classes_are_noted() || self.tests_number_of(Subject::HostPid)
+        self.classes_are_noted() || self.looks_at_changes() || self.tests_number_of(Subject::HostPid)
     }
 
     /// Whether the process's state is looked up before the tests.

@@ -206,6 +206,9 @@ impl<'a> Emitter<'a> {
             maps.push(self.memory.map.clone());
         }
         maps.push(any(shared::processes(self.facts, DEFAULT_PROCESSES)));
+        if self.looks_at_changes() {
+            maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
+        }
         if self.body.purpose == Purpose::Report {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));

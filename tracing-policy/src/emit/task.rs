@@ -10,7 +10,7 @@ use bpf_probes::insn::{Register, Size};
 use bpf_probes::kernel::Namespace;
 use bpf_probes::routine::{NamespaceSource, namespace_source, pid_number};
 
-use super::memory::store;
+use super::memory::{store, store_imm};
 use super::program::Emitter;
 use crate::ir::{Check, Hook, Subject, TableSubject};
 use crate::policy::CapabilitySet;
@@ -32,7 +32,20 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
         TableSubject::Number { subject, .. } => Some(subject),
         TableSubject::Bytes { .. } => None,
     });
-    tested.chain(looked_up).filter(|subject| subject.is_of_task()).collect()
+    let mut all: BTreeSet<Subject> = tested.chain(looked_up).filter(|subject| subject.is_of_task()).collect();
+    // what changed is seen by comparing what is
+    for subject in all.clone() {
+        match subject {
+            Subject::NamespacesChanged => all.extend(Namespace::ALL.map(Subject::Namespace)),
+            Subject::CapabilitiesChanged(set) => all.extend([Subject::Capabilities(set)]),
+            Subject::HostPid
+            | Subject::OwnPid
+            | Subject::Read(_)
+            | Subject::Namespace(_)
+            | Subject::Capabilities(_) => {}
+        }
+    }
+    all
 }
 
 impl Emitter<'_> {
@@ -56,7 +69,8 @@ impl Emitter<'_> {
                 store(f, Size::Double, *place, R1)?;
             }
         }
-        note_credentials(f, &wanted)
+        note_credentials(f, &wanted)?;
+        self.note_changes(f)
     }
 }
 
@@ -66,6 +80,11 @@ fn note_proxied(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(), B
     for (subject, place) in wanted {
         let Subject::Namespace(kind) = subject else { continue };
         let NamespaceSource::Proxy { member, container } = namespace_source(*kind) else { continue };
+        if !(f.facts().has_field("nsproxy", member) && f.facts().has_field(container, "ns.inum")) {
+            // compared with what was recorded only, and that is zero too
+            store_imm(f, Size::Double, *place, 0)?;
+            continue;
+        }
         if !is_loaded {
             f.read(R8, R7, "task_struct", "nsproxy")?;
             is_loaded = true;
@@ -85,7 +104,12 @@ fn note_credentials(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(
             Subject::Capabilities(CapabilitySet::Effective) => "cap_effective",
             Subject::Capabilities(CapabilitySet::Inheritable) => "cap_inheritable",
             Subject::Capabilities(CapabilitySet::Permitted) => "cap_permitted",
-            Subject::Namespace(_) | Subject::HostPid | Subject::OwnPid | Subject::Read(_) => continue,
+            Subject::Namespace(_)
+            | Subject::HostPid
+            | Subject::OwnPid
+            | Subject::Read(_)
+            | Subject::NamespacesChanged
+            | Subject::CapabilitiesChanged(_) => continue,
         };
         if !is_loaded {
             f.read(R8, R7, "task_struct", "cred")?;

@@ -88,9 +88,10 @@ impl Hook {
         let number = match test.subject {
             Subject::HostPid => i128::from(call.host_pid),
             Subject::OwnPid => i128::from(call.own_pid),
-            Subject::Namespace(_) | Subject::Capabilities(_) => {
-                call.task.get(&test.subject).copied().unwrap_or(0).into()
-            }
+            Subject::Namespace(_)
+            | Subject::Capabilities(_)
+            | Subject::NamespacesChanged
+            | Subject::CapabilitiesChanged(_) => call.task.get(&test.subject).copied().unwrap_or(0).into(),
             Subject::Read(read) => match call.values.get(read.index()) {
                 Some(Value::Number(number)) => *number,
                 Some(Value::Bytes(_) | Value::Error) | None => return false,

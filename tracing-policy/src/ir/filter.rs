@@ -77,6 +77,10 @@ pub enum Subject {
     Namespace(Namespace),
     /// A set of capabilities of the calling thread; 64 bits.
     Capabilities(CapabilitySet),
+    /// Bit n: the namespace of index n is another than was recorded. Zero when nothing was.
+    NamespacesChanged,
+    /// Capabilities that are in the set or were recorded in it, and not both. Zero when nothing was recorded.
+    CapabilitiesChanged(CapabilitySet),
 }
 
 impl Subject {
@@ -84,7 +88,20 @@ impl Subject {
     pub fn is_of_task(self) -> bool {
         match self {
             Self::HostPid | Self::OwnPid | Self::Read(_) => false,
-            Self::Namespace(_) | Self::Capabilities(_) => true,
+            Self::Namespace(_)
+            | Self::Capabilities(_)
+            | Self::NamespacesChanged
+            | Self::CapabilitiesChanged(_) => true,
+        }
+    }
+
+    /// Whether it is what changed since the process's image began.
+    pub fn is_change(self) -> bool {
+        match self {
+            Self::NamespacesChanged | Self::CapabilitiesChanged(_) => true,
+            Self::HostPid | Self::OwnPid | Self::Read(_) | Self::Namespace(_) | Self::Capabilities(_) => {
+                false
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ pub struct ProcessFilters {
 }
 
 impl ProcessFilters {
+    /// Whether one asks what changed.
+    pub fn looks_at_changes(&self) -> bool {
+        !(self.namespace_changes.is_empty() && self.capability_changes.is_empty())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.parents.is_empty()

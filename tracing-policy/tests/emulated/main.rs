@@ -1,6 +1,7 @@
 //! Compiled policies on the interpreter, against the plain meaning of the policy.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod changes;
 mod faults;
 mod goldens;
 mod kernel;

@@ -5,12 +5,13 @@ use std::mem::offset_of;
 use bpf_probes::abi::{
     ClassSet, Control, Counter, Counters, HookRecord, ProcessState, SELECTOR_COUNTERS, ValueHeader, map_name,
 };
+use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Context, Machine, Outcome};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::{BaseOptions, base};
+use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording};
 use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
 use tracing_policy::source::SourceText;
-use tracing_policy::{CompiledHook, Rider, compile_hook};
+use tracing_policy::{CompiledBody, CompiledHook, Rider, compile_hook};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::kernel::{Objects, populate};
@@ -86,6 +87,13 @@ impl<'k> Emulated<'k> {
             .collect();
         let compiled = compile_hook(&riders, view).unwrap();
         let mut machine = Machine::new(&base(view, BaseOptions::default()).unwrap()).unwrap();
+        let asks_for_changes =
+            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::RECORDED);
+        if compiled.bodies.iter().any(asks_for_changes) {
+            let facts = Facts::of(view);
+            let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
+            machine.load(&recording).unwrap();
+        }
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();
         }
