@@ -7,7 +7,9 @@ use e2e::kernels::Feature;
 use e2e::report::Machines;
 use e2e::scenario::Guest;
 
-use crate::{churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, shadow};
+use crate::{
+    churn, contention, lifecycle, machine, many, network, overload, paths, processes, refusals, shadow,
+};
 
 /// One behaviour.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
+    // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
+    plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),

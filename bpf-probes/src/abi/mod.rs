@@ -10,6 +10,7 @@ mod exit;
 mod fork;
 mod header;
 mod hook;
+mod network;
 mod state;
 mod value;
 
@@ -22,6 +23,7 @@ pub use exit::ExitRecord;
 pub use fork::ForkRecord;
 pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, hook_flag};
+pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
     Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,

@@ -6,6 +6,7 @@
 mod feature;
 mod files;
 mod lsm;
+mod network;
 mod preemption;
 #[cfg(test)]
 mod recorded;
@@ -18,6 +19,7 @@ mod view;
 pub use feature::{Answer, Feature, FeatureSet, FeatureTextError};
 pub use files::ReadViewError;
 pub use lsm::{ActiveLsms, function_of_hook, hook_of_function, is_closed_to_bpf, neutral_return};
+pub use network::NetworkNames;
 pub use preemption::{Preemption, PreemptionSources};
 #[cfg(test)]
 pub(crate) use recorded::recorded;

@@ -2,7 +2,7 @@
 
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
+use crate::policy::{Argument, ArgumentId, ArgumentType, IntegerType, NetworkType, Signedness, Width};
 use crate::schema::{self, Word};
 use crate::source::Spanned;
 
@@ -111,6 +111,11 @@ fn argument_type(written: &schema::Argument, report: &mut Report) -> Option<Span
         Written::String => ArgumentType::String,
         Written::File => ArgumentType::File,
         Written::Path => ArgumentType::Path,
+        Written::Sock => ArgumentType::Network(NetworkType::Sock),
+        Written::Socket => ArgumentType::Network(NetworkType::Socket),
+        Written::Skb => ArgumentType::Network(NetworkType::Skb),
+        Written::Sockaddr => ArgumentType::Network(NetworkType::Sockaddr),
+        Written::SockaddrUn => ArgumentType::SockaddrUn,
         Written::Auto | Written::Syscall64 => {
             let message = format!("a kprobe has no arguments of type {}", ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
@@ -126,11 +131,6 @@ fn argument_type(written: &schema::Argument, report: &mut Report) -> Option<Span
         | Written::LinuxBinprm
         | Written::DataLoc
         | Written::NetDevice
-        | Written::Skb
-        | Written::Sock
-        | Written::Socket
-        | Written::Sockaddr
-        | Written::SockaddrUn
         | Written::Cred
         | Written::BpfAttr
         | Written::BpfProg

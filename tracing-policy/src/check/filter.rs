@@ -1,11 +1,11 @@
 //! Single filters: which operator goes with which type, and its values.
 
 use super::argument::{Arguments, Entry};
-use super::{unsupported, value};
+use super::{network, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Children, IntegerTest, IntegerType,
-    Sense, StringForm, StringTest,
+    NetworkType, Sense, StringForm, StringTest,
 };
 use crate::schema::{ArgumentMatch, BinaryMatch, Operator, Word};
 use crate::source::{Span, Spanned};
@@ -63,6 +63,22 @@ pub(super) fn argument(
             let test = string(operator, written.values, written.span, argument, value::paths, report)?;
             ArgumentFilter::Path { argument: id, test, span: written.span }
         }
+        ArgumentType::Network(ty) => {
+            let test = network::test(&written, ty, argument, report)?;
+            ArgumentFilter::Network { argument: id, test, span: written.span }
+        }
+        ArgumentType::SockaddrUn if operator.value == Operator::Family => {
+            let test = network::family(&written, report)?;
+            ArgumentFilter::Network { argument: id, test, span: written.span }
+        }
+        ArgumentType::SockaddrUn => {
+            if matches!(operator.value, Operator::Postfix | Operator::NotPostfix) {
+                mismatch(operator, argument, "Family, Equal, NotEqual, Prefix, NotPrefix", report);
+                return None;
+            }
+            let test = string(operator, written.values, written.span, argument, value::strings, report)?;
+            ArgumentFilter::String { argument: id, test, span: written.span }
+        }
     };
     Some(filter)
 }
@@ -112,7 +128,9 @@ fn target<'a>(
 fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
     match operator {
         Operator::InMap | Operator::NotInMap | Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
-        Operator::SubString | Operator::SubStringIgnCase => !matches!(ty, ArgumentType::Integer(_)),
+        Operator::SubString | Operator::SubStringIgnCase => {
+            !matches!(ty, ArgumentType::Integer(_) | ArgumentType::Network(_))
+        }
         Operator::FileType | Operator::NotFileType => matches!(ty, ArgumentType::File | ArgumentType::Path),
         Operator::Equal
         | Operator::NotEqual
@@ -147,7 +165,7 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
 }
 
 /// Refuses an operator that the argument's type does not have, or not yet.
-fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
+pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
     let word = operator.value.as_word();
     if comes_later(operator.value, argument.ty.value) {
         unsupported::refuse(&format!("the operator {word}"), operator.span, report);
@@ -158,6 +176,9 @@ fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, repo
         ArgumentType::String => "string",
         ArgumentType::File => "file",
         ArgumentType::Path => "path",
+        ArgumentType::Network(NetworkType::Sock | NetworkType::Socket) => "socket",
+        ArgumentType::Network(NetworkType::Skb) => "packet",
+        ArgumentType::Network(NetworkType::Sockaddr) | ArgumentType::SockaddrUn => "socket address",
     };
     let error =
         Diagnostic::error(Code::OperatorMismatch, operator.span, format!("a {what} has no operator {word}"));

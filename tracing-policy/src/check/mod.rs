@@ -15,6 +15,7 @@ mod argument;
 mod document;
 mod filter;
 mod hook;
+mod network;
 mod options;
 mod selector;
 mod text;

@@ -7,11 +7,14 @@
 //! counts the selectors that still need it: tests run in phases, cheapest first, for all policies; an argument nobody needs any more is not read.
 
 mod act;
+mod address;
 mod bytes;
 mod deny;
 mod memory;
+mod network;
 mod number;
 mod output;
+mod packet;
 mod phase;
 mod process;
 mod program;

@@ -28,6 +28,7 @@ impl Emitter<'_> {
             Subject::HostPid => load(f, Size::Word, R1, state.pid_tgid + 4),
             Subject::OwnPid => load(f, Size::Word, R1, state.own_pid),
             Subject::Read(read) => load(f, Size::Double, R1, state.reads[read.index()].raw),
+            Subject::Field(read, field) => self.described(f, read, field, None),
         }
     }
 
@@ -37,7 +38,9 @@ impl Emitter<'_> {
             Subject::Read(read) => match self.hook.read(read).ty {
                 ArgumentType::Integer(ty) => ty.bounds(),
                 ArgumentType::String | ArgumentType::File | ArgumentType::Path => (0, i128::from(u64::MAX)),
+                ArgumentType::Network(_) | ArgumentType::SockaddrUn => (0, i128::from(u64::MAX)),
             },
+            Subject::Field(..) => (0, i128::from(u16::MAX)),
         };
         let (at_most, at_least, less, more) = if test.signed {
             (Condition::SLe, Condition::SGe, Condition::SLt, Condition::SGt)
@@ -54,7 +57,11 @@ impl Emitter<'_> {
         fail: Label,
     ) -> Result<(), BuildError> {
         let order = self.order(test);
-        self.subject(f, test.subject)?;
+        if let Subject::Field(read, field) = test.subject {
+            self.described(f, read, field, Some(fail))?;
+        } else {
+            self.subject(f, test.subject)?;
+        }
         if let (Sense::Plain, 0, None, [interval]) =
             (test.sense, test.mask, test.table, test.intervals.as_slice())
         {

@@ -175,6 +175,7 @@ impl<'a> Emitter<'a> {
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,
             Check::Bytes(test) => self.bytes(f, test, fail)?,
+            Check::Address(test) => self.address(f, test, fail)?,
         }
         f.set_origin(before);
         Ok(())

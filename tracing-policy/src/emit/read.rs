@@ -122,9 +122,13 @@ impl Emitter<'_> {
 
     /// Reads a path or string into its area.
     pub(super) fn read_bytes(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
+        if let (ArgumentType::Network(ty), Some(object)) = (self.hook.read(id).ty, self.state().object(id)) {
+            return self.read_network(f, id, ty, object);
+        }
         let Some(bytes) = self.state().bytes(id) else { return Ok(()) };
         match self.hook.read(id).ty {
-            ArgumentType::Integer(_) => Ok(()),
+            ArgumentType::Integer(_) | ArgumentType::Network(_) => Ok(()),
+            ArgumentType::SockaddrUn => self.read_unix_address(f, id, bytes),
             ArgumentType::String => self.read_string(f, id, bytes),
             ArgumentType::File | ArgumentType::Path => {
                 if !self.has_leaf_phase(id) {
@@ -147,7 +151,11 @@ impl Emitter<'_> {
             ArgumentType::File => {
                 f.read_many(R7, "file", &[(R7, "f_path.dentry"), (R8, "f_path.mnt")])?;
             }
-            ArgumentType::Path | ArgumentType::String | ArgumentType::Integer(_) => {
+            ArgumentType::Path
+            | ArgumentType::String
+            | ArgumentType::Integer(_)
+            | ArgumentType::Network(_)
+            | ArgumentType::SockaddrUn => {
                 f.read_many(R7, "path", &[(R7, "dentry"), (R8, "mnt")])?;
             }
         }

@@ -12,6 +12,21 @@ pub(super) struct ReadState {
     pub(super) raw: u32,
     /// What is kept of a path or string.
     pub(super) bytes: Option<BytesState>,
+    /// What is kept of an object that is read as a value of fixed size.
+    pub(super) object: Option<ObjectState>,
+}
+
+/// Offsets of what is kept of an object that is read as a value of fixed size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ObjectState {
+    /// [`bpf_probes::abi::ValueHeader`]
+    pub(super) header: u32,
+    /// The value, of one of the types in `bpf_probes::abi`; zero where it could not be read.
+    pub(super) value: u32,
+    /// Its bytes.
+    pub(super) size: u32,
+    /// `u32`: selectors that still need it.
+    pub(super) users: u32,
 }
 
 /// Offsets of what is kept of a path or string.
@@ -83,9 +98,21 @@ impl State {
         let mut areas = 0;
         let reads = hook.reads.iter().map(|read| {
             let raw = room.take(8);
+            let object = match read.ty {
+                ArgumentType::Network(ty) => {
+                    let size = super::network::value_bytes(ty);
+                    let (header, value) = (room.take(8), room.take(size));
+                    Some(ObjectState { header, value, size, users: room.take(4) })
+                }
+                ArgumentType::Integer(_)
+                | ArgumentType::String
+                | ArgumentType::File
+                | ArgumentType::Path
+                | ArgumentType::SockaddrUn => None,
+            };
             let bytes = match read.ty {
-                ArgumentType::Integer(_) => None,
-                ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
+                ArgumentType::Integer(_) | ArgumentType::Network(_) => None,
+                ArgumentType::String | ArgumentType::File | ArgumentType::Path | ArgumentType::SockaddrUn => {
                     areas += 1;
                     Some(BytesState {
                         header: room.take(8),
@@ -100,7 +127,7 @@ impl State {
                     })
                 }
             };
-            ReadState { raw, bytes }
+            ReadState { raw, bytes, object }
         });
         let reads = reads.collect();
         let mut classes = BTreeMap::new();
@@ -144,6 +171,11 @@ impl State {
         }
         for read in &mut self.reads {
             read.raw += by;
+            if let Some(object) = &mut read.object {
+                for offset in [&mut object.header, &mut object.value, &mut object.users] {
+                    *offset += by;
+                }
+            }
             if let Some(bytes) = &mut read.bytes {
                 for offset in [
                     &mut bytes.header,
@@ -171,5 +203,16 @@ impl State {
     /// What is kept of a path or string; `None` for a number.
     pub(super) fn bytes(&self, read: ReadId) -> Option<BytesState> {
         self.reads.get(read.index()).and_then(|read| read.bytes)
+    }
+
+    /// What is kept of an object that is read as a value of fixed size.
+    pub(super) fn object(&self, read: ReadId) -> Option<ObjectState> {
+        self.reads.get(read.index()).and_then(|read| read.object)
+    }
+
+    /// Where the selectors are counted that still need an argument; `None` for one that takes no reading.
+    pub(super) fn users(&self, read: ReadId) -> Option<u32> {
+        let bytes = self.bytes(read).map(|bytes| bytes.users);
+        bytes.or_else(|| self.object(read).map(|object| object.users))
     }
 }

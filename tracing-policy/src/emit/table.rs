@@ -43,14 +43,16 @@ impl Emitter<'_> {
     /// Looks up the numbers that are known before any argument is read.
     pub(super) fn look_up_numbers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         for (index, table) in self.hook.tables.iter().enumerate() {
-            if let TableSubject::Number { subject, signed, .. } = table.subject {
+            if let TableSubject::Number { subject, signed, .. } = table.subject
+                && !matches!(subject, Subject::Field(..))
+            {
                 self.look_up_number(f, index, table, subject, signed)?;
             }
         }
         Ok(())
     }
 
-    fn look_up_number(
+    pub(super) fn look_up_number(
         &self,
         f: &mut Function<'_>,
         index: usize,
@@ -84,7 +86,7 @@ impl Emitter<'_> {
                 TableSubject::Bytes { read, form, values } if *read == id => {
                     self.look_up_form(f, index, table, id, *form, values)?;
                 }
-                TableSubject::Bytes { .. } | TableSubject::Number { .. } => {}
+                TableSubject::Bytes { .. } | TableSubject::Number { .. } | TableSubject::Address { .. } => {}
             }
         }
         Ok(())
@@ -137,13 +139,16 @@ impl Emitter<'_> {
                 let area = self.memory.areas[bytes.area];
                 load(f, Size::Word, R2, bytes.header)?;
                 match self.hook.read(id).ty {
-                    ArgumentType::String => {
+                    ArgumentType::String | ArgumentType::SockaddrUn => {
                         f.jump_if(Condition::Gt, R2, (PATH_END - PATH_START).cast_signed(), none);
                         f.copy(R1, R6);
                         f.alu_reg(AluOp::Add, R1, R2);
                         f.alu(AluOp::Add, R1, (area + PATH_START).cast_signed());
                     }
-                    ArgumentType::File | ArgumentType::Path | ArgumentType::Integer(_) => {
+                    ArgumentType::File
+                    | ArgumentType::Path
+                    | ArgumentType::Integer(_)
+                    | ArgumentType::Network(_) => {
                         address(f, R1, area + PATH_END);
                     }
                 }
@@ -198,7 +203,7 @@ impl Emitter<'_> {
     }
 
     /// Keeps the answer at `R0`.
-    fn note(&self, f: &mut Function<'_>, index: usize, table: &Table) -> Result<(), BuildError> {
+    pub(super) fn note(&self, f: &mut Function<'_>, index: usize, table: &Table) -> Result<(), BuildError> {
         for word in 0..table.words() {
             let at = f.offset(8 * word)?;
             f.load(Size::Double, R1, R0, at);
@@ -218,7 +223,7 @@ fn limit(f: &mut Function<'_>, most: usize) {
     f.alu(AluOp::Lsh, R1, 3);
 }
 
-fn name(index: usize) -> String {
+pub(super) fn name(index: usize) -> String {
     format!("table_{index}")
 }
 
@@ -266,6 +271,7 @@ fn maps(index: usize, table: &Table) -> Vec<MapSpec> {
                 .map(|(value, bits)| (value.iter().rev().copied().collect::<Vec<u8>>(), bits.clone()));
             vec![trie(index, longest(values), words, closed(reversed.collect()))]
         }
+        TableSubject::Address { networks, .. } => vec![super::address::map(index, words, networks)],
         TableSubject::Number { signed, intervals, .. } => {
             let bias = if *signed { 1_i128 << 63 } else { 0 };
             let contents = blocks(intervals, bias)
@@ -285,7 +291,7 @@ fn size32(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-fn sized(map: MapSpec) -> MapSpec {
+pub(super) fn sized(map: MapSpec) -> MapSpec {
     let entries = size32(map.contents.len().max(1));
     MapSpec { entries: bpf_probes::spec::Entries::Fixed(entries), ..map }
 }
@@ -326,7 +332,7 @@ fn closed(values: BTreeMap<Vec<u8>, Bits>) -> BTreeMap<Vec<u8>, Bits> {
     closed
 }
 
-fn answer(bits: &Bits, words: u32) -> Vec<u8> {
+pub(super) fn answer(bits: &Bits, words: u32) -> Vec<u8> {
     let mut answer = vec![0_u8; 8 * words as usize];
     for &bit in bits {
         if let Some(byte) = answer.get_mut(bit as usize / 8) {

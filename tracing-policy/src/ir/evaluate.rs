@@ -1,10 +1,10 @@
 //! What the form means, plainly: the oracle for the emitted code.
 
-use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
+use super::filter::{AddressTest, BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
 use super::{ReadId, TableBit};
-use crate::policy::{Sense, StringForm};
+use crate::policy::{AF_UNIX, NetworkField, NetworkSubject, Sense, StringForm};
 
 /// An argument's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,6 +13,8 @@ pub enum Value {
     Number(i128),
     /// A path or string.
     Bytes(Vec<u8>),
+    /// Something of the network.
+    Network(NetworkSubject),
     /// Not readable.
     Error,
 }
@@ -55,6 +57,7 @@ impl Hook {
             Check::Number(test) => self.number(test, call),
             Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),
             Check::Bytes(test) => self.bytes(test, call),
+            Check::Address(test) => self.address(test, call),
         }
     }
 
@@ -64,7 +67,11 @@ impl Hook {
             Subject::OwnPid => i128::from(call.own_pid),
             Subject::Read(read) => match call.values.get(read.index()) {
                 Some(Value::Number(number)) => *number,
-                Some(Value::Bytes(_) | Value::Error) | None => return false,
+                Some(Value::Bytes(_) | Value::Error | Value::Network(_)) | None => return false,
+            },
+            Subject::Field(read, field) => match described(read, field, call) {
+                Some(number) => i128::from(number),
+                None => return false,
             },
         };
         let within = |interval: &super::Interval| interval.min <= number && number <= interval.max;
@@ -74,7 +81,7 @@ impl Hook {
                 Some(TableSubject::Number { intervals, .. }) => {
                     intervals.get(&bit.bit).is_some_and(|intervals| intervals.iter().any(within))
                 }
-                Some(TableSubject::Bytes { .. }) | None => false,
+                Some(TableSubject::Bytes { .. } | TableSubject::Address { .. }) | None => false,
             });
         hit == (test.sense == Sense::Plain)
     }
@@ -93,13 +100,36 @@ impl Hook {
                 Some(TableSubject::Bytes { values, .. }) => {
                     values.iter().any(|(value, bits)| bits.contains(&bit.bit) && fits(value))
                 }
-                Some(TableSubject::Number { .. }) | None => false,
+                Some(TableSubject::Number { .. } | TableSubject::Address { .. }) | None => false,
+            });
+        hit == (test.sense == Sense::Plain)
+    }
+
+    fn address(&self, test: &AddressTest, call: &Call) -> bool {
+        let Some(Value::Network(subject)) = call.values.get(test.read.index()) else { return false };
+        let Some(address) = subject.address(test.end) else { return false };
+        let family = subject.endpoints.family;
+        let hit = test.networks.iter().any(|network| network.contains(family, address))
+            || test.table.is_some_and(|bit| match self.table(bit) {
+                Some(TableSubject::Address { networks, .. }) => networks
+                    .iter()
+                    .any(|(network, bits)| bits.contains(&bit.bit) && network.contains(family, address)),
+                Some(TableSubject::Bytes { .. } | TableSubject::Number { .. }) | None => false,
             });
         hit == (test.sense == Sense::Plain)
     }
 
     fn table(&self, bit: TableBit) -> Option<&TableSubject> {
         self.tables.get(bit.table.index()).map(|table| &table.subject)
+    }
+}
+
+/// A number that describes something of the network; a path of a socket is known of Unix sockets only.
+fn described(read: ReadId, field: NetworkField, call: &Call) -> Option<u16> {
+    match call.values.get(read.index())? {
+        Value::Network(subject) => subject.number(field),
+        Value::Bytes(_) if field == NetworkField::Family => Some(AF_UNIX),
+        Value::Bytes(_) | Value::Number(_) | Value::Error => None,
     }
 }
 
@@ -110,7 +140,7 @@ fn bytes<'a>(read: ReadId, call: &'a Call, reads: &[super::Read]) -> Option<&'a 
     match call.values.get(read.index())? {
         Value::Bytes(bytes) if is_path && bytes.is_empty() => None,
         Value::Bytes(bytes) => Some(bytes),
-        Value::Number(_) | Value::Error => None,
+        Value::Number(_) | Value::Error | Value::Network(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use bpf_probes::asm::Origin;
 
 use super::hook::ReadId;
 use super::table::TableId;
-use crate::policy::{Sense, StringForm};
+use crate::policy::{End, Network, NetworkField, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub enum Check {
     },
     /// A path or string.
     Bytes(BytesTest),
+    /// An address.
+    Address(AddressTest),
 }
 
 /// A number that can be tested.
@@ -51,6 +53,8 @@ pub enum Subject {
     OwnPid,
     /// An argument.
     Read(ReadId),
+    /// What describes an argument that is something of the network; an unsigned number of 16 bits.
+    Field(ReadId, NetworkField),
 }
 
 /// A test of a number. A subject hits when it is in an interval, in the table, or has a bit of the mask; the sense says whether a hit passes.
@@ -92,6 +96,21 @@ pub struct BytesTest {
     /// Values compared one by one.
     pub values: Vec<Vec<u8>>,
     /// More values.
+    pub table: Option<TableBit>,
+}
+
+/// A test of an address. A subject hits when a network holds it; the sense says whether a hit passes. What has no addresses never passes.
+#[derive(Clone, Debug)]
+pub struct AddressTest {
+    /// What is tested.
+    pub read: ReadId,
+    /// Which of its addresses.
+    pub end: End,
+    /// Which answer passes.
+    pub sense: Sense,
+    /// Networks compared one by one.
+    pub networks: Vec<Network>,
+    /// More networks.
     pub table: Option<TableBit>,
 }
 

@@ -12,7 +12,7 @@ mod table;
 
 pub use crate::policy::{RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
-pub use filter::{BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
+pub use filter::{AddressTest, BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, Read, ReadId, Rider, Selector};
 pub use source_map::{SourceMap, SourcePlace};
 pub use table::{Table, TableId, TableSubject};

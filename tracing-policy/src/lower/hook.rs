@@ -64,6 +64,7 @@ fn cost(ty: ArgumentType) -> u8 {
         ArgumentType::Integer(_) => 0,
         ArgumentType::String => 1,
         ArgumentType::File | ArgumentType::Path => 2,
+        ArgumentType::Network(_) | ArgumentType::SockaddrUn => 1,
     }
 }
 
@@ -108,6 +109,8 @@ fn order(check: &ir::Check) -> (u8, u16) {
     match check {
         ir::Check::Enforcing => (0, 0),
         ir::Check::Class { .. } => (1, 0),
+        ir::Check::Number(ir::NumberTest { subject: ir::Subject::Field(read, _), .. }) => (4, 2 * read.0 + 1),
+        ir::Check::Address(test) => (4, 2 * test.read.0 + 1),
         ir::Check::Number(test) if test.table.is_none() => (2, 0),
         ir::Check::Number(_) => (3, 0),
         ir::Check::Leaf { read, .. } => (4, 2 * read.0),

@@ -1,6 +1,6 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, number};
+use super::{Purpose, Reads, bytes, network, number};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
 use crate::policy::{
@@ -74,5 +74,6 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             Some(bytes::test(read, test))
         }
+        ArgumentFilter::Network { test, .. } => Some(network::test(read, reads.get(read)?.ty, test)),
     }
 }

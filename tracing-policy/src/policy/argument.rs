@@ -1,5 +1,6 @@
 //! Arguments and their types.
 
+use super::network::NetworkType;
 use crate::source::{Span, Spanned};
 
 /// An argument of a hook that events carry and filters may test.
@@ -42,6 +43,10 @@ pub enum ArgumentType {
     File,
     /// A `struct path *`.
     Path,
+    /// A pointer to something of the network.
+    Network(NetworkType),
+    /// A `struct sockaddr_un *`, read as its path: in user memory for system calls, in kernel memory else.
+    SockaddrUn,
 }
 
 /// How wide a number is and whether it has a sign, and the word the policy used for it.

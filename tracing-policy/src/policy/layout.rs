@@ -41,4 +41,12 @@ pub enum ValueKind {
     File,
     /// A path, with `i_mode` in the header's status; `path_arg`.
     Path,
+    /// `bpf_probes::abi::SocketValue`; `sock_arg`.
+    Sock,
+    /// `bpf_probes::abi::PacketValue`; `skb_arg`.
+    Skb,
+    /// `bpf_probes::abi::AddressValue`; `sockaddr_arg`.
+    Sockaddr,
+    /// A path or abstract name, with the family in the header's status; `sockaddrun_arg`.
+    SockaddrUn,
 }

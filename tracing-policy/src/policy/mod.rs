@@ -12,6 +12,7 @@ mod action;
 mod argument;
 mod hook;
 mod layout;
+mod network;
 #[expect(clippy::module_inception, reason = "the noun this folder is about")]
 mod policy;
 mod resolved;
@@ -21,6 +22,8 @@ pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{Argument, ArgumentId, ArgumentType, IntegerType, Signedness, Width};
 pub use hook::{Function, Kprobe, SyscallAbi};
 pub use layout::{RecordLayout, ValueKind, ValueLayout};
+pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
+pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Resolved, ResolvedHook, Role,

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::argument::ArgumentId;
+use super::network::NetworkTest;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -121,6 +122,15 @@ pub enum ArgumentFilter {
         /// The entry in the text.
         span: Span,
     },
+    /// Of a socket, a packet or a socket address. What could not be read passes no test.
+    Network {
+        /// The argument.
+        argument: ArgumentId,
+        /// The test.
+        test: NetworkTest,
+        /// The entry in the text.
+        span: Span,
+    },
 }
 
 impl ArgumentFilter {
@@ -130,6 +140,7 @@ impl ArgumentFilter {
             Self::Integer { argument, .. } | Self::String { argument, .. } | Self::Path { argument, .. } => {
                 *argument
             }
+            Self::Network { argument, .. } => *argument,
         }
     }
 
@@ -137,6 +148,7 @@ impl ArgumentFilter {
     pub fn span(&self) -> Span {
         match self {
             Self::Integer { span, .. } | Self::String { span, .. } | Self::Path { span, .. } => *span,
+            Self::Network { span, .. } => *span,
         }
     }
 }

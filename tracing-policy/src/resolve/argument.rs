@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 
 use super::mechanism::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, HookKey, Kprobe};
+use crate::policy::{Argument, ArgumentType, Convention, HookKey, Kprobe, NetworkType};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(kprobe: &Kprobe, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
@@ -85,6 +85,8 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         ArgumentType::String => None,
         ArgumentType::File => Some("file"),
         ArgumentType::Path => Some("path"),
+        ArgumentType::Network(ty) => return fits_network(ty, parameter, btf),
+        ArgumentType::SockaddrUn => return fits_network(NetworkType::Sockaddr, parameter, btf),
     };
     let Some(pointee) = pointee(parameter, btf) else {
         return false;
@@ -93,6 +95,23 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         return true;
     };
     pointee == TypeId::VOID || btf.struct_named(wanted).is_ok_and(|id| id == pointee)
+}
+
+/// Whether a parameter points to something of the network. A `struct sock` is the beginning of each protocol's own (`tcp_sock`); socket addresses
+/// are passed as several types.
+fn fits_network(ty: NetworkType, parameter: TypeId, btf: &Btf) -> bool {
+    let Some(pointee) = pointee(parameter, btf) else {
+        return false;
+    };
+    let shown = btf.describe(pointee);
+    let name = shown.strip_prefix("struct ").unwrap_or(&shown);
+    pointee == TypeId::VOID
+        || match ty {
+            NetworkType::Sock => name == "sock" || name.ends_with("_sock"),
+            NetworkType::Socket => name == "socket",
+            NetworkType::Skb => name == "sk_buff",
+            NetworkType::Sockaddr => name.starts_with("sockaddr"),
+        }
 }
 
 fn pointee(parameter: TypeId, btf: &Btf) -> Option<TypeId> {

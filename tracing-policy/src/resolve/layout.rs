@@ -1,8 +1,8 @@
 //! What the records of a hook say.
 
 use crate::policy::{
-    Annotation, Argument, ArgumentType, HookKey, Kprobe, Policy, RecordLayout, Signedness, ValueKind,
-    ValueLayout, Width,
+    Annotation, Argument, ArgumentType, HookKey, Kprobe, NetworkType, Policy, RecordLayout, Signedness,
+    ValueKind, ValueLayout, Width,
 };
 
 /// The layout of a hook's records.
@@ -21,6 +21,10 @@ fn value(argument: &Argument) -> ValueLayout {
         ArgumentType::String => ValueKind::String,
         ArgumentType::File => ValueKind::File,
         ArgumentType::Path => ValueKind::Path,
+        ArgumentType::Network(NetworkType::Sock | NetworkType::Socket) => ValueKind::Sock,
+        ArgumentType::Network(NetworkType::Skb) => ValueKind::Skb,
+        ArgumentType::Network(NetworkType::Sockaddr) => ValueKind::Sockaddr,
+        ArgumentType::SockaddrUn => ValueKind::SockaddrUn,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,

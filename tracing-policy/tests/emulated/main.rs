@@ -5,6 +5,7 @@ mod faults;
 mod goldens;
 mod kernel;
 mod memory;
+mod network;
 mod operators;
 mod origins;
 mod property;

@@ -135,6 +135,7 @@ fn arguments(hook: &ResolvedHook, selector: &Selector, call: &Call) -> bool {
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
             test.matches(call.text.as_bytes())
         }
+        ArgumentFilter::Network { .. } => panic!("these policies have none"),
     })
 }
 
@@ -188,6 +189,7 @@ fn evaluated(policies: &[Resolved], call: &Call) -> Vec<(usize, usize)> {
         ArgumentType::String | ArgumentType::File | ArgumentType::Path => {
             ir::Value::Bytes(call.text.clone().into_bytes())
         }
+        ArgumentType::Network(_) | ArgumentType::SockaddrUn => ir::Value::Error,
     };
     let call = ir::Call {
         values: hook.reads.iter().map(value).collect(),

@@ -1,6 +1,6 @@
 //! The values of a hook record.
 
-use bpf_probes::abi::{ValueHeader, value_flag};
+use bpf_probes::abi::{AddressValue, Endpoints, PacketValue, SocketValue, ValueHeader, value_flag};
 use tracing_policy::ir::ValueKind;
 use zerocopy::FromBytes;
 
@@ -28,6 +28,19 @@ pub(crate) enum RawValue<'ring> {
         /// The path does not begin at the root.
         incomplete: bool,
         /// The path, without NUL at its end.
+        path: &'ring [u8],
+    },
+    /// A socket.
+    Socket(SocketValue),
+    /// A packet.
+    Packet(PacketValue),
+    /// A socket address of the internet families; its other end is zero.
+    Address(Endpoints),
+    /// A socket address of the Unix family.
+    UnixAddress {
+        /// `AF_*`
+        family: u16,
+        /// Path, or `@` and the abstract name.
         path: &'ring [u8],
     },
     /// It could not be read.
@@ -105,14 +118,23 @@ impl<'ring> Values<'ring, '_> {
                 incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
                 path: bytes.strip_suffix(b"\0").unwrap_or(bytes),
             },
+            ValueKind::Sock => RawValue::Socket(object(bytes, index)?),
+            ValueKind::Skb => RawValue::Packet(object(bytes, index)?),
+            ValueKind::Sockaddr => RawValue::Address(object::<AddressValue>(bytes, index)?.endpoints),
+            ValueKind::SockaddrUn => RawValue::UnixAddress { family: header.status, path: bytes },
         })
     }
+}
+
+/// A value of fixed size.
+fn object<T: FromBytes>(bytes: &[u8], index: usize) -> Result<T, DecodeError> {
+    T::read_from_bytes(bytes).map_err(|_other_size| DecodeError::ValueSize { index, have: bytes.len() })
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
-    use bpf_probes::abi::{Header, HookRecord, ValueHeader, value_flag};
+    use bpf_probes::abi::{Endpoints, Header, HookRecord, PacketValue, SocketValue, ValueHeader, value_flag};
     use tracing_policy::ir::ValueKind;
     use zerocopy::IntoBytes;
 
@@ -174,6 +196,35 @@ mod tests {
             RawValue::Error { errno: 14 },
         ];
         assert_eq!(read(&words, &kinds).unwrap(), expected);
+    }
+
+    #[test]
+    fn values_of_fixed_size_are_read_whole_or_refused() {
+        let socket = SocketValue { cookie: 9, state: 2, ..SocketValue::default() };
+        let packet = PacketValue { len: 60, ..PacketValue::default() };
+        let address = Endpoints { family: 2, source_port: 80, ..Endpoints::default() };
+        let bytes = address.as_bytes();
+        let tail = [
+            value(64, 0, 0, socket.as_bytes()),
+            value(56, 0, 0, packet.as_bytes()),
+            value(40, 0, 0, bytes),
+            value(4, 0, 1, b"@abs"),
+            value(0, value_flag::ERROR, 14, b""),
+        ]
+        .concat();
+        let kinds =
+            [ValueKind::Sock, ValueKind::Skb, ValueKind::Sockaddr, ValueKind::SockaddrUn, ValueKind::Sock];
+        let words = hook(5, &tail);
+        let expected = [
+            RawValue::Socket(socket),
+            RawValue::Packet(packet),
+            RawValue::Address(address),
+            RawValue::UnixAddress { family: 1, path: b"@abs" },
+            RawValue::Error { errno: 14 },
+        ];
+        assert_eq!(read(&words, &kinds).unwrap(), expected);
+        let words = hook(1, &value(40, 0, 0, bytes));
+        assert_eq!(read(&words, &[ValueKind::Sock]), Err(DecodeError::ValueSize { index: 0, have: 40 }));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
 
+use super::network;
 use crate::pipeline::decode::RawValue;
 use crate::pipeline::layout::ValueLayout;
 
@@ -28,6 +29,11 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
             };
             if layout.kind == ValueKind::Path { Value::Path(file) } else { Value::File(file) }
         }
+        RawValue::Socket(socket) => network::socket(&socket),
+        RawValue::Packet(packet) => network::packet(&packet),
+        // labels of socket addresses are not shown
+        RawValue::Address(endpoints) => return network::address(&endpoints).into(),
+        RawValue::UnixAddress { family, path } => return network::unix_address(family, path).into(),
         RawValue::Error { errno } => {
             let errno = Errno::from_raw(i32::from(errno));
             Value::Error(errno.desc().into())
