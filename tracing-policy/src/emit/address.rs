@@ -198,8 +198,8 @@ fn compare_six(f: &mut Function<'_>, address: u32, network: &Network, hit: Label
     };
     let other = f.label();
     let (bytes, mask) = (network.bytes(), network.mask());
-    load(f, Size::Double, R1, address)?;
     if network.bits() == 0 {
+        load(f, Size::Double, R1, address)?;
         always(f, hit);
     }
     for (index, at) in [(0, address), (1, address + 8)] {

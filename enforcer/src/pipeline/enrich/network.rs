@@ -100,9 +100,8 @@ mod tests {
         let mut line = Vec::new();
         api::json::write_event(&event, &mut line);
         let line = String::from_utf8(line).unwrap();
-        let start = line.find("\"args\":[").unwrap() + "\"args\":[".len();
-        let end = line[start..].find("}}]").unwrap();
-        line[start..start + end + 2].to_owned()
+        let (_, rest) = line.split_once("\"args\":[").unwrap();
+        rest.split_once(']').unwrap().0.to_owned()
     }
 
     // proves: ARG-08 (form), ARG-09 (form)
