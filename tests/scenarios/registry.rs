@@ -8,8 +8,8 @@ use e2e::report::Machines;
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, lifecycle, machine, many, overload, paths, processes, refusals, selectors, shadow,
-    syscalls,
+    churn, contention, lifecycle, machine, many, network, overload, paths, processes, refusals, selectors,
+    shadow, syscalls,
 };
 
 /// One behaviour.
@@ -57,6 +57,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
+    // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
+    plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: ACT-03 (deferred), HOOK-04
     plain(
         "denied_system_calls_fail_with_their_errors_and_leave_nothing_behind",

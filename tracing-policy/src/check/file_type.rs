@@ -21,17 +21,13 @@ pub(super) fn test(values: &[Bytes], sense: Sense, report: &mut Report) -> Optio
     for value in values {
         let word = String::from_utf8_lossy(&value.value);
         let word = word.strip_suffix('\0').unwrap_or(&word);
-        match WORDS.iter().find(|(words, _)| words.contains(&word)) {
-            Some((_, number)) => types |= 1 << number,
-            None => {
-                let error = Diagnostic::error(
-                    Code::UnknownWord,
-                    value.span,
-                    format!("no file has the type {word:?}"),
-                );
-                report.push(error.help("types: sock, lnk, reg, blk, dir, chr, fifo"));
-                all = false;
-            }
+        if let Some((_, number)) = WORDS.iter().find(|(words, _)| words.contains(&word)) {
+            types |= 1 << number;
+        } else {
+            let message = format!("no file has the type {word:?}");
+            let error = Diagnostic::error(Code::UnknownWord, value.span, message);
+            report.push(error.help("types: sock, lnk, reg, blk, dir, chr, fifo"));
+            all = false;
         }
     }
     all.then_some(FileTypeTest { types, sense })

@@ -41,7 +41,7 @@ pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Repor
     let (calls, arguments, selectors) = (calls?, arguments?, selectors?);
     let absence = match calls.absence {
         Absence::Refused if ignored => Absence::Warned,
-        absence => absence,
+        other @ (Absence::Refused | Absence::Warned | Absence::Expected) => other,
     };
     let hook = |kind| Hook {
         kind,

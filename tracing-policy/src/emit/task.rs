@@ -26,11 +26,12 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
         | Check::Leaf { .. }
         | Check::Readable(_)
         | Check::Bytes(_)
-        | Check::Contains(_) => None,
+        | Check::Contains(_)
+        | Check::Address(_) => None,
     });
     let looked_up = hook.tables.iter().filter_map(|table| match table.subject {
         TableSubject::Number { subject, .. } => Some(subject),
-        TableSubject::Bytes { .. } => None,
+        TableSubject::Bytes { .. } | TableSubject::Address { .. } => None,
     });
     tested.chain(looked_up).filter(|subject| subject.is_of_task()).collect()
 }
@@ -85,7 +86,11 @@ fn note_credentials(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(
             Subject::Capabilities(CapabilitySet::Effective) => "cap_effective",
             Subject::Capabilities(CapabilitySet::Inheritable) => "cap_inheritable",
             Subject::Capabilities(CapabilitySet::Permitted) => "cap_permitted",
-            Subject::Namespace(_) | Subject::HostPid | Subject::OwnPid | Subject::Read(_) => continue,
+            Subject::Namespace(_)
+            | Subject::HostPid
+            | Subject::OwnPid
+            | Subject::Read(_)
+            | Subject::Field(..) => continue,
         };
         if !is_loaded {
             f.read(R8, R7, "task_struct", "cred")?;

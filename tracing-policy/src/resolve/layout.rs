@@ -32,6 +32,7 @@ fn value(argument: &Argument) -> Option<ValueLayout> {
         ArgumentType::Capabilities(kind) => ValueKind::Capabilities(kind),
         ArgumentType::Object(kind) => ValueKind::Object(kind),
         ArgumentType::Nop => return None,
+        ArgumentType::SockaddrUn => ValueKind::SockaddrUn,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,
