@@ -15,7 +15,8 @@ pub(crate) fn lsm(guest: &Guest) -> Outcome {
     let policy = policies::shadow("{action: Override, argError: -13}");
     ensure!(policy.contains(kprobe), "the policy is another: {policy}");
     let policy = policy.replace(kprobe, "  lsmhooks:\n  - hook: file_open\n");
-    let mut daemon = Settings::default().policy(&policy).start(guest)?;
+    let mut daemon = Settings::default().start(guest)?;
+    daemon.add(POLICY, &policy)?;
     let mut events = daemon.events()?;
     let reader = run(&["cat", "/etc/shadow"])?;
     ensure!(reader.status.code() == Some(1), "cat /etc/shadow ended with {}", reader.status);

@@ -11,6 +11,7 @@ mod loads;
 mod machine;
 mod many;
 mod measure;
+mod network;
 mod overload;
 mod paths;
 mod policies;

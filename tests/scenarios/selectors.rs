@@ -41,6 +41,8 @@ fn reporters(
     command: impl FnOnce() -> Outcome,
 ) -> Outcome<BTreeSet<String>> {
     let mut events = daemon.events()?;
+    // what came before is not this command's
+    daemon.settle(&mut events)?;
     command()?;
     let seen = daemon.settle(&mut events)?;
     let reported = |name: &&&str| seen.iter().any(|event| event.of_policy(name).is_some());
@@ -124,7 +126,9 @@ pub(crate) fn capabilities(guest: &Guest) -> Outcome {
 pub(crate) fn parents(guest: &Guest) -> Outcome {
     let (shell, reader) = (guest.folder.join("sh"), guest.folder.join("cat"));
     for copy in [&shell, &reader] {
-        std::fs::copy("/bin/cat", copy).map_err(|error| Failure(format!("copying cat: {error}")))?;
+        // it is what its name says
+        std::fs::copy("/usr/bin/busybox", copy)
+            .map_err(|error| Failure(format!("copying busybox: {error}")))?;
     }
     let (shell, reader) = (shell.display().to_string(), reader.display().to_string());
     let mut daemon = Settings::default().start(guest)?;
@@ -159,6 +163,7 @@ pub(crate) fn changes(guest: &Guest) -> Outcome {
     ensure!(exec.is_empty(), "exec in a new namespace: {exec:?} reported");
     // this process itself runs since before the policies and changes its namespace now, then back by its end
     let mut events = daemon.events()?;
+    daemon.settle(&mut events)?;
     let before = nix::sched::CloneFlags::CLONE_NEWUTS;
     nix::sched::unshare(before).map_err(|error| Failure(format!("unshare: {error}")))?;
     for _ in 0..3 {

@@ -171,7 +171,8 @@ pub(crate) fn each_with_its_error(guest: &Guest) -> Outcome {
     const ROUNDS: u64 = 50;
     let (folder, sockets) = prepare(guest)?;
     let names: Vec<&str> = CALLS.iter().map(|call| call.name).collect();
-    let mut daemon = Settings::default().policy(&policy(&folder, &names)).start(guest)?;
+    let mut daemon = Settings::default().start(guest)?;
+    daemon.add(POLICY, &policy(&folder, &names))?;
     let mut events = daemon.events()?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {

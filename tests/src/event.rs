@@ -80,6 +80,63 @@ pub struct Argument {
     pub string_arg: Option<String>,
     /// Of type `int`.
     pub int_arg: Option<i64>,
+    /// Of type `sock` or `socket`.
+    pub sock_arg: Option<Connection>,
+    /// Of type `skb`.
+    pub skb_arg: Option<Connection>,
+    /// Of type `sockaddr`.
+    pub sockaddr_arg: Option<SocketAddress>,
+    /// Of type `sockaddr_un`.
+    pub sockaddrun_arg: Option<SocketPath>,
+}
+
+/// A socket or packet as an argument.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Connection {
+    /// `AF_INET` and the like.
+    pub family: String,
+    /// `SOCK_STREAM` and the like.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `IPPROTO_TCP` and the like.
+    pub protocol: String,
+    /// Source address.
+    pub saddr: String,
+    /// Destination address.
+    pub daddr: String,
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// Which socket.
+    pub cookie: String,
+    /// `TCP_LISTEN` and the like.
+    pub state: String,
+    /// Bytes of a packet.
+    pub len: u32,
+}
+
+/// A socket address of the internet families as an argument.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SocketAddress {
+    /// `AF_INET` and the like.
+    pub family: String,
+    /// The address.
+    pub addr: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// A socket address of the Unix family as an argument.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SocketPath {
+    /// `AF_UNIX` and the like.
+    pub family: String,
+    /// Path, or `@` and the abstract name.
+    pub path: String,
 }
 
 /// A file as an argument.

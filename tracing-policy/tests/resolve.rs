@@ -268,3 +268,30 @@ fn a_tracepoint_needs_its_format_and_fields_that_fit() {
     let filter = "{subsystem: made, event: up, args: [{index: 4}], selectors: [{matchArgs: [{index: 4, operator: Prefix, values: [a]}]}]}";
     assert_eq!(codes(filter), [Code::OperatorMismatch]);
 }
+
+#[test]
+fn what_describes_the_network_is_read_only_where_the_prototype_has_it() {
+    let hook = |call: &str, index: u32, ty: &str| {
+        format!("call: {call}\nsyscall: false\nargs: [{{index: {index}, type: {ty}}}]\n")
+    };
+    for version in ["5.10", "6.1", "6.12", "7.2"] {
+        for (call, index, ty) in [
+            ("tcp_connect", 0, "sock"),
+            ("security_socket_connect", 0, "socket"),
+            ("security_socket_connect", 1, "sockaddr"),
+            ("security_socket_bind", 1, "sockaddr_un"),
+            ("security_sock_rcv_skb", 1, "skb"),
+        ] {
+            assert!(resolve(version, &hook(call, index, ty)).is_ok(), "{version} {call} {ty}");
+        }
+        for (call, index, ty) in [
+            ("tcp_connect", 0, "socket"),
+            ("tcp_sendmsg", 1, "sock"),
+            ("tcp_sendmsg", 2, "sockaddr"),
+            ("security_socket_connect", 1, "skb"),
+        ] {
+            let refused = resolve(version, &hook(call, index, ty)).unwrap_err();
+            assert_eq!(refused, [Code::PrototypeMismatch], "{version} {call} {ty}");
+        }
+    }
+}

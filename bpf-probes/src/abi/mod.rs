@@ -10,6 +10,7 @@ mod exit;
 mod fork;
 mod header;
 mod hook;
+mod network;
 mod note;
 mod object;
 mod recorded;
@@ -25,6 +26,7 @@ pub use exit::ExitRecord;
 pub use fork::ForkRecord;
 pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, hook_flag};
+pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
 pub use note::{NOTES, Note, NoteKey};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,

@@ -21,6 +21,6 @@ pub struct ValueHeader {
     pub len: u32,
     /// [`value_flag`] bits.
     pub flags: u16,
-    /// `i_mode` of a file or path; the errno (positive) of a value that could not be read; else 0.
+    /// `i_mode` of a file or path; family of a `struct sockaddr_un`; the errno (positive) of a value that could not be read; else 0.
     pub status: u16,
 }

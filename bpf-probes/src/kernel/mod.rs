@@ -7,6 +7,7 @@ mod feature;
 mod files;
 mod lsm;
 mod namespace;
+mod network;
 mod preemption;
 #[cfg(test)]
 mod recorded;
@@ -20,6 +21,7 @@ pub use feature::{Answer, Feature, FeatureSet, FeatureTextError};
 pub use files::ReadViewError;
 pub use lsm::{ActiveLsms, function_of_hook, hook_of_function, is_closed_to_bpf, neutral_return};
 pub use namespace::{HostNamespaces, Namespace};
+pub use network::NetworkNames;
 pub use preemption::{Preemption, PreemptionSources};
 #[cfg(test)]
 pub(crate) use recorded::recorded;

@@ -4,7 +4,8 @@ use super::section::Section;
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, ObjectKind, Place, Signedness, Width,
+    Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, NetworkType, ObjectKind, Place,
+    Signedness, Width,
 };
 use crate::schema::{self, Word};
 use crate::source::Spanned;
@@ -165,20 +166,17 @@ fn argument_type(
         Written::Nop => ArgumentType::Nop,
         Written::Syscall64 if section.is_tracepoint() => unsigned(Width::W64),
         Written::DataLoc if section == Section::Tracepoints => ArgumentType::String,
+        Written::Sock => ArgumentType::Object(ObjectKind::Network(NetworkType::Sock)),
+        Written::Socket => ArgumentType::Object(ObjectKind::Network(NetworkType::Socket)),
+        Written::Skb => ArgumentType::Object(ObjectKind::Network(NetworkType::Skb)),
+        Written::Sockaddr => ArgumentType::Object(ObjectKind::Network(NetworkType::Sockaddr)),
+        Written::SockaddrUn => ArgumentType::SockaddrUn,
         Written::Auto | Written::Syscall64 => {
             let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
         }
-        Written::CharBuf
-        | Written::CharIovec
-        | Written::DataLoc
-        | Written::Skb
-        | Written::Sock
-        | Written::Socket
-        | Written::Sockaddr
-        | Written::SockaddrUn
-        | Written::IovIter => {
+        Written::CharBuf | Written::CharIovec | Written::DataLoc | Written::IovIter => {
             unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
             return None;
         }

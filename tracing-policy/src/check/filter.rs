@@ -1,11 +1,11 @@
 //! Single filters: which operator goes with which type, and its values.
 
 use super::argument::{Arguments, Entry};
-use super::{capability, file_type, unsupported, value};
+use super::{capability, file_type, network, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Case, Children, ContainsTest, Family,
-    IntegerTest, IntegerType, Sense, StringForm, StringTest,
+    IntegerTest, IntegerType, NetworkType, ObjectKind, Sense, StringForm, StringTest,
 };
 use crate::schema::{ArgumentMatch, BinaryMatch, Operator, Word};
 use crate::source::{Span, Spanned};
@@ -106,6 +106,11 @@ pub(super) fn argument(
             let test = string(operator, written.values, span, argument, value::paths, report)?;
             ArgumentFilter::Path { argument: id, test, span }
         }
+        (ArgumentType::SockaddrUn, _) => network::unix_address(written, id, argument, report)?,
+        (_, Family::Object(ObjectKind::Network(ty))) => {
+            let test = network::test(&written, ty, argument, report)?;
+            ArgumentFilter::Network { argument: id, test, span }
+        }
         (_, Family::Number(_) | Family::String | Family::Path | Family::Object(_) | Family::Nothing) => {
             mismatch(operator, argument, "none", report);
             return None;
@@ -127,7 +132,7 @@ fn search_case(operator: Operator) -> Option<Case> {
 
 /// Whether texts can be looked for in an argument.
 fn is_searched(ty: ArgumentType) -> bool {
-    matches!(ty, ArgumentType::String | ArgumentType::NetDevice)
+    matches!(ty, ArgumentType::String | ArgumentType::NetDevice | ArgumentType::SockaddrUn)
         || (ty.is_path() && ty != ArgumentType::Kiocb)
 }
 
@@ -248,7 +253,7 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
 }
 
 /// Refuses an operator that the argument's type does not have, or not yet.
-fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
+pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
     let word = operator.value.as_word();
     if comes_later(operator.value, argument.ty.value) {
         unsupported::refuse(&format!("the operator {word}"), operator.span, report);
@@ -268,6 +273,11 @@ fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, repo
         ArgumentType::Capability => "capability",
         ArgumentType::BpfCmd => "bpf_cmd",
         ArgumentType::Capabilities(_) => "set of capabilities",
+        ArgumentType::Object(ObjectKind::Network(NetworkType::Sock | NetworkType::Socket)) => "socket",
+        ArgumentType::Object(ObjectKind::Network(NetworkType::Skb)) => "packet",
+        ArgumentType::Object(ObjectKind::Network(NetworkType::Sockaddr)) | ArgumentType::SockaddrUn => {
+            "socket address"
+        }
         ArgumentType::Object(_) => "kernel object",
         ArgumentType::Nop => "nop",
     };
@@ -307,7 +317,7 @@ fn binary_form(operator: Operator) -> Option<(StringForm, Sense)> {
 /// Reads and checks values of one kind of byte string.
 type ReadStrings = fn(Vec<Spanned<Vec<u8>>>, StringForm, &mut Report) -> Option<Vec<Spanned<Vec<u8>>>>;
 
-fn string(
+pub(super) fn string(
     operator: &Spanned<Operator>,
     values: Vec<Spanned<Vec<u8>>>,
     span: Span,

@@ -20,6 +20,7 @@ mod filter;
 mod hook;
 mod list;
 mod macros;
+mod network;
 mod options;
 mod process;
 mod section;

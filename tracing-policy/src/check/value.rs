@@ -84,7 +84,7 @@ fn decimal(value: &Bytes, text: &[u8], min: i128, max: i128) -> Result<i128, Dia
 }
 
 /// Reads every value, reporting every bad one.
-fn all<T>(
+pub(super) fn all<T>(
     values: &[Bytes],
     read: impl Fn(&Bytes) -> Result<T, Diagnostic>,
     report: &mut Report,
@@ -113,7 +113,7 @@ fn number(value: &Bytes, text: &[u8], min: i128, max: i128) -> Result<i128, Diag
 }
 
 /// A number in the notation of Go's integer literals ("base 0"): `0x1f`, `0o17`, `017`, `0b11`, `-5`, `1_000`.
-fn base_zero(text: &str) -> Option<i128> {
+pub(super) fn base_zero(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes() {
         [b'-', ..] => (true, text.get(1..)?),
         [b'+', ..] => (false, text.get(1..)?),

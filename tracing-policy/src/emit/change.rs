@@ -85,6 +85,7 @@ impl Emitter<'_> {
                 Subject::HostPid
                 | Subject::OwnPid
                 | Subject::Read(_)
+                | Subject::Field(..)
                 | Subject::Namespace(_)
                 | Subject::Capabilities(_) => {}
             }
@@ -113,7 +114,8 @@ impl Emitter<'_> {
                 | Check::Leaf { .. }
                 | Check::Readable(_)
                 | Check::Bytes(_)
-                | Check::Contains(_) => None,
+                | Check::Contains(_)
+                | Check::Address(_) => None,
             })
             .collect();
         if asked.is_empty() {

@@ -18,8 +18,10 @@ use crate::ir::{Hook, ReadId, Rider};
 use crate::lower::Purpose;
 use crate::policy::Family;
 
+/// Bytes of a value's header in a record.
+const HEADER_BYTES: u32 = 8;
 /// Bytes of a number in a record, its header included.
-const NUMBER_BYTES: u32 = 16;
+const NUMBER_BYTES: u32 = HEADER_BYTES + 8;
 /// Name of a hook's own working memory.
 const OWN: &str = "memory";
 
@@ -89,7 +91,8 @@ impl Memory {
 fn longest_record(hook: &Hook) -> u32 {
     let value = |id: &ReadId| match hook.read(*id).ty.family() {
         Family::Number(_) => NUMBER_BYTES,
-        Family::String | Family::Path | Family::Object(_) => AREA_BYTES,
+        Family::String | Family::Path => AREA_BYTES,
+        Family::Object(kind) => HEADER_BYTES + super::object::size(kind),
         Family::Nothing => 0,
     };
     let record = |rider: &Rider| rider.values.iter().map(value).sum::<u32>();

@@ -7,6 +7,7 @@
 //! counts the selectors that still need it: tests run in phases, cheapest first, for all policies; an argument nobody needs any more is not read.
 
 mod act;
+mod address;
 mod automaton;
 mod bytes;
 mod change;
@@ -14,11 +15,13 @@ mod deny;
 mod field;
 mod kind;
 mod memory;
+mod network;
 mod note;
 mod number;
 mod object;
 mod output;
 mod overrider;
+mod packet;
 mod parent;
 mod phase;
 mod process;

@@ -34,6 +34,7 @@ impl Emitter<'_> {
                 load(f, Size::Double, R1, state.task.get(&subject).copied().unwrap_or(0))
             }
             Subject::Read(read) => load(f, Size::Double, R1, state.reads[read.index()].raw),
+            Subject::Field(read, field) => self.described(f, read, field, None),
         }
     }
 
@@ -49,6 +50,7 @@ impl Emitter<'_> {
                     (0, i128::from(u64::MAX))
                 }
             },
+            Subject::Field(..) => (0, i128::from(u16::MAX)),
         };
         let (at_most, at_least, less, more) = if test.signed {
             (Condition::SLe, Condition::SGe, Condition::SLt, Condition::SGt)
@@ -79,10 +81,19 @@ impl Emitter<'_> {
         fail: Label,
     ) -> Result<(), BuildError> {
         let order = self.order(test);
-        if let Subject::Read(read) = test.subject {
-            self.leave_unread(f, read, fail)?;
+        match test.subject {
+            Subject::Field(read, field) => self.described(f, read, field, Some(fail))?,
+            Subject::Read(read) => {
+                self.leave_unread(f, read, fail)?;
+                self.subject(f, test.subject)?;
+            }
+            Subject::HostPid
+            | Subject::OwnPid
+            | Subject::Namespace(_)
+            | Subject::Capabilities(_)
+            | Subject::NamespacesChanged
+            | Subject::CapabilitiesChanged(_) => self.subject(f, test.subject)?,
         }
-        self.subject(f, test.subject)?;
         if let (Sense::Plain, 0, None, [interval]) =
             (test.sense, test.mask, test.table, test.intervals.as_slice())
         {

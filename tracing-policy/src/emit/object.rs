@@ -5,18 +5,21 @@ use std::mem::{offset_of, size_of};
 use Register::{R0, R1, R2, R3, R4, R7, R8, R9};
 use bpf_probes::abi::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
+    value_flag,
 };
 use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
-use bpf_probes::routine::layout::PATH_START;
 use bpf_probes::routine::read_credentials;
 
 use super::memory::{address, load, store, store_imm};
+use super::network::{at, probe};
 use super::program::Emitter;
-use super::state::BytesState;
+use super::state::ObjectState;
 use crate::ir::ReadId;
-use crate::policy::{Convention, ObjectKind};
+use crate::policy::ObjectKind;
 
+/// `EFAULT`
+const EFAULT: u64 = 14;
 /// Offset of `prog_name` in `union bpf_attr` (`include/uapi/linux/bpf.h`).
 const ATTR_PROG_NAME: i32 = 48;
 /// The first type of event that is no fixed one but a source that registered itself (`include/uapi/linux/perf_event.h: PERF_TYPE_MAX`).
@@ -27,68 +30,67 @@ fn field(offset: usize) -> i16 {
 }
 
 /// Bytes of what is read of an object.
-const fn size(kind: ObjectKind) -> usize {
-    match kind {
+pub(super) fn size(kind: ObjectKind) -> u32 {
+    at(match kind {
         ObjectKind::Credentials => size_of::<CredentialsValue>(),
         ObjectKind::UserNamespace => size_of::<UserNamespaceValue>(),
         ObjectKind::BpfAttr | ObjectKind::BpfProg => size_of::<ProgramValue>(),
         ObjectKind::BpfMap => size_of::<MapValue>(),
         ObjectKind::PerfEvent => size_of::<PerfEventValue>(),
         ObjectKind::Module | ObjectKind::LoadInfo => size_of::<ModuleValue>(),
-    }
+        ObjectKind::Network(ty) => super::network::value_bytes(ty),
+    })
 }
 
 impl Emitter<'_> {
-    /// Reads an object into its area.
+    /// Reads an object into its place.
     pub(super) fn read_object(
         &self,
         f: &mut Function<'_>,
         id: ReadId,
-        bytes: BytesState,
-        kind: ObjectKind,
+        object: ObjectState,
     ) -> Result<(), BuildError> {
         let (error, out) = (f.label(), f.label());
         f.comment("the object");
+        for word in (0..object.size).step_by(8) {
+            store_imm(f, Size::Double, object.value + word, 0)?;
+        }
+        store_imm(f, Size::Double, object.header, object.size.cast_signed())?;
         load(f, Size::Double, R7, self.state().reads[id.index()].raw)?;
-        address(f, R9, self.memory.areas[bytes.area] + PATH_START);
-        for word in 0..size(kind) / 8 {
-            f.store_imm(Size::Double, R9, field(8 * word), 0);
+        match object.kind {
+            ObjectKind::Network(ty) => self.read_network(f, ty, object, error)?,
+            ObjectKind::BpfAttr => {
+                address(f, R9, object.value);
+                self.read_attr(f, error);
+            }
+            kind @ (ObjectKind::Credentials
+            | ObjectKind::UserNamespace
+            | ObjectKind::BpfProg
+            | ObjectKind::BpfMap
+            | ObjectKind::PerfEvent
+            | ObjectKind::Module
+            | ObjectKind::LoadInfo) => {
+                // what begins where nothing can be read is no object
+                f.scope(|f| {
+                    let first = f.slot(8)?;
+                    probe(f, Helper::ProbeReadKernel, first, 8, error);
+                    Ok(())
+                })?;
+                address(f, R9, object.value);
+                read_fields(f, kind)?;
+            }
         }
-        if kind == ObjectKind::BpfAttr {
-            self.read_attr(f, error);
-        } else {
-            // what begins where nothing can be read is no object
-            f.scope(|f| {
-                let first = f.slot(8)?;
-                f.slot_address(R1, first);
-                f.constant(R2, 8);
-                f.copy(R3, R7);
-                f.call(Helper::ProbeReadKernel);
-                Ok(())
-            })?;
-            f.jump_if(Condition::SLt, R0, 0, error);
-            read_fields(f, kind)?;
-        }
-        let length = u64::try_from(size(kind)).unwrap_or(0);
-        f.constant(R1, length);
-        store(f, Size::Double, bytes.header, R1)?;
-        store_imm(f, Size::Word, bytes.start, PATH_START.cast_signed())?;
-        store_imm(f, Size::Word, bytes.testable, 0)?;
         f.jump(out);
         f.bind(error);
-        Self::note_error(f, bytes)?;
+        f.constant(R1, EFAULT << 48 | u64::from(value_flag::ERROR) << 32);
+        store(f, Size::Double, object.header, R1)?;
         f.bind(out);
         Ok(())
     }
 
     /// `union bpf_attr` of a program load, whose layout never changes: two numbers at its start, and the name.
     fn read_attr(&self, f: &mut Function<'_>, error: bpf_probes::asm::Label) {
-        let read = match self.hook.convention {
-            Convention::Syscall { .. } => Helper::ProbeReadUser,
-            Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
-                Helper::ProbeReadKernel
-            }
-        };
+        let read = self.memory_read();
         f.copy(R1, R9);
         f.constant(R2, 8);
         f.copy(R3, R7);
@@ -124,7 +126,7 @@ fn read_fields(f: &mut Function<'_>, kind: ObjectKind) -> Result<(), BuildError>
             f.store(Size::Word, R9, field(offset_of!(UserNamespaceValue, inum)), R4);
             Ok(())
         }
-        ObjectKind::BpfAttr => Ok(()),
+        ObjectKind::BpfAttr | ObjectKind::Network(_) => Ok(()),
         ObjectKind::BpfProg => {
             f.read_many(R7, "bpf_prog", &[(R1, "type"), (R2, "len")])?;
             f.store(Size::Word, R9, field(offset_of!(ProgramValue, kind)), R1);

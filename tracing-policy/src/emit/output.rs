@@ -11,7 +11,7 @@ use bpf_probes::routine::submit_record;
 
 use super::memory::{address, load, store};
 use super::program::Emitter;
-use super::state::BytesState;
+use super::state::{BytesState, ObjectState};
 use crate::ir::{Read, ReadId, Rider};
 use crate::policy::{ArgumentType, Family};
 
@@ -89,6 +89,10 @@ impl Emitter<'_> {
         f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
         f.constant(R8, u64::from(fixed));
         for id in &rider.values {
+            if let Some(object) = self.state().object(*id) {
+                Self::append_object(f, object)?;
+                continue;
+            }
             match self.state().bytes(*id) {
                 Some(bytes) => self.append_bytes(f, *id, bytes)?,
                 None => self.append_number(f, *id)?,
@@ -142,6 +146,27 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Appends a value of fixed size at `R7 + R8`, or that it could not be read.
+    fn append_object(f: &mut Function<'_>, object: ObjectState) -> Result<(), BuildError> {
+        let header = u32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
+        let behind = f.label();
+        f.copy(R1, R7);
+        f.alu_reg(AluOp::Add, R1, R8);
+        load(f, Size::Double, R2, object.header)?;
+        f.store(Size::Double, R1, 0, R2);
+        f.alu(AluOp::Add, R8, header.cast_signed());
+        load(f, Size::Half, R2, object.header + 4)?;
+        f.jump_if(Condition::Ne, R2, 0, behind);
+        for word in (0..object.size).step_by(8) {
+            let to = f.offset(header + word)?;
+            load(f, Size::Double, R2, object.value + word)?;
+            f.store(Size::Double, R1, to, R2);
+        }
+        f.alu(AluOp::Add, R8, object.size.cast_signed());
+        f.bind(behind);
+        Ok(())
+    }
+
     /// Appends a path or string at `R7 + R8`.
     fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
         let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
@@ -157,8 +182,8 @@ impl Emitter<'_> {
         f.bind(fits);
         let area = self.memory.areas[bytes.area];
         match self.hook.read(id).ty.family() {
-            Family::String | Family::Object(_) => address(f, R3, area + PATH_START),
-            Family::Path | Family::Number(_) | Family::Nothing => {
+            Family::String => address(f, R3, area + PATH_START),
+            Family::Path | Family::Number(_) | Family::Object(_) | Family::Nothing => {
                 f.constant(R3, u64::from(area + PATH_END));
                 f.alu_reg(AluOp::Sub, R3, R9);
                 f.alu_reg(AluOp::Add, R3, R6);

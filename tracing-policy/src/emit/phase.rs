@@ -7,7 +7,7 @@ use bpf_probes::insn::{AluOp, Condition, Register, Size};
 
 use super::memory::{load, store, store_imm};
 use super::program::Emitter;
-use crate::ir::{Check, ReadId, Rider, Selector, Test};
+use crate::ir::{Check, NumberTest, ReadId, Rider, Selector, Subject, Test};
 use crate::lower::Purpose;
 
 /// A function that has grown beyond this takes no further policy.
@@ -31,6 +31,8 @@ pub(super) enum Phase {
 impl Phase {
     fn of(check: &Check) -> Self {
         match check {
+            Check::Number(NumberTest { subject: Subject::Field(read, _), .. }) => Self::Read(*read),
+            Check::Address(test) => Self::Read(test.read),
             Check::Number(test) if test.subject.is_of_task() => Self::Task,
             Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
             Check::FileType { read, .. } => Self::Kind(*read),
@@ -82,6 +84,8 @@ impl<'a> Emitter<'a> {
         let tested = it.selector.tests.iter().filter_map(|test| match &test.check {
             Check::Bytes(test) => Some(test.read),
             Check::Leaf { read, .. } => Some(*read),
+            Check::Number(NumberTest { subject: Subject::Field(read, _), .. }) => Some(*read),
+            Check::Address(test) => Some(test.read),
             Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
             Check::Contains(test) => Some(test.read),
             Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
@@ -89,7 +93,7 @@ impl<'a> Emitter<'a> {
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
         let mut needs: Vec<_> =
-            tested.chain(reported).filter(|id| self.state().bytes(*id).is_some()).collect();
+            tested.chain(reported).filter(|id| self.state().users(*id).is_some()).collect();
         needs.sort_unstable();
         needs.dedup();
         needs
@@ -112,9 +116,9 @@ impl<'a> Emitter<'a> {
         let total = i32::try_from(total).unwrap_or(i32::MAX);
         store_imm(f, Size::Word, self.state().live, total)?;
         for (id, _) in self.hook.reads() {
-            if let Some(bytes) = self.state().bytes(id) {
+            if let Some(counter) = self.state().users(id) {
                 let users = self.numbered().filter(|it| self.needs(it).contains(&id)).count();
-                store_imm(f, Size::Word, bytes.users, i32::try_from(users).unwrap_or(i32::MAX))?;
+                store_imm(f, Size::Word, counter, i32::try_from(users).unwrap_or(i32::MAX))?;
             }
         }
         Ok(())
@@ -140,21 +144,21 @@ impl<'a> Emitter<'a> {
         }
         let mut dead_can_be = false;
         for (id, _) in self.hook.reads() {
-            let Some(bytes) = self.state().bytes(id) else { continue };
+            let Some(users) = self.state().users(id) else { continue };
             if !self.numbered().any(|it| self.needs(&it).contains(&id)) {
                 continue;
             }
             let skip = f.label();
-            self.skip_unneeded(f, bytes.users, skip)?;
-            if let Some(mode) = bytes.mode {
+            self.skip_unneeded(f, users, skip)?;
+            if let Some(mode) = self.state().bytes(id).and_then(|bytes| bytes.mode) {
                 self.note_kind(f, id, mode)?;
                 self.tests(f, program, Phase::Kind(id), out)?;
-                self.skip_unneeded(f, bytes.users, skip)?;
+                self.skip_unneeded(f, users, skip)?;
             }
             if self.has_leaf_phase(id) {
                 self.note_leaf(f, id)?;
                 self.tests(f, program, Phase::Leaf(id), out)?;
-                self.skip_unneeded(f, bytes.users, skip)?;
+                self.skip_unneeded(f, users, skip)?;
             }
             self.read_bytes(f, id)?;
             if self.single || self.hook.tables.iter().any(|table| table.reads(id)) {
@@ -162,6 +166,7 @@ impl<'a> Emitter<'a> {
             }
             self.look_up_bytes(f, id)?;
             self.search(f, id)?;
+            self.look_up_described(f, id)?;
             self.tests(f, program, Phase::Read(id), out)?;
             f.bind(skip);
             dead_can_be = true;
@@ -257,8 +262,8 @@ impl<'a> Emitter<'a> {
         count_down(f, self.state().live)?;
         for id in self.needs(it) {
             let still_to_come = Phase::Read(id).rank() > phase.rank();
-            if let Some(bytes) = self.state().bytes(id).filter(|_| still_to_come) {
-                count_down(f, bytes.users)?;
+            if let Some(users) = self.state().users(id).filter(|_| still_to_come) {
+                count_down(f, users)?;
             }
         }
         Ok(())

@@ -194,6 +194,7 @@ impl<'a> Emitter<'a> {
             Check::Gained { before, after } => self.gained(f, *before, *after, fail)?,
             Check::Contains(test) => self.contains(f, test, fail)?,
             Check::Readable(read) => self.readable(f, *read, fail)?,
+            Check::Address(test) => self.address(f, test, fail)?,
         }
         f.set_origin(before);
         Ok(())

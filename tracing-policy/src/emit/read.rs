@@ -137,13 +137,18 @@ impl Emitter<'_> {
         store(f, Size::Double, raw, R5)
     }
 
-    /// Reads a path or string into its area.
+    /// Reads a path or string into its area, an object into its place.
     pub(super) fn read_bytes(&self, f: &mut Function<'_>, id: ReadId) -> Result<(), BuildError> {
+        if let Some(object) = self.state().object(id) {
+            return self.read_object(f, id, object);
+        }
         let Some(bytes) = self.state().bytes(id) else { return Ok(()) };
         match self.hook.read(id).ty.family() {
-            Family::Number(_) | Family::Nothing => Ok(()),
+            Family::Number(_) | Family::Nothing | Family::Object(_) => Ok(()),
+            Family::String if self.hook.read(id).ty == ArgumentType::SockaddrUn => {
+                self.read_unix_address(f, id, bytes)
+            }
             Family::String => self.read_string(f, id, bytes),
-            Family::Object(kind) => self.read_object(f, id, bytes, kind),
             Family::Path => {
                 if !self.has_leaf_phase(id) {
                     self.resolve_path(f, id, bytes)?;
@@ -220,7 +225,7 @@ impl Emitter<'_> {
             (Helper::ProbeReadKernelStr, Helper::ProbeReadKernel)
         };
         f.comment("the string");
-        Self::find_text(f, ty, raw)?;
+        find_text(f, ty, raw)?;
         address(f, R1, begin);
         f.constant(R2, u64::from(STRING_BYTES));
         self.bound_text(f, id, bytes, STRING_BYTES)?;
@@ -249,21 +254,6 @@ impl Emitter<'_> {
         f.bind(error);
         Self::note_error(f, bytes)?;
         f.bind(out);
-        Ok(())
-    }
-
-    /// Puts the address of an object's text in the place of the object's own.
-    fn find_text(f: &mut Function<'_>, ty: ArgumentType, raw: u32) -> Result<(), BuildError> {
-        if ty == ArgumentType::Filename {
-            load(f, Size::Double, R7, raw)?;
-            f.read(R1, R7, "filename", "name")?;
-            store(f, Size::Double, raw, R1)?;
-        } else if ty == ArgumentType::NetDevice {
-            let name = f.facts().offset_of("net_device", "name")?;
-            load(f, Size::Double, R1, raw)?;
-            f.alu(AluOp::Add, R1, name.cast_signed());
-            store(f, Size::Double, raw, R1)?;
-        }
         Ok(())
     }
 
@@ -303,6 +293,21 @@ pub(super) fn error_header(f: &mut Function<'_>) {
     f.alu_reg(AluOp::Or, R0, R1);
 }
 
+/// Puts the address of an object's text in the place of the object's own.
+fn find_text(f: &mut Function<'_>, ty: ArgumentType, raw: u32) -> Result<(), BuildError> {
+    if ty == ArgumentType::Filename {
+        load(f, Size::Double, R7, raw)?;
+        f.read(R1, R7, "filename", "name")?;
+        store(f, Size::Double, raw, R1)?;
+    } else if ty == ArgumentType::NetDevice {
+        let name = f.facts().offset_of("net_device", "name")?;
+        load(f, Size::Double, R1, raw)?;
+        f.alu(AluOp::Add, R1, name.cast_signed());
+        store(f, Size::Double, raw, R1)?;
+    }
+    Ok(())
+}
+
 /// `R7 = the struct file` that belongs to what the register `R7` holds; 0 where there is none. Uses `R8`.
 fn file_of(f: &mut Function<'_>, ty: ArgumentType) -> Result<(), BuildError> {
     if ty == ArgumentType::Kiocb {
@@ -316,7 +321,7 @@ fn file_of(f: &mut Function<'_>, ty: ArgumentType) -> Result<(), BuildError> {
     }
 }
 
-/// `R7 = the file of the current process` with the descriptor in the lower half of `R7`, 0 where there is none (`fs/file.c: files_lookup_fd_raw`).
+/// `R7` = the current process's file with the descriptor in the lower half of `R7`, 0 where there is none (`fs/file.c: files_lookup_fd_raw`).
 fn file_of_descriptor(f: &mut Function<'_>) -> Result<(), BuildError> {
     let (none, out) = (f.label(), f.label());
     f.copy(R8, R7);

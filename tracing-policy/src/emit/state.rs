@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::task;
 use crate::ir::{Check, Hook, ReadId, Subject};
-use crate::policy::{ArgumentType, Family, Kin};
+use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
 
 /// Offsets of an argument's state.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,23 @@ pub(super) struct ReadState {
     pub(super) bytes: Option<BytesState>,
     /// `i64`: 0, or the negative errno of a number that lies in memory and could not be read.
     pub(super) error: Option<u32>,
+    /// What is kept of an object.
+    pub(super) object: Option<ObjectState>,
+}
+
+/// Offsets of what is kept of an object that is read as a value of fixed size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ObjectState {
+    /// What is read.
+    pub(super) kind: ObjectKind,
+    /// [`bpf_probes::abi::ValueHeader`]
+    pub(super) header: u32,
+    /// The value, of one of the types in `bpf_probes::abi`; zero where it could not be read.
+    pub(super) value: u32,
+    /// Its bytes.
+    pub(super) size: u32,
+    /// `u32`: selectors that still need it.
+    pub(super) users: u32,
 }
 
 /// Offsets of what is kept of a path or string.
@@ -110,9 +127,17 @@ impl State {
         let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
             let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let object = match read.ty.family() {
+                Family::Object(kind) => {
+                    let size = super::object::size(kind);
+                    let (header, value) = (room.take(8), room.take(size));
+                    Some(ObjectState { kind, header, value, size, users: room.take(4) })
+                }
+                Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
+            };
             let bytes = match read.ty.family() {
-                Family::Number(_) | Family::Nothing => None,
-                Family::String | Family::Path | Family::Object(_) => {
+                Family::Number(_) | Family::Object(_) | Family::Nothing => None,
+                Family::String | Family::Path => {
                     areas += 1;
                     Some(BytesState {
                         header: room.take(8),
@@ -128,7 +153,7 @@ impl State {
                     })
                 }
             };
-            ReadState { raw, bytes, error }
+            ReadState { raw, bytes, error, object }
         });
         let reads = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
@@ -195,6 +220,11 @@ impl State {
         for read in &mut self.reads {
             read.raw += by;
             read.error = read.error.map(|error| error + by);
+            if let Some(object) = &mut read.object {
+                for offset in [&mut object.header, &mut object.value, &mut object.users] {
+                    *offset += by;
+                }
+            }
             if let Some(bytes) = &mut read.bytes {
                 bytes.mode = bytes.mode.map(|mode| mode + by);
                 for offset in [
@@ -223,6 +253,17 @@ impl State {
     /// What is kept of a path or string; `None` for a number.
     pub(super) fn bytes(&self, read: ReadId) -> Option<BytesState> {
         self.reads.get(read.index()).and_then(|read| read.bytes)
+    }
+
+    /// What is kept of an object that is read as a value of fixed size.
+    pub(super) fn object(&self, read: ReadId) -> Option<ObjectState> {
+        self.reads.get(read.index()).and_then(|read| read.object)
+    }
+
+    /// Where the selectors are counted that still need an argument; `None` for one that takes no reading.
+    pub(super) fn users(&self, read: ReadId) -> Option<u32> {
+        let bytes = self.bytes(read).map(|bytes| bytes.users);
+        bytes.or_else(|| self.object(read).map(|object| object.users))
     }
 }
 

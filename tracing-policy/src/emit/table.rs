@@ -45,6 +45,7 @@ impl Emitter<'_> {
         for (index, table) in self.hook.tables.iter().enumerate() {
             if let TableSubject::Number { subject, signed, .. } = table.subject
                 && subject.is_of_task() == of_task
+                && !matches!(subject, Subject::Field(..))
             {
                 self.look_up_number(f, index, table, subject, signed)?;
             }
@@ -52,7 +53,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn look_up_number(
+    pub(super) fn look_up_number(
         &self,
         f: &mut Function<'_>,
         index: usize,
@@ -86,7 +87,7 @@ impl Emitter<'_> {
                 TableSubject::Bytes { read, form, values } if *read == id => {
                     self.look_up_form(f, index, table, id, *form, values)?;
                 }
-                TableSubject::Bytes { .. } | TableSubject::Number { .. } => {}
+                TableSubject::Bytes { .. } | TableSubject::Number { .. } | TableSubject::Address { .. } => {}
             }
         }
         Ok(())
@@ -200,7 +201,7 @@ impl Emitter<'_> {
     }
 
     /// Keeps the answer at `R0`.
-    fn note(&self, f: &mut Function<'_>, index: usize, table: &Table) -> Result<(), BuildError> {
+    pub(super) fn note(&self, f: &mut Function<'_>, index: usize, table: &Table) -> Result<(), BuildError> {
         for word in 0..table.words() {
             let at = f.offset(8 * word)?;
             f.load(Size::Double, R1, R0, at);
@@ -220,7 +221,7 @@ fn limit(f: &mut Function<'_>, most: usize) {
     f.alu(AluOp::Lsh, R1, 3);
 }
 
-fn name(index: usize) -> String {
+pub(super) fn name(index: usize) -> String {
     format!("table_{index}")
 }
 
@@ -268,6 +269,7 @@ fn maps(index: usize, table: &Table) -> Vec<MapSpec> {
                 .map(|(value, bits)| (value.iter().rev().copied().collect::<Vec<u8>>(), bits.clone()));
             vec![trie(index, longest(values), words, closed(reversed.collect()))]
         }
+        TableSubject::Address { networks, .. } => vec![super::address::map(index, words, networks)],
         TableSubject::Number { signed, intervals, .. } => {
             let bias = if *signed { 1_i128 << 63 } else { 0 };
             let contents = blocks(intervals, bias)
@@ -287,7 +289,7 @@ fn size32(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-fn sized(map: MapSpec) -> MapSpec {
+pub(super) fn sized(map: MapSpec) -> MapSpec {
     let entries = size32(map.contents.len().max(1));
     MapSpec { entries: bpf_probes::spec::Entries::Fixed(entries), ..map }
 }
@@ -328,7 +330,7 @@ fn closed(values: BTreeMap<Vec<u8>, Bits>) -> BTreeMap<Vec<u8>, Bits> {
     closed
 }
 
-fn answer(bits: &Bits, words: u32) -> Vec<u8> {
+pub(super) fn answer(bits: &Bits, words: u32) -> Vec<u8> {
     let mut answer = vec![0_u8; 8 * words as usize];
     for &bit in bits {
         if let Some(byte) = answer.get_mut(bit as usize / 8) {

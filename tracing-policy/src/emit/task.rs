@@ -26,11 +26,12 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
         | Check::Leaf { .. }
         | Check::Readable(_)
         | Check::Bytes(_)
-        | Check::Contains(_) => None,
+        | Check::Contains(_)
+        | Check::Address(_) => None,
     });
     let looked_up = hook.tables.iter().filter_map(|table| match table.subject {
         TableSubject::Number { subject, .. } => Some(subject),
-        TableSubject::Bytes { .. } => None,
+        TableSubject::Bytes { .. } | TableSubject::Address { .. } => None,
     });
     let mut all: BTreeSet<Subject> = tested.chain(looked_up).filter(|subject| subject.is_of_task()).collect();
     // what changed is seen by comparing what is
@@ -41,6 +42,7 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
             Subject::HostPid
             | Subject::OwnPid
             | Subject::Read(_)
+            | Subject::Field(..)
             | Subject::Namespace(_)
             | Subject::Capabilities(_) => {}
         }
@@ -109,7 +111,8 @@ fn note_credentials(f: &mut Function<'_>, wanted: &[(Subject, u32)]) -> Result<(
             | Subject::OwnPid
             | Subject::Read(_)
             | Subject::NamespacesChanged
-            | Subject::CapabilitiesChanged(_) => continue,
+            | Subject::CapabilitiesChanged(_)
+            | Subject::Field(..) => continue,
         };
         if !is_loaded {
             f.read(R8, R7, "task_struct", "cred")?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::filter::{BytesTest, Check, Leaf, NumberTest, Subject, Test};
+use super::filter::{AddressTest, BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
 use super::{ReadId, TableBit};
-use crate::policy::{Kin, Sense, StringForm};
+use crate::policy::{AF_UNIX, Kin, NetworkField, NetworkSubject, Sense, StringForm};
 
 /// An argument's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Value {
     Number(i128),
     /// A path or string.
     Bytes(Vec<u8>),
+    /// Something of the network.
+    Network(NetworkSubject),
     /// Not readable.
     Error,
 }
@@ -73,7 +75,7 @@ impl Hook {
             Check::Gained { before, after } => {
                 let set = |read: &ReadId| match call.values.get(read.index()) {
                     Some(Value::Number(number)) => Some(*number),
-                    Some(Value::Bytes(_) | Value::Error) | None => None,
+                    Some(Value::Bytes(_) | Value::Error | Value::Network(_)) | None => None,
                 };
                 let (before, after) = (set(before), set(after));
                 before.zip(after).is_some_and(|(before, after)| after & !before != 0)
@@ -81,6 +83,7 @@ impl Hook {
             Check::Contains(test) => bytes(test.read, call, &self.reads)
                 .is_some_and(|subject| test.values.iter().any(|value| test.case.contains(subject, value))),
             Check::Readable(read) => !matches!(call.values.get(read.index()), Some(Value::Error) | None),
+            Check::Address(test) => self.address(test, call),
         }
     }
 
@@ -94,7 +97,11 @@ impl Hook {
             | Subject::CapabilitiesChanged(_) => call.task.get(&test.subject).copied().unwrap_or(0).into(),
             Subject::Read(read) => match call.values.get(read.index()) {
                 Some(Value::Number(number)) => *number,
-                Some(Value::Bytes(_) | Value::Error) | None => return false,
+                Some(Value::Bytes(_) | Value::Error | Value::Network(_)) | None => return false,
+            },
+            Subject::Field(read, field) => match described(read, field, call) {
+                Some(number) => i128::from(number),
+                None => return false,
             },
         };
         let within = |interval: &super::Interval| interval.min <= number && number <= interval.max;
@@ -104,7 +111,7 @@ impl Hook {
                 Some(TableSubject::Number { intervals, .. }) => {
                     intervals.get(&bit.bit).is_some_and(|intervals| intervals.iter().any(within))
                 }
-                Some(TableSubject::Bytes { .. }) | None => false,
+                Some(TableSubject::Bytes { .. } | TableSubject::Address { .. }) | None => false,
             });
         hit == (test.sense == Sense::Plain)
     }
@@ -123,7 +130,21 @@ impl Hook {
                 Some(TableSubject::Bytes { values, .. }) => {
                     values.iter().any(|(value, bits)| bits.contains(&bit.bit) && fits(value))
                 }
-                Some(TableSubject::Number { .. }) | None => false,
+                Some(TableSubject::Number { .. } | TableSubject::Address { .. }) | None => false,
+            });
+        hit == (test.sense == Sense::Plain)
+    }
+
+    fn address(&self, test: &AddressTest, call: &Call) -> bool {
+        let Some(Value::Network(subject)) = call.values.get(test.read.index()) else { return false };
+        let Some(address) = subject.address(test.end) else { return false };
+        let family = subject.endpoints.family;
+        let hit = test.networks.iter().any(|network| network.contains(family, address))
+            || test.table.is_some_and(|bit| match self.table(bit) {
+                Some(TableSubject::Address { networks, .. }) => networks
+                    .iter()
+                    .any(|(network, bits)| bits.contains(&bit.bit) && network.contains(family, address)),
+                Some(TableSubject::Bytes { .. } | TableSubject::Number { .. }) | None => false,
             });
         hit == (test.sense == Sense::Plain)
     }
@@ -133,13 +154,22 @@ impl Hook {
     }
 }
 
+/// A number that describes something of the network; a path of a socket is known of Unix sockets only.
+fn described(read: ReadId, field: NetworkField, call: &Call) -> Option<u16> {
+    match call.values.get(read.index())? {
+        Value::Network(subject) => subject.number(field),
+        Value::Bytes(_) if field == NetworkField::Family => Some(AF_UNIX),
+        Value::Bytes(_) | Value::Number(_) | Value::Error => None,
+    }
+}
+
 /// What is testable of an argument: an object without a path has none, an empty string is one.
 fn bytes<'a>(read: ReadId, call: &'a Call, reads: &[super::Read]) -> Option<&'a [u8]> {
     let is_path = reads.get(read.index())?.ty.is_path();
     match call.values.get(read.index())? {
         Value::Bytes(bytes) if is_path && bytes.is_empty() => None,
         Value::Bytes(bytes) => Some(bytes),
-        Value::Number(_) | Value::Error => None,
+        Value::Number(_) | Value::Error | Value::Network(_) => None,
     }
 }
 

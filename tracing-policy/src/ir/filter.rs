@@ -6,7 +6,7 @@ use bpf_probes::kernel::Namespace;
 use super::hook::ReadId;
 use super::search::ContainsTest;
 use super::table::TableId;
-use crate::policy::{CapabilitySet, FileTypeTest, Kin, Sense, StringForm};
+use crate::policy::{CapabilitySet, End, FileTypeTest, Kin, Network, NetworkField, Sense, StringForm};
 
 /// One test and where it was written.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Check {
     Contains(ContainsTest),
     /// The argument could be read.
     Readable(ReadId),
+    /// An address.
+    Address(AddressTest),
 }
 
 /// A number that can be tested.
@@ -81,13 +83,15 @@ pub enum Subject {
     NamespacesChanged,
     /// Capabilities that are in the set or were recorded in it, and not both. Zero when nothing was recorded.
     CapabilitiesChanged(CapabilitySet),
+    /// What describes an argument that is something of the network; an unsigned number of 16 bits.
+    Field(ReadId, NetworkField),
 }
 
 impl Subject {
     /// Whether it is read from what the kernel keeps with the calling thread.
     pub fn is_of_task(self) -> bool {
         match self {
-            Self::HostPid | Self::OwnPid | Self::Read(_) => false,
+            Self::HostPid | Self::OwnPid | Self::Read(_) | Self::Field(..) => false,
             Self::Namespace(_)
             | Self::Capabilities(_)
             | Self::NamespacesChanged
@@ -99,9 +103,12 @@ impl Subject {
     pub fn is_change(self) -> bool {
         match self {
             Self::NamespacesChanged | Self::CapabilitiesChanged(_) => true,
-            Self::HostPid | Self::OwnPid | Self::Read(_) | Self::Namespace(_) | Self::Capabilities(_) => {
-                false
-            }
+            Self::HostPid
+            | Self::OwnPid
+            | Self::Read(_)
+            | Self::Field(..)
+            | Self::Namespace(_)
+            | Self::Capabilities(_) => false,
         }
     }
 }
@@ -145,6 +152,21 @@ pub struct BytesTest {
     /// Values compared one by one.
     pub values: Vec<Vec<u8>>,
     /// More values.
+    pub table: Option<TableBit>,
+}
+
+/// A test of an address. A subject hits when a network holds it; the sense says whether a hit passes. What has no addresses never passes.
+#[derive(Clone, Debug)]
+pub struct AddressTest {
+    /// What is tested.
+    pub read: ReadId,
+    /// Which of its addresses.
+    pub end: End,
+    /// Which answer passes.
+    pub sense: Sense,
+    /// Networks compared one by one.
+    pub networks: Vec<Network>,
+    /// More networks.
     pub table: Option<TableBit>,
 }
 

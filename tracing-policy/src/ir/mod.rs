@@ -11,9 +11,9 @@ mod search;
 mod source_map;
 mod table;
 
-pub use crate::policy::{CapabilitySetKind, ObjectKind, RecordLayout, ValueKind, ValueLayout};
+pub use crate::policy::{CapabilitySetKind, NetworkType, ObjectKind, RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
-pub use filter::{BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
+pub use filter::{AddressTest, BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, Read, ReadId, Rider, Selector};
 pub use search::{ContainsTest, Search, SearchBit, SearchId};
 pub use source_map::{SourceMap, SourcePlace};

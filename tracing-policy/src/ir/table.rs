@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::filter::Interval;
 use super::filter::Subject;
 use super::hook::ReadId;
-use crate::policy::StringForm;
+use crate::policy::{End, Network, StringForm};
 
 /// Index into [`super::Hook::tables`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,6 +38,15 @@ pub enum TableSubject {
         signed: bool,
         /// Intervals by filter; those of one filter are disjoint and ascending.
         intervals: BTreeMap<u32, Vec<Interval>>,
+    },
+    /// An address.
+    Address {
+        /// The argument.
+        read: ReadId,
+        /// Which of its addresses.
+        end: End,
+        /// Networks and the filters that they stand in.
+        networks: BTreeMap<Network, BTreeSet<u32>>,
     },
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, Read, ReadId};
-use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, Selector};
+use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, ObjectKind, Selector};
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ fn read(argument: &Argument) -> Read {
 fn cost(ty: ArgumentType) -> u8 {
     match ty.family() {
         Family::Number(_) | Family::Nothing => 0,
-        Family::String => 1,
+        Family::String | Family::Object(ObjectKind::Network(_)) => 1,
         Family::Path => 2,
         Family::Object(_) => 3,
     }
@@ -123,6 +123,8 @@ fn order(check: &ir::Check) -> (u8, u16) {
     match check {
         ir::Check::Enforcing => (0, 0),
         ir::Check::Class { .. } => (1, 0),
+        ir::Check::Number(ir::NumberTest { subject: ir::Subject::Field(read, _), .. }) => (5, 4 * read.0 + 3),
+        ir::Check::Address(test) => (5, 4 * test.read.0 + 3),
         ir::Check::Number(test) if test.subject.is_of_task() => (4, u16::from(test.table.is_some())),
         ir::Check::Number(test) if test.table.is_none() => (2, 0),
         ir::Check::Number(_) => (3, 0),

@@ -5,6 +5,7 @@
 mod bytes;
 mod hook;
 mod leaf;
+mod network;
 mod number;
 mod process;
 mod search;

@@ -63,7 +63,7 @@ pub(super) fn integer(read: ReadId, ty: IntegerType, test: &IntegerTest) -> Chec
 }
 
 /// The same numbers in disjoint ascending intervals that do not touch.
-fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
+pub(super) fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
     intervals.retain(|interval| interval.min <= interval.max);
     intervals.sort_unstable();
     let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());

@@ -1,6 +1,6 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, number, process};
+use super::{Purpose, Reads, bytes, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
 use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
@@ -85,5 +85,6 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
         ArgumentFilter::CapabilitiesGained { before, .. } => {
             Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
+        ArgumentFilter::Network { test, .. } => Some(network::test(read, reads.get(read)?.ty, test)),
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Groups;
-use crate::ir::{Check, Rider, Subject, Table, TableBit, TableId, TableSubject};
-use crate::policy::StringForm;
+use crate::ir::{Check, ReadId, Rider, Subject, Table, TableBit, TableId, TableSubject};
+use crate::policy::{End, Network, StringForm};
 
 /// Values that are compared one by one, over all filters on the same thing.
 const FEW_VALUES: usize = 16;
 /// Intervals that are compared one by one in one filter.
 const FEW_INTERVALS: usize = 16;
+/// Networks that are compared one by one in one filter.
+const FEW_NETWORKS: usize = 8;
 /// Longest exact value or prefix that a table takes; the most that the kernel's trie does.
 pub(crate) const LONGEST: usize = 256;
 /// Longest postfix that a table takes.
@@ -17,8 +19,9 @@ pub(crate) const LONGEST_END: usize = 128;
 
 /// Moves the values of long lists into tables.
 pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
-    let mut bytes: Groups<(crate::ir::ReadId, u8)> = BTreeMap::new();
+    let mut bytes: Groups<(ReadId, u8)> = BTreeMap::new();
     let mut numbers: Groups<(Subject, bool)> = BTreeMap::new();
+    let mut addresses: Groups<(ReadId, End)> = BTreeMap::new();
     for (r, rider) in riders.iter().enumerate() {
         for (s, selector) in rider.selectors.iter().enumerate() {
             for (t, test) in selector.tests.iter().enumerate() {
@@ -29,7 +32,11 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
                     Check::Number(test) if test.intervals.len() > FEW_INTERVALS => {
                         numbers.entry((test.subject, test.signed)).or_default().push((r, s, t));
                     }
+                    Check::Address(test) if test.networks.len() > FEW_NETWORKS => {
+                        addresses.entry((test.read, test.end)).or_default().push((r, s, t));
+                    }
                     Check::Number(_)
+                    | Check::Address(_)
                     | Check::Enforcing
                     | Check::Class { .. }
                     | Check::Leaf { .. }
@@ -47,6 +54,9 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
     }
     for ((subject, signed), places) in &numbers {
         extract_numbers(riders, *subject, *signed, places, &mut tables);
+    }
+    for ((read, end), places) in &addresses {
+        extract_addresses(riders, (*read, *end), places, &mut tables);
     }
     tables
 }
@@ -112,4 +122,24 @@ fn extract_numbers(
         }
     }
     tables.push(Table { subject: TableSubject::Number { subject, signed, intervals }, bits });
+}
+
+fn extract_addresses(
+    riders: &mut [Rider],
+    (read, end): (ReadId, End),
+    places: &[(usize, usize, usize)],
+    tables: &mut Vec<Table>,
+) {
+    let mut networks: BTreeMap<Network, BTreeSet<u32>> = BTreeMap::new();
+    let mut bits = 0;
+    for &place in places {
+        if let Check::Address(test) = check(riders, place) {
+            for network in test.networks.drain(..) {
+                networks.entry(network).or_default().insert(bits);
+            }
+            test.table = Some(TableBit { table: next_id(tables), bit: bits });
+            bits += 1;
+        }
+    }
+    tables.push(Table { subject: TableSubject::Address { read, end, networks }, bits });
 }

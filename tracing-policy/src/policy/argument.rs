@@ -1,5 +1,6 @@
 //! Arguments and their types.
 
+use super::network::NetworkType;
 use crate::source::{Span, Spanned};
 
 /// An argument of a hook that events carry and filters may test.
@@ -103,6 +104,8 @@ pub enum ArgumentType {
     Capabilities(CapabilitySetKind),
     /// A pointer to an object of the kernel of which some fields are read.
     Object(ObjectKind),
+    /// A `struct sockaddr_un *`, read as its path: in user memory for system calls, in kernel memory else.
+    SockaddrUn,
     /// Declared and not read.
     Nop,
 }
@@ -139,6 +142,8 @@ pub enum ObjectKind {
     Module,
     /// `struct load_info`
     LoadInfo,
+    /// Something of the network; filters look into it.
+    Network(NetworkType),
 }
 
 /// How values of a type are read, kept and compared.
@@ -167,7 +172,7 @@ impl ArgumentType {
             Self::Integer(ty) => Family::Number(ty),
             Self::Capability | Self::BpfCmd => Family::Number(INT),
             Self::Capabilities(_) => Family::Number(SET),
-            Self::String | Self::Filename | Self::NetDevice => Family::String,
+            Self::String | Self::Filename | Self::NetDevice | Self::SockaddrUn => Family::String,
             Self::File | Self::Path | Self::Fd | Self::Kiocb | Self::Dentry | Self::LinuxBinprm => {
                 Family::Path
             }

@@ -72,4 +72,6 @@ pub enum ValueKind {
     Capabilities(CapabilitySetKind),
     /// The type of `bpf_probes::abi` that belongs to the object.
     Object(ObjectKind),
+    /// A path or abstract name, with the family in the header's status; `sockaddrun_arg`.
+    SockaddrUn,
 }

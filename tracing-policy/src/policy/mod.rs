@@ -13,6 +13,7 @@ mod argument;
 mod capability;
 mod hook;
 mod layout;
+mod network;
 #[expect(clippy::module_inception, reason = "the noun this folder is about")]
 mod policy;
 mod process;
@@ -27,6 +28,8 @@ pub use argument::{
 pub use capability::{capability_names, capability_number};
 pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
+pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
+pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
 pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,

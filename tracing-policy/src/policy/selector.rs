@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::argument::ArgumentId;
+use super::network::NetworkTest;
 use super::process::ProcessFilters;
 use crate::source::{Span, Spanned};
 
@@ -154,6 +155,15 @@ pub enum ArgumentFilter {
         /// The entry in the text.
         span: Span,
     },
+    /// Of a socket, a packet or a socket address. What could not be read passes no test.
+    Network {
+        /// The argument.
+        argument: ArgumentId,
+        /// The test.
+        test: NetworkTest,
+        /// The entry in the text.
+        span: Span,
+    },
 }
 
 impl ArgumentFilter {
@@ -165,6 +175,7 @@ impl ArgumentFilter {
             }
             Self::FileType { argument, .. } | Self::Contains { argument, .. } => *argument,
             Self::CapabilitiesGained { after, .. } => *after,
+            Self::Network { argument, .. } => *argument,
         }
     }
 
@@ -179,6 +190,7 @@ impl ArgumentFilter {
             Self::Integer { span, .. } | Self::String { span, .. } | Self::Path { span, .. } => *span,
             Self::FileType { span, .. } | Self::CapabilitiesGained { span, .. } => *span,
             Self::Contains { span, .. } => *span,
+            Self::Network { span, .. } => *span,
         }
     }
 }

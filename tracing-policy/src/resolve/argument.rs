@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, ObjectKind};
+use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, NetworkType, ObjectKind};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(
@@ -129,6 +129,8 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         ArgumentType::Object(ObjectKind::PerfEvent) => Some("perf_event"),
         ArgumentType::Object(ObjectKind::Module) => Some("module"),
         ArgumentType::Object(ObjectKind::LoadInfo) => Some("load_info"),
+        ArgumentType::Object(ObjectKind::Network(ty)) => return fits_network(ty, parameter, btf),
+        ArgumentType::SockaddrUn => return fits_network(NetworkType::Sockaddr, parameter, btf),
     };
     let Some(pointee) = pointee(parameter, btf) else {
         return false;
@@ -137,6 +139,23 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         return true;
     };
     pointee == TypeId::VOID || btf.struct_named(wanted).is_ok_and(|id| id == pointee)
+}
+
+/// Whether a parameter points to something of the network. A `struct sock` is the beginning of each protocol's own (`tcp_sock`); socket addresses
+/// are passed as several types.
+fn fits_network(ty: NetworkType, parameter: TypeId, btf: &Btf) -> bool {
+    let Some(pointee) = pointee(parameter, btf) else {
+        return false;
+    };
+    let shown = btf.describe(pointee);
+    let name = shown.strip_prefix("struct ").unwrap_or(&shown);
+    pointee == TypeId::VOID
+        || match ty {
+            NetworkType::Sock => name == "sock" || name.ends_with("_sock"),
+            NetworkType::Socket => name == "socket",
+            NetworkType::Skb => name == "sk_buff",
+            NetworkType::Sockaddr => name.starts_with("sockaddr"),
+        }
 }
 
 fn pointee(parameter: TypeId, btf: &Btf) -> Option<TypeId> {

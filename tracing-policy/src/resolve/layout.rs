@@ -36,6 +36,7 @@ fn value(argument: &Argument) -> Option<ValueLayout> {
         ArgumentType::Object(kind) => ValueKind::Object(kind),
         ArgumentType::Nop => return None,
         ArgumentType::Integer(_) if argument.is_syscall => ValueKind::Syscall,
+        ArgumentType::SockaddrUn => ValueKind::SockaddrUn,
         ArgumentType::Integer(ty) => match (ty.width, ty.signedness) {
             (Width::W64, Signedness::Signed) => ValueKind::Int64,
             (Width::W64, Signedness::Unsigned) => ValueKind::Uint64,

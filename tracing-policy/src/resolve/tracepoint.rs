@@ -146,6 +146,7 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         | ArgumentType::LinuxBinprm
         | ArgumentType::Filename
         | ArgumentType::NetDevice
+        | ArgumentType::SockaddrUn
         | ArgumentType::Capabilities(_)
         | ArgumentType::Object(_) => value(field).filter(|_| field.size == 8)?,
         ArgumentType::Nop => value(field)?,

@@ -60,3 +60,12 @@ fn last_components() {
     ];
     insta::assert_snapshot!(code("security_file_open", "{index: 0, type: file}", &filters, "leaf_tests_0_0"));
 }
+
+#[test]
+fn sockets() {
+    let filters = [
+        "{matchArgs: [{index: 0, operator: DAddr, values: [127.0.0.1, 10.0.0.0/8, 'fe80::/10']}, {index: 0, operator: DPort, values: ['443', '8000:8999']}]}",
+        "{matchArgs: [{index: 0, operator: NotSAddr, values: [10.0.0.0/8]}, {index: 0, operator: State, values: [TCP_SYN_SENT]}]}",
+    ];
+    insta::assert_snapshot!(code("tcp_connect", "{index: 0, type: sock}", &filters, "tests_0_0"));
+}

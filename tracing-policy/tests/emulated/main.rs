@@ -7,6 +7,7 @@ mod goldens;
 mod kernel;
 mod lsm;
 mod memory;
+mod network;
 mod notes;
 mod operators;
 mod origins;

@@ -1,9 +1,10 @@
 //! Values that are structures.
 
 use bpf_probes::abi::{
-    CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue,
+    AddressValue, CredentialsValue, MapValue, ModuleValue, PacketValue, PerfEventValue, ProgramValue,
+    SocketValue, UserNamespaceValue,
 };
-use tracing_policy::ir::ObjectKind;
+use tracing_policy::ir::{NetworkType, ObjectKind};
 use zerocopy::FromBytes;
 
 /// Fields of an object of the kernel.
@@ -21,6 +22,12 @@ pub(crate) enum RawObject<'ring> {
     PerfEvent(&'ring PerfEventValue),
     /// `struct module` or `struct load_info`
     Module(&'ring ModuleValue),
+    /// `struct sock` or `struct socket`
+    Socket(&'ring SocketValue),
+    /// `struct sk_buff`
+    Packet(&'ring PacketValue),
+    /// `struct sockaddr` of the internet families; its other end is zero
+    Address(&'ring AddressValue),
 }
 
 /// The structure in `bytes`, which must be as many as it has.
@@ -37,6 +44,13 @@ pub(super) fn object(kind: ObjectKind, bytes: &[u8]) -> Option<RawObject<'_>> {
         ObjectKind::PerfEvent => RawObject::PerfEvent(PerfEventValue::ref_from_bytes(bytes).ok()?),
         ObjectKind::Module | ObjectKind::LoadInfo => {
             RawObject::Module(ModuleValue::ref_from_bytes(bytes).ok()?)
+        }
+        ObjectKind::Network(NetworkType::Sock | NetworkType::Socket) => {
+            RawObject::Socket(SocketValue::ref_from_bytes(bytes).ok()?)
+        }
+        ObjectKind::Network(NetworkType::Skb) => RawObject::Packet(PacketValue::ref_from_bytes(bytes).ok()?),
+        ObjectKind::Network(NetworkType::Sockaddr) => {
+            RawObject::Address(AddressValue::ref_from_bytes(bytes).ok()?)
         }
     })
 }

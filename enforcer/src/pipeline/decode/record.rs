@@ -65,6 +65,14 @@ pub(crate) enum DecodeError {
         /// Which.
         index: usize,
     },
+    /// A value of fixed size has another.
+    #[error("value {index} of a hook record has {have} bytes, another size than its type")]
+    ValueSize {
+        /// Which.
+        index: usize,
+        /// Its bytes.
+        have: usize,
+    },
 }
 
 /// [`DecodeError`] by kind, for counting.
@@ -102,9 +110,10 @@ impl DecodeError {
             Self::Short { .. } | Self::Misaligned | Self::Size { .. } => DecodeErrorKind::Size,
             Self::Kind { .. } => DecodeErrorKind::Kind,
             Self::Parts { .. } => DecodeErrorKind::Parts,
-            Self::ValueCount { .. } | Self::ValueLength { .. } | Self::ValueInteger { .. } => {
-                DecodeErrorKind::Values
-            }
+            Self::ValueCount { .. }
+            | Self::ValueLength { .. }
+            | Self::ValueInteger { .. }
+            | Self::ValueSize { .. } => DecodeErrorKind::Values,
         }
     }
 }

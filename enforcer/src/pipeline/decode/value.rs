@@ -33,6 +33,13 @@ pub(crate) enum RawValue<'ring> {
     },
     /// Fields of an object of the kernel.
     Object(RawObject<'ring>),
+    /// A socket address of the Unix family.
+    UnixAddress {
+        /// `AF_*`
+        family: u16,
+        /// Path, or `@` and the abstract name.
+        path: &'ring [u8],
+    },
     /// It could not be read.
     Error {
         /// Why.
@@ -104,13 +111,17 @@ impl<'ring> Values<'ring, '_> {
             ValueKind::Uint32 => RawValue::Uint32(u32::try_from(word()?).map_err(|_too_large| no_integer)?),
             ValueKind::Int64 => RawValue::Int64(signed()?),
             ValueKind::Uint64 | ValueKind::Syscall | ValueKind::Capabilities(_) => RawValue::Uint64(word()?),
-            ValueKind::Object(kind) => RawValue::Object(object(kind, bytes).ok_or(short)?),
+            ValueKind::Object(kind) => {
+                let other_size = DecodeError::ValueSize { index, have: bytes.len() };
+                RawValue::Object(object(kind, bytes).ok_or(other_size)?)
+            }
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
             ValueKind::File | ValueKind::Path | ValueKind::LinuxBinprm => RawValue::Path {
                 mode: header.status,
                 incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
                 path: bytes.strip_suffix(b"\0").unwrap_or(bytes),
             },
+            ValueKind::SockaddrUn => RawValue::UnixAddress { family: header.status, path: bytes },
         })
     }
 }
@@ -118,12 +129,14 @@ impl<'ring> Values<'ring, '_> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
-    use bpf_probes::abi::{Header, HookRecord, ValueHeader, value_flag};
-    use tracing_policy::ir::ValueKind;
+    use bpf_probes::abi::{
+        AddressValue, Endpoints, Header, HookRecord, PacketValue, SocketValue, ValueHeader, value_flag,
+    };
+    use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
     use zerocopy::IntoBytes;
 
     use super::{RawValue, values};
-    use crate::pipeline::decode::{DecodeError, decode};
+    use crate::pipeline::decode::{DecodeError, RawObject, decode};
     use crate::pipeline::read::record_bytes;
     use crate::pipeline::record::Record;
     use crate::pipeline::{HookLayout, ValueLayout};
@@ -180,6 +193,41 @@ mod tests {
             RawValue::Error { errno: 14 },
         ];
         assert_eq!(read(&words, &kinds).unwrap(), expected);
+    }
+
+    #[test]
+    fn values_of_fixed_size_are_read_whole_or_refused() {
+        let socket = SocketValue { cookie: 9, state: 2, ..SocketValue::default() };
+        let packet = PacketValue { len: 60, ..PacketValue::default() };
+        let address = Endpoints { family: 2, source_port: 80, ..Endpoints::default() };
+        let bytes = address.as_bytes();
+        let tail = [
+            value(64, 0, 0, socket.as_bytes()),
+            value(56, 0, 0, packet.as_bytes()),
+            value(40, 0, 0, bytes),
+            value(4, 0, 1, b"@abs"),
+            value(0, value_flag::ERROR, 14, b""),
+        ]
+        .concat();
+        let object = |ty| ValueKind::Object(ObjectKind::Network(ty));
+        let kinds = [
+            object(NetworkType::Sock),
+            object(NetworkType::Skb),
+            object(NetworkType::Sockaddr),
+            ValueKind::SockaddrUn,
+            object(NetworkType::Socket),
+        ];
+        let words = hook(5, &tail);
+        let expected = [
+            RawValue::Object(RawObject::Socket(&socket)),
+            RawValue::Object(RawObject::Packet(&packet)),
+            RawValue::Object(RawObject::Address(&AddressValue { endpoints: address })),
+            RawValue::UnixAddress { family: 1, path: b"@abs" },
+            RawValue::Error { errno: 14 },
+        ];
+        assert_eq!(read(&words, &kinds).unwrap(), expected);
+        let words = hook(1, &value(40, 0, 0, bytes));
+        assert_eq!(read(&words, &kinds[..1]), Err(DecodeError::ValueSize { index: 0, have: 40 }));
     }
 
     #[test]

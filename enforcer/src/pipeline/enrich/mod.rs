@@ -5,6 +5,7 @@
 mod container;
 mod credentials;
 mod event;
+mod network;
 mod object;
 mod value;
 

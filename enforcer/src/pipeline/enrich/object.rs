@@ -12,7 +12,7 @@ use api::name::{
 use bpf_probes::abi::{CredentialsValue, ModuleValue, UserNamespaceValue, signature};
 use tracing_policy::ir::{CapabilitySetKind, ObjectKind, ValueKind};
 
-use super::credentials;
+use super::{credentials, network};
 use crate::pipeline::decode::RawObject;
 
 /// A capability by its number; without a name where it has none.
@@ -60,6 +60,9 @@ pub(super) fn object(raw: RawObject<'_>, kind: ValueKind) -> Value {
             probe_offset: value.probe_offset,
         }),
         RawObject::Module(value) => Value::Module(module(value)),
+        RawObject::Socket(value) => network::socket(value),
+        RawObject::Packet(value) => network::packet(value),
+        RawObject::Address(value) => network::address(&value.endpoints),
     }
 }
 

@@ -8,8 +8,8 @@ use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
 
-use super::object;
-use crate::pipeline::decode::RawValue;
+use super::{network, object};
+use crate::pipeline::decode::{RawObject, RawValue};
 use crate::pipeline::layout::ValueLayout;
 
 /// The argument that a value becomes.
@@ -30,6 +30,8 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 Value::Size(number)
             }
         }
+        // labels of socket addresses are not shown
+        RawValue::Object(raw @ RawObject::Address(_)) => return object::object(raw, layout.kind).into(),
         RawValue::Object(raw) => object::object(raw, layout.kind),
         RawValue::String(bytes) => Value::String(text(bytes).into()),
         RawValue::Path { mode, incomplete, path } => {
@@ -48,6 +50,7 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 Value::File(file)
             }
         }
+        RawValue::UnixAddress { family, path } => return network::unix_address(family, path).into(),
         RawValue::Error { errno } => {
             let errno = Errno::from_raw(i32::from(errno));
             Value::Error(errno.desc().into())
