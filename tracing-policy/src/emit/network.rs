@@ -5,14 +5,17 @@ use std::mem::{offset_of, size_of};
 use Register::{R0, R1, R2, R3, R7, R8, R10};
 use bpf_probes::abi::{AddressValue, Endpoints, PacketValue, SocketValue, value_flag};
 use bpf_probes::asm::Label;
+use bpf_probes::btf::{Kind, Type};
 use bpf_probes::builder::{BuildError, Function, ReadForm, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size, alu};
+use bpf_probes::kernel::function_of_hook;
+use bpf_probes::spec::AttachSpec;
 
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::ObjectState;
 use crate::ir::ReadId;
-use crate::policy::{AF_INET, AF_INET6, Convention, NetworkType};
+use crate::policy::{AF_INET, AF_INET6, ArgumentType, Convention, NetworkType};
 
 /// `EFAULT`
 const EFAULT: u64 = 14;
@@ -96,6 +99,34 @@ impl Emitter<'_> {
             f.bind(done);
             Ok(())
         })
+    }
+
+    /// Whether the parameter behind a socket address is a number: its bytes.
+    pub(super) fn has_length(&self, id: ReadId) -> bool {
+        let read = self.hook.read(id);
+        if read.ty != ArgumentType::SockaddrUn || self.hook.convention != Convention::Function {
+            return false;
+        }
+        let function = match self.body.target {
+            AttachSpec::Kprobe { symbol } => symbol.clone(),
+            AttachSpec::Fentry { function } | AttachSpec::FmodRet { function } => function.clone(),
+            AttachSpec::Lsm { hook } => function_of_hook(hook),
+            AttachSpec::KprobeMulti { symbols, .. } => symbols.first().cloned().unwrap_or_default(),
+            AttachSpec::None
+            | AttachSpec::Kretprobe { .. }
+            | AttachSpec::Tracepoint { .. }
+            | AttachSpec::RawTracepoint { .. }
+            | AttachSpec::BtfTracepoint { .. }
+            | AttachSpec::Fexit { .. } => return false,
+        };
+        let btf = self.facts.btf;
+        let Some(prototype) = btf.find(Kind::Func, &function).and_then(|id| btf.prototype(id).ok()) else {
+            return false;
+        };
+        let next = prototype.parameters().nth(usize::from(read.index) + 1);
+        next.and_then(|it| btf.peel(it.type_id).ok())
+            .and_then(|id| btf.get(id).ok())
+            .is_some_and(|found| matches!(found, Type::Int(_)))
     }
 
     /// How memory is read that an argument points to and that may be the user's.
@@ -309,6 +340,9 @@ impl Emitter<'_> {
         store_imm(f, Size::Word, bytes.testable, 0)?;
         f.constant(R0, 0);
         f.bind(end);
+        if self.has_length(id) {
+            cut(f, bytes)?;
+        }
         store(f, Size::Word, bytes.header, R0)?;
         store_imm(f, Size::Half, bytes.header + 4, 0)?;
         store(f, Size::Half, bytes.header + 6, R8)?;
@@ -318,6 +352,23 @@ impl Emitter<'_> {
         f.bind(out);
         Ok(())
     }
+}
+
+/// Cuts a path in `R0` to the bytes of its address, of which the family takes two: what lies behind them belongs to nobody.
+fn cut(f: &mut Function<'_>, bytes: super::state::BytesState) -> Result<(), BuildError> {
+    let (not_less, not_more, fits) = (f.label(), f.label(), f.label());
+    load(f, Size::Word, R1, bytes.dentry)?;
+    f.jump_if(Condition::Ge, R1, 2, not_less);
+    f.constant(R1, 2);
+    f.bind(not_less);
+    f.alu(AluOp::Sub, R1, 2);
+    f.jump_if(Condition::Le, R1, SUN_PATH, not_more);
+    f.constant(R1, u64::from(SUN_PATH.unsigned_abs()));
+    f.bind(not_more);
+    f.jump_if_reg(Condition::Le, R0, R1, fits);
+    f.copy(R0, R1);
+    f.bind(fits);
+    Ok(())
 }
 
 /// Bytes of `sun_path` (include/uapi/linux/un.h).

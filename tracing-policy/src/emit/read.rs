@@ -60,6 +60,10 @@ impl Emitter<'_> {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
+                    if let Some(bytes) = self.state().bytes(id).filter(|_| self.has_length(id)) {
+                        self.context_argument(f, R1, read.index + 1)?;
+                        store(f, Size::Double, bytes.dentry, R1)?;
+                    }
                 }
             }
             Convention::Syscall { .. } => self.note_syscall_registers(f)?,

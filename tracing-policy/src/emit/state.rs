@@ -43,7 +43,7 @@ pub(super) struct BytesState {
     pub(super) start: u32,
     /// `u32`: 1 when it can be tested.
     pub(super) testable: u32,
-    /// `u64`: `struct dentry *`.
+    /// `u64`: `struct dentry *`; of a `struct sockaddr_un` its bytes, where they are known.
     pub(super) dentry: u32,
     /// `u64`: `struct vfsmount *`.
     pub(super) mount: u32,

@@ -524,7 +524,7 @@ fn the_path_of_a_unix_socket_is_read_and_an_abstract_name_marked() {
             for earlier in [true, false] {
                 let bytes = if earlier { sockaddr_un(&[b'z'; 90]) } else { bytes.clone() };
                 let place = kernel.machine.world_mut().kernel.bytes("sockaddr", &bytes);
-                kernel.call([0, place, 16, 0, 0, 0]);
+                kernel.call([0, place, 110, 0, 0, 0]);
                 let place = user.machine.world_mut().user.bytes("sockaddr", &bytes);
                 let registers = user.machine.world_mut().syscall_registers(42, [3, place, 16, 0, 0, 0]);
                 user.call([registers, 0, 0, 0, 0, 0]);
@@ -540,6 +540,28 @@ fn the_path_of_a_unix_socket_is_read_and_an_abstract_name_marked() {
                     }
                 }
             }
+        }
+    }
+}
+
+// 5.10 leaves on its stack what was there before, and the caller may give no NUL
+#[test]
+fn what_lies_behind_a_unix_address_is_not_part_of_it() {
+    let rows: [(&[u8], u64, &[u8]); 5] = [
+        (b"\0name", 7, b"@name"),
+        (b"/path", 7, b"/path"),
+        (b"/path\0", 8, b"/path"),
+        (b"", 2, b""),
+        (b"", 0, b""),
+    ];
+    for version in VERSIONS {
+        let view = recorded(version);
+        let mut it = one("security_socket_bind", "{index: 1, type: sockaddr_un}", "", &view);
+        for (path, length, shown) in rows {
+            let bytes = [[1, 0].as_slice(), path, b"left over", &[0xff; 108]].concat();
+            let place = it.machine.world_mut().kernel.bytes("sockaddr", &bytes);
+            it.call([0, place, length, 0, 0, 0]);
+            assert_eq!(it.reports()[0].values[0].1, shown, "{version} {path:?} {length}");
         }
     }
 }
