@@ -98,18 +98,19 @@ pub fn read_namespaces(
     spare: Register,
 ) -> Result<(), BuildError> {
     let at = |field: usize| i16::try_from(offset + field).expect("records are small");
-    let members: [(usize, &str, &str); 8] = [
-        (offset_of!(Namespaces, uts), "uts_ns", "uts_namespace"),
-        (offset_of!(Namespaces, ipc), "ipc_ns", "ipc_namespace"),
-        (offset_of!(Namespaces, mnt), "mnt_ns", "mnt_namespace"),
-        (offset_of!(Namespaces, pid_for_children), "pid_ns_for_children", "pid_namespace"),
-        (offset_of!(Namespaces, net), "net_ns", "net"),
-        (offset_of!(Namespaces, time), "time_ns", "time_namespace"),
-        (offset_of!(Namespaces, time_for_children), "time_ns_for_children", "time_namespace"),
-        (offset_of!(Namespaces, cgroup), "cgroup_ns", "cgroup_namespace"),
+    let members: [(usize, Namespace); 8] = [
+        (offset_of!(Namespaces, uts), Namespace::Uts),
+        (offset_of!(Namespaces, ipc), Namespace::Ipc),
+        (offset_of!(Namespaces, mnt), Namespace::Mnt),
+        (offset_of!(Namespaces, pid_for_children), Namespace::PidForChildren),
+        (offset_of!(Namespaces, net), Namespace::Net),
+        (offset_of!(Namespaces, time), Namespace::Time),
+        (offset_of!(Namespaces, time_for_children), Namespace::TimeForChildren),
+        (offset_of!(Namespaces, cgroup), Namespace::Cgroup),
     ];
     f.read(spare, task, "task_struct", "nsproxy")?;
-    for (field, member, container) in members {
+    for (field, kind) in members {
+        let NamespaceSource::Proxy { member, container } = namespace_source(kind) else { continue };
         if f.facts().has_field("nsproxy", member) && f.facts().has_field(container, "ns.inum") {
             f.read(R4, spare, "nsproxy", member)?;
             f.read(R1, R4, container, "ns.inum")?;

@@ -2,10 +2,11 @@
 
 use super::exit::ExitPoint;
 use super::{SensorError, exec, exit, fork, gains, shared};
+use crate::asm::Code;
 use crate::attach::{Exactness, Hook, Mechanism, PlanError, Sensor, plan};
 use crate::builder::Facts;
 use crate::kernel::{Feature, KernelView, Traceable};
-use crate::spec::{AttachSpec, CollectionSpec, ProgramSpec, Reach};
+use crate::spec::{AttachSpec, CollectionSpec, ProgramKind, ProgramSpec, Reach};
 
 /// Entries of the process table unless configured.
 pub const DEFAULT_PROCESSES: u32 = 32_768;
@@ -100,16 +101,6 @@ pub fn base_at(
     targets: &BaseTargets,
     options: BaseOptions,
 ) -> Result<CollectionSpec, SensorError> {
-    let kind = |target: &AttachSpec| target.program_kind().ok_or(SensorError::Target);
-    let program = |name: &str, target: &AttachSpec, code| -> Result<ProgramSpec, SensorError> {
-        Ok(ProgramSpec {
-            name: name.to_owned(),
-            kind: kind(target)?,
-            target: target.clone(),
-            reach: Reach::Attached,
-            code,
-        })
-    };
     let mut programs = vec![
         program("fork", &targets.fork, fork::fork(facts, kind(&targets.fork)?)?)?,
         program("exec", &targets.exec, exec::exec(facts, kind(&targets.exec)?)?)?,
@@ -134,6 +125,22 @@ pub fn base_at(
         ],
         imports: Vec::new(),
         programs,
+    })
+}
+
+/// The kind of program that a target takes.
+pub(super) fn kind(target: &AttachSpec) -> Result<ProgramKind, SensorError> {
+    target.program_kind().ok_or(SensorError::Target)
+}
+
+/// A program of its own at a target.
+pub(super) fn program(name: &str, target: &AttachSpec, code: Code) -> Result<ProgramSpec, SensorError> {
+    Ok(ProgramSpec {
+        name: name.to_owned(),
+        kind: kind(target)?,
+        target: target.clone(),
+        reach: Reach::Attached,
+        code,
     })
 }
 

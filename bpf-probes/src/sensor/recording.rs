@@ -5,6 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
+use super::base::{kind, program};
 use super::context::argument;
 use super::exit::ExitPoint;
 use super::{BaseTargets, SensorError, base, shared};
@@ -13,7 +14,7 @@ use crate::asm::{Code, Prototype};
 use crate::builder::{BuildError, Facts, Function, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::read_namespaces;
-use crate::spec::{AttachSpec, CollectionSpec, ProgramKind, ProgramSpec, Reach};
+use crate::spec::{CollectionSpec, ProgramKind};
 use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R10};
 
 /// The collection for a kernel, attached at `targets`; its map holds `processes`.
@@ -25,16 +26,6 @@ pub fn recording(
     targets: &BaseTargets,
     processes: u32,
 ) -> Result<CollectionSpec, SensorError> {
-    let kind = |target: &AttachSpec| target.program_kind().ok_or(SensorError::Target);
-    let program = |name: &str, target: &AttachSpec, code| -> Result<ProgramSpec, SensorError> {
-        Ok(ProgramSpec {
-            name: name.to_owned(),
-            kind: kind(target)?,
-            target: target.clone(),
-            reach: Reach::Attached,
-            code,
-        })
-    };
     Ok(CollectionSpec {
         maps: vec![shared::recorded(facts, processes)],
         imports: Vec::new(),
