@@ -81,6 +81,7 @@ const NOT_IN_FILES: [Code; 7] = [
     Code::BeyondPrototype,
     Code::PrototypeMismatch,
     Code::Refused,
+    Code::BadFile,
 ];
 
 #[test]
