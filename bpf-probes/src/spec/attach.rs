@@ -64,12 +64,12 @@ pub enum AttachSpec {
     /// A place in a program or library, through a perf event.
     Uprobe {
         /// The place.
-        place: UserPlace,
+        place: Box<UserPlace>,
     },
     /// A place in a program or library, by a link of its own (`uprobe.multi`, 6.6).
     UprobeMulti {
         /// The place.
-        place: UserPlace,
+        place: Box<UserPlace>,
     },
 }
 

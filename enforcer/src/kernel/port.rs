@@ -85,7 +85,7 @@ impl KernelPort {
         };
         let recording = Recording::new(procfs, processes);
         let (cells, files) = (Arc::clone(base.cells()), Arc::default());
-        Ok(Self { recording, cpus, shared, cells, mark, view, files })
+        Ok(Self { view, cpus, shared, cells, mark, recording, files })
     }
 
     /// The open files that programs are attached to.

@@ -182,7 +182,7 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
             AttachSpec::Tracepoint { category: subsystem.clone(), name: event.clone() }
         }
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
-        Mechanism::Uprobe { place } => AttachSpec::Uprobe { place: place.clone() },
-        Mechanism::UprobeMulti { place } => AttachSpec::UprobeMulti { place: place.clone() },
+        Mechanism::Uprobe { place } => AttachSpec::Uprobe { place: Box::new(place.clone()) },
+        Mechanism::UprobeMulti { place } => AttachSpec::UprobeMulti { place: Box::new(place.clone()) },
     }
 }

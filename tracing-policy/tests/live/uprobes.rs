@@ -93,7 +93,7 @@ fn reports_what_it_is_called_with(
     let offset = offset_of(function);
     let filter = "selectors: [{matchArgs: [{index: 1, operator: Prefix, values: [hel]}, {index: 2, operator: GT, values: ['7']}]}]";
     let policy = resolve(kernel, options, &format!("offsets: [{offset}], {ARGUMENTS}, {filter}"));
-    let mut running = Running::start(&[policy.clone()], kernel);
+    let mut running = Running::start(std::slice::from_ref(&policy), kernel);
     let target = policy.hooks[0].attachments[0].target.to_string();
     assert!(target.starts_with(mechanism), "{target}");
     call(function, -5, c"hello", 0x1_08);
