@@ -17,3 +17,4 @@ mod run;
 mod scope;
 mod tracepoints;
 mod types;
+mod uprobes;
