@@ -22,6 +22,7 @@ mod runner;
 mod selectors;
 mod shadow;
 mod syscalls;
+mod uprobes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

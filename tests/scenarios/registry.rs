@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     churn, contention, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    selectors, shadow, syscalls, uprobes,
 };
 
 /// One behaviour.
@@ -57,6 +57,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("an_lsm_hook_denies_and_reports", kinds::lsm),
     // proves: HOOK-07 (in a machine), EVT-04
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
+    // proves: HOOK-10 (in a machine), HOOK-12 (in a machine), EVT-05
+    plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
     // proves: ARG-06 (file)
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)

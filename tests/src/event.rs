@@ -16,6 +16,8 @@ pub struct Event {
     pub process_lsm: Option<Hook>,
     /// A tracepoint matched.
     pub process_tracepoint: Option<Hook>,
+    /// A place in a program was passed.
+    pub process_uprobe: Option<Hook>,
     /// Name of the node.
     pub node_name: String,
     /// When, RFC 3339.
@@ -60,6 +62,10 @@ pub struct Hook {
     pub subsys: String,
     /// The tracepoint.
     pub event: String,
+    /// The file of a place in a program.
+    pub path: String,
+    /// The function there.
+    pub symbol: String,
     /// What it was called with.
     pub args: Vec<Argument>,
     /// What was done, `KPROBE_ACTION_POST` and the like.

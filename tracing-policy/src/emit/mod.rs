@@ -12,6 +12,7 @@ mod automaton;
 mod bytes;
 mod change;
 mod deny;
+mod fault_in;
 mod field;
 mod kind;
 mod memory;
@@ -34,6 +35,7 @@ mod state;
 mod table;
 mod task;
 
+pub(crate) use fault_in::fault_in;
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;
 pub(crate) use program::{Body, hook};

@@ -164,7 +164,8 @@ impl Emitter<'_> {
             | Role::DenyNoted
             | Role::Forget
             | Role::ForgetAndKill
-            | Role::Override => None,
+            | Role::Override
+            | Role::FaultIn { .. } => None,
         }
     }
 

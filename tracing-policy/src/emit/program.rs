@@ -99,7 +99,10 @@ fn can_be_preempted(kind: ProgramKind, kernel: &KernelView) -> bool {
             kernel.tracepoint_context() == TracepointContext::Preemptible
         }
         // what runs for user space runs as any thread does (6.0)
-        ProgramKind::Uprobe | ProgramKind::UprobeMulti => true,
+        ProgramKind::Uprobe
+        | ProgramKind::UprobeMulti
+        | ProgramKind::UprobeSleepable
+        | ProgramKind::UprobeMultiSleepable => true,
         ProgramKind::Fentry
         | ProgramKind::Fexit
         | ProgramKind::FmodRet

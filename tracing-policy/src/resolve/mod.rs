@@ -5,6 +5,7 @@
 
 mod argument;
 mod class;
+mod digest;
 mod function;
 mod layout;
 mod lsm;

@@ -3,7 +3,7 @@
 use bpf_probes::kernel::KernelView;
 
 use super::{class, function, layout, lsm, process, tracepoint, uprobe};
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
     Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
@@ -38,14 +38,25 @@ pub fn policy(policy: Policy, kernel: &KernelView, binaries: &Binaries) -> Resul
     let facts = Facts { kernel, binaries };
     let mut report = Report::default();
     let mut hooks = Vec::with_capacity(policy.hooks.len());
-    for one in policy.hooks.iter().filter(|hook| is_here(hook, kernel)) {
+    let is_here = |hook: &&Hook| is_here(hook, facts);
+    for one in policy.hooks.iter().filter(is_here) {
         hooks.extend(hook(&policy, one, facts, &mut report));
     }
-    for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
+    for absent in policy.hooks.iter().filter(|hook| !is_here(hook)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
+        }
+    }
+    for one in &policy.hooks {
+        let HookKind::Uprobe(uprobe) = &one.kind.value else { continue };
+        let Ok(file) = binaries.get(&uprobe.path) else { continue };
+        if uprobe::is_skipped(uprobe, binaries) {
+            let error = uprobe::other_file(uprobe, file);
+            report.push(
+                Diagnostic { severity: Severity::Warning, ..error }.labelled("the policy goes on without it"),
+            );
         }
     }
     let mode = policy.initial_mode();
@@ -54,9 +65,10 @@ pub fn policy(policy: Policy, kernel: &KernelView, binaries: &Binaries) -> Resul
 }
 
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
-fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
+fn is_here(hook: &Hook, Facts { kernel, binaries }: Facts<'_>) -> bool {
     match (hook.absence, &hook.kind.value) {
-        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) => true,
+        (_, HookKind::Uprobe(uprobe)) => !uprobe::is_skipped(uprobe, binaries),
+        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_)) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }

@@ -86,7 +86,12 @@ impl Running {
         let (mut stubs, mut loaded, mut verified) = (Vec::new(), Vec::new(), Vec::new());
         for (number, body) in bodies.into_iter().enumerate() {
             let number = u32::try_from(number).unwrap();
-            let collection = load(&body.collection, base.maps(), &context);
+            let mut collection = load(&body.collection, base.maps(), &context);
+            if body.role.is_attached() {
+                collection.attach_all().unwrap();
+                stubs.push(collection);
+                continue;
+            }
             let program = collection.program("body").unwrap();
             let insns = program.info().unwrap().verified_insns;
             assert!(insns < most, "{:?} on {} is expensive to verify: {insns}", body.role, body.target);
