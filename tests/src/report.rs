@@ -26,21 +26,39 @@ pub struct Listed {
     pub name: String,
     /// Where it runs.
     pub machines: Machines,
+    /// Whether the kernel that is built here shows something that stock ones do not.
+    pub kernels: Kernels,
+}
+
+/// On which kernels a scenario runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// Those that are fetched.
+    Stock,
+    /// The one that is built as well.
+    All,
 }
 
 impl Listed {
     /// Reads a line of the list.
     pub fn parse(line: &str) -> Option<Self> {
-        let (name, kind) = line.split_once(' ')?;
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next()?, words.next()?);
         let (machines, _) = Machines::NAMES.into_iter().find(|(_, word)| *word == kind)?;
-        Some(Self { name: name.to_owned(), machines })
+        let kernels = match (words.next(), words.next()) {
+            (None, _) => Kernels::Stock,
+            (Some("all"), None) => Kernels::All,
+            (Some(_), _) => return None,
+        };
+        Some(Self { name: name.to_owned(), machines, kernels })
     }
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = Machines::NAMES.into_iter().find(|(machines, _)| *machines == self.machines);
-        write!(formatter, "{} {}", self.name, word.map_or("", |(_, word)| word))
+        let kernels = if self.kernels == Kernels::All { " all" } else { "" };
+        write!(formatter, "{} {}{kernels}", self.name, word.map_or("", |(_, word)| word))
     }
 }
 

@@ -6,14 +6,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use e2e::vm::{Emulation, End, Image, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
+use e2e::kernels::{KERNELS, Origin};
+use e2e::vm::{Cache, Emulation, End, Image, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
 
-use crate::{build, machine, terminal};
+use crate::{build, machine, setup, terminal};
 
 /// Arguments of `cargo xtask vm`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// Which kernel: 5.10, 6.1, 6.12, 7.2, one of these with +preempt=full, or the path of an image.
+    #[command(subcommand)]
+    chore: Option<Chore>,
+    /// Which kernel: 5.10, 6.1, 6.12, 7.2, custom, one of these with +preempt=full, or the path of an image.
     #[arg(long, default_value = "6.12")]
     kernel: String,
     /// More for the kernel's command line.
@@ -57,8 +61,22 @@ pub(crate) struct Arguments {
     command: Vec<String>,
 }
 
+/// What can be done instead of booting.
+#[derive(Debug, clap::Subcommand)]
+enum Chore {
+    /// Builds the custom kernel (6.12 with bpf_override_return and fprobe) from Debian's source into the cache, once.
+    BuildKernel {
+        /// Also when it is there, from the source that Debian offers now.
+        #[arg(long)]
+        again: bool,
+    },
+}
+
 /// Boots, runs, and returns the command's exit code.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    if let Some(Chore::BuildKernel { again }) = arguments.chore {
+        return build_kernel(again);
+    }
     let (kernel, append) = machine::kernel(&arguments.kernel)?;
     let mut wanted = vec![build::INIT];
     if arguments.product {
@@ -104,6 +122,20 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         End::Failure(code) => Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))),
         End::Broken(reason) => bail!("the machine could not run the command: {reason}"),
     }
+}
+
+/// Builds what is not there yet.
+fn build_kernel(again: bool) -> Result<ExitCode> {
+    setup::packages()?;
+    let cache = Cache::from_environment()?;
+    for kernel in KERNELS.iter().filter(|kernel| kernel.origin == Origin::Built) {
+        if again {
+            cache.forget(kernel)?;
+        }
+        let files = cache.fetch(kernel, &mut |text| terminal::progress(text))?;
+        terminal::line(&format!("kernel {}: {} in {}", kernel.name, files.release, files.image.display()));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A file, or a folder with all below it.
