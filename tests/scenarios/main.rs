@@ -20,6 +20,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;

@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -54,6 +54,13 @@ impl Scenario {
     /// Also on the kernel that is built here.
     const fn on_all_kernels(mut self) -> Self {
         self.kernels = Kernels::All;
+        self
+    }
+
+    /// Only on the kernel that upstream's samples were taken on, with minutes for all of them.
+    const fn where_samples_are_from(mut self) -> Self {
+        self.kernels = Kernels::Sampled;
+        self.limit = Duration::from_mins(20);
         self
     }
 
@@ -111,6 +118,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
+    plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)

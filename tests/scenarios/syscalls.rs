@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use e2e::bpf::map_is_empty;
 use e2e::ensure;
 use e2e::expect::{Failure, Outcome, PATIENCE, eventually};
-use e2e::kernels::Feature;
 use e2e::scenario::{Daemon, Guest, Settings, run};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
@@ -156,11 +155,7 @@ fn accept(socket: &UnixListener, stop: &AtomicBool) -> io::Result<()> {
     Ok(())
 }
 
-/// A kernel that overrides returns needs no notes, and has no map of them.
-fn expect_no_notes(guest: &Guest) -> Outcome {
-    if guest.variant.has(Feature::OverrideReturn) {
-        return Ok(());
-    }
+fn expect_no_notes() -> Outcome {
     let empty = || Ok(map_is_empty(NOTES)?.then_some(()));
     eventually("an empty map of notes", PATIENCE, empty)
 }
@@ -208,7 +203,7 @@ pub(crate) fn each_with_its_error(guest: &Guest) -> Outcome {
     ensure!(other.is_none(), "an event with another action: {other:?}");
     let acted = daemon.acted(POLICY, "override")?;
     ensure!(acted == expected, "the policy counts {acted} denials, not {expected}");
-    expect_no_notes(guest)?;
+    expect_no_notes()?;
     expect_no_lost_note(&daemon)?;
     daemon.tetra_must(&["tracingpolicy", "set-mode", POLICY, "monitor"])?;
     let result = open(&folder.join("denied"));
@@ -216,7 +211,7 @@ pub(crate) fn each_with_its_error(guest: &Guest) -> Outcome {
     daemon.delete(POLICY)?;
     let result = open(&folder.join("denied"));
     ensure!(result.is_ok(), "without the policy: {result:?}");
-    expect_no_notes(guest)
+    expect_no_notes()
 }
 
 fn rounds(folder: &Path, rounds: u64) -> Outcome {
@@ -243,7 +238,7 @@ pub(crate) fn past_all_hooks(guest: &Guest) -> Outcome {
     }
     let acted = daemon.acted(POLICY, "override")?;
     ensure!(acted == 1, "the policy counts {acted} denials, not 1");
-    expect_no_notes(guest)
+    expect_no_notes()
 }
 
 /// A call that no security hook sees returns the number that the policy names, for who matches and nobody else.
@@ -268,7 +263,7 @@ pub(crate) fn any_value(guest: &Guest) -> Outcome {
     ensure!(reported == 100, "{reported} events, not 100");
     daemon.tetra_must(&["tracingpolicy", "set-mode", POLICY, "monitor"])?;
     ensure!(ask(ASKED) == Err(Errno::ESRCH), "in monitor mode: {:?}", ask(ASKED));
-    Ok(())
+    expect_no_notes()
 }
 
 /// Eight threads that open what is denied and what is not: none gets what it must not, none is kept from what it may.
@@ -307,5 +302,5 @@ pub(crate) fn contended(guest: &Guest) -> Outcome {
     let acted = daemon.acted(POLICY, "override")?;
     ensure!(acted == denied, "the policy counts {acted} denials, the callers {denied}");
     expect_no_lost_note(&daemon)?;
-    expect_no_notes(guest)
+    expect_no_notes()
 }

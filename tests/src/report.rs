@@ -37,6 +37,8 @@ pub enum Kernels {
     Stock,
     /// The one that is built as well.
     All,
+    /// The one that the samples of upstream's events were taken on.
+    Sampled,
 }
 
 impl Listed {
@@ -48,6 +50,7 @@ impl Listed {
         let kernels = match (words.next(), words.next()) {
             (None, _) => Kernels::Stock,
             (Some("all"), None) => Kernels::All,
+            (Some("sampled"), None) => Kernels::Sampled,
             (Some(_), _) => return None,
         };
         Some(Self { name: name.to_owned(), machines, kernels })
@@ -57,7 +60,11 @@ impl Listed {
 impl fmt::Display for Listed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = Machines::NAMES.into_iter().find(|(machines, _)| *machines == self.machines);
-        let kernels = if self.kernels == Kernels::All { " all" } else { "" };
+        let kernels = match self.kernels {
+            Kernels::Stock => "",
+            Kernels::All => " all",
+            Kernels::Sampled => " sampled",
+        };
         write!(formatter, "{} {}{kernels}", self.name, word.map_or("", |(_, word)| word))
     }
 }
@@ -118,13 +125,15 @@ impl fmt::Display for Report {
 mod tests {
     use std::time::Duration;
 
-    use super::{Listed, Machines, Report, Verdict};
+    use super::{Kernels, Listed, Machines, Report, Verdict};
 
     #[test]
     fn the_list_survives_being_written_and_read() {
         for machines in [Machines::Plain, Machines::Parallel, Machines::Contended] {
-            let listed = Listed { name: "paths".to_owned(), machines };
-            assert_eq!(Listed::parse(&listed.to_string()), Some(listed));
+            for kernels in [Kernels::Stock, Kernels::All, Kernels::Sampled] {
+                let listed = Listed { name: "paths".to_owned(), machines, kernels };
+                assert_eq!(Listed::parse(&listed.to_string()), Some(listed));
+            }
         }
         assert_eq!(Listed::parse("paths maybe"), None);
     }

@@ -1,13 +1,13 @@
 //! `cargo xtask vm`: boots a stock kernel and runs a command in it, or a shell.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use e2e::kernels::{KERNELS, Origin};
-use e2e::vm::{Cache, Emulation, End, Image, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
+use e2e::vm::{Cache, Emulation, End, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
 
 use crate::{build, machine, setup, terminal};
 
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
 /// What can be done instead of booting.
 #[derive(Debug, clap::Subcommand)]
 enum Chore {
-    /// Builds the custom kernel (6.12 with bpf_override_return and fprobe) from Debian's source into the cache, once.
+    /// Builds the custom kernel (6.12 with `bpf_override_return` and fprobe) from Debian's source into the cache, once.
     BuildKernel {
         /// Also when it is there, from the source that Debian offers now.
         #[arg(long)]
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         let (host, path) = with.split_once(':').unwrap_or((with, with));
         let host = fs::canonicalize(host).with_context(|| host.to_owned())?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/root/{path}") };
-        add(&mut image, &host, &path)?;
+        machine::add(&mut image, &host, &path)?;
     }
     let job = Job {
         command: arguments.command,
@@ -136,21 +136,6 @@ fn build_kernel(again: bool) -> Result<ExitCode> {
         terminal::line(&format!("kernel {}: {} in {}", kernel.name, files.release, files.image.display()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A file, or a folder with all below it.
-fn add(image: &mut Image, host: &Path, path: &str) -> Result<()> {
-    if !host.is_dir() {
-        return Ok(image.program(host, path)?);
-    }
-    image.folder(path, 0o755);
-    for entry in fs::read_dir(host)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_str().with_context(|| format!("{}: a name that is not UTF-8", host.display()))?;
-        add(image, &entry.path(), &format!("{path}/{name}"))?;
-    }
-    Ok(())
 }
 
 fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {

@@ -21,6 +21,10 @@ const MEMORY: u32 = 2048;
 /// Seconds that a machine may take, for itself and for each scenario; each scenario has a limit of its own inside.
 const LIMIT: (u64, u64) = (300, 400);
 
+/// The kernel that upstream's samples are from, and where they lie beside the checkout and in the machine.
+const SAMPLED: &str = "6.12";
+const SAMPLES: (&str, &str) = ("../shared/samples", "/usr/share/samples");
+
 /// One machine: a kernel and the scenarios to run on it.
 #[derive(Clone, Debug)]
 struct Round {
@@ -159,6 +163,10 @@ fn try_boot(round: &Round, binaries: &BTreeMap<String, PathBuf>, reports: &mut V
     let name = round.variant.name;
     let (kernel, append) = machine::kernel(name)?;
     let mut image = machine::image(&kernel, binaries)?;
+    if name == SAMPLED {
+        let samples = build::workspace().join(SAMPLES.0);
+        machine::add(&mut image, &samples, SAMPLES.1).context("samples of upstream's events")?;
+    }
     let mut command = vec!["/usr/bin/e2e-guest".to_owned(), "run".to_owned(), name.to_owned()];
     command.extend(round.names.iter().cloned());
     let job = Job { command, ..Job::default() };

@@ -20,7 +20,7 @@ pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) ->
         process: subject.process,
         parent: subject.parent,
         ancestors: Vec::new(),
-        binary_properties: Some(properties),
+        binary_properties: (*properties != BinaryProperties::default()).then_some(properties),
     })
 }
 
