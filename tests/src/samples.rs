@@ -37,6 +37,7 @@ pub const DIFFERENCES: &[Difference] = &[
     closing("policylibrary__sshd", "parent"),
     Difference { sample: "", function: "tcp_sendmsg", field: "args.*.sock_arg.state", reason: BY_CHANCE },
     Difference { sample: "", function: "tcp_close", field: "args.*.sock_arg.state", reason: BY_CHANCE },
+    Difference { sample: "", function: "tcp_close", field: "args.*.sock_arg.sport", reason: BY_CHANCE },
     Difference {
         sample: "tracingpolicy__dev_hard_start_xmit",
         function: "",
