@@ -2,7 +2,7 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, tracepoint};
+use super::{class, function, layout, lsm, process, reach, register, settle, tracepoint};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
@@ -53,7 +53,7 @@ fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
 }
 
 fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) -> Option<ResolvedHook> {
-    let settled = hook.untyped.as_deref().map(|written| tracepoint::settle(written, kernel, report));
+    let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, kernel, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
@@ -67,7 +67,9 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
     for selector in &mut selectors {
         process_fits &= process::fit(&mut selector.process, kernel, report);
     }
-    let (Placed { key, attachments, arguments }, classes) = (placed?, classes?);
+    let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
+    reach::fill(hook, &mut arguments, kernel, report)?;
+    register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
     }

@@ -13,6 +13,7 @@ mod operators;
 mod origins;
 mod process;
 mod property;
+mod reached;
 mod run;
 mod scope;
 mod tracepoints;
