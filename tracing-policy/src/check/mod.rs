@@ -9,11 +9,12 @@
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
 //! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
-//! (messages and tags) and `unsupported`.
+//! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be) and `unsupported`.
 
 mod action;
 mod argument;
 mod capability;
+mod digest;
 mod document;
 mod elsewhere;
 mod file_type;
@@ -30,6 +31,7 @@ mod text;
 mod tracepoint;
 mod unsupported;
 mod untyped;
+mod uprobe;
 mod value;
 
 pub use document::policy;

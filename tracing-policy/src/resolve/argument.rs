@@ -17,7 +17,11 @@ pub(super) fn fit(
 ) -> bool {
     match key.convention {
         Convention::Syscall { .. } => fit_syscall(hook, function, report),
-        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => {
             // a function without type information can be hooked all the same; its arguments are taken at their word
             let Some((btf, id)) = kernel.function_types(&key.function) else { return true };
             let Ok(prototype) = btf.prototype(id) else { return true };

@@ -15,5 +15,6 @@ mod reach;
 mod register;
 mod settle;
 mod tracepoint;
+mod uprobe;
 
 pub use policy::policy;

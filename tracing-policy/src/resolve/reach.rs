@@ -74,7 +74,7 @@ fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<
             let function = bpf_probes::kernel::function_of_hook(name);
             (btf, kernel.lsm_hook(name).or_else(|| kernel.function_btf(&function))?)
         }
-        HookKind::Tracepoint(Tracepoint { raw: false, .. }) => return None,
+        HookKind::Tracepoint(Tracepoint { raw: false, .. }) | HookKind::Uprobe(_) => return None,
         HookKind::Tracepoint(Tracepoint { event, .. }) => {
             let id = btf.typedef_named(&format!("btf_trace_{event}")).ok()?;
             // the first is the tracepoint's own
