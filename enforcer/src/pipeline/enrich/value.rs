@@ -69,7 +69,7 @@ fn syscall(number: u64) -> Value {
 #[cfg(test)]
 mod tests {
     use api::event::{FileArgument, SyscallId, Value};
-    use bpf_probes::abi::Endpoints;
+    use bpf_probes::abi::AddressValue;
     use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
 
     use super::argument;
@@ -94,7 +94,7 @@ mod tests {
     // proves: ARG-20
     #[test]
     fn values_of_every_type_carry_their_label() {
-        let address = Endpoints { family: 2, ..Endpoints::default() };
+        let address = AddressValue::default();
         for (raw, kind) in [
             (RawValue::Int32(1), ValueKind::Int32),
             (RawValue::Uint64(1), ValueKind::Uint64),
