@@ -26,6 +26,7 @@ mod parent;
 mod phase;
 mod process;
 mod program;
+mod reach;
 mod read;
 mod report;
 mod returner;

@@ -290,6 +290,21 @@ fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
     assert!(json.contains(rest), "{json}");
 }
 
+// proves: ARG-19 (as events show it)
+#[test]
+fn what_a_policy_reads_elsewhere_is_the_events_data() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(4, shell, 3_000, Action::Post, b"/etc/shadow"));
+    let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
+    assert_eq!((kprobe.args.len(), kprobe.data.len(), &*kprobe.data[0].label), (0, 1, "l"));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.contains("\"data\":[{\"file_arg\":{\"path\":\"/etc/shadow\""), "{json}");
+}
+
 // proves: EVT-04
 #[test]
 fn a_match_on_a_tracepoint_is_an_event_of_its_own() {
