@@ -8,8 +8,8 @@ use crate::binary::{Binary, FileOffset};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{
-    Absence, Argument, AttachPreference, Convention, EventForm, Family, Hook, HookKey, Policy, Role, Uprobe,
-    UserAddress,
+    Absence, Argument, AttachPreference, Convention, EventForm, Family, Hook, HookKey, Place, Policy, Role,
+    Uprobe, UserAddress,
 };
 
 /// Where a uprobe attaches; `None` when the report says why it cannot.
@@ -55,7 +55,8 @@ pub(super) fn placed(
     };
     let function = format!("{:#x}:{}+{:#x}", place.file.device, place.file.inode, place.offset);
     let key = HookKey { function, convention: Convention::User };
-    let texts = hook.arguments.iter().filter(|argument| is_pointer(argument));
+    let in_register = |argument: &&Argument| argument.place == Place::Parameter && is_pointer(argument);
+    let texts = hook.arguments.iter().filter(in_register);
     let arguments = texts.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7));
     let mut due = mechanism::duties(hook);
     due.extend((arguments != 0).then_some(Duty::ReadUserMemory));

@@ -254,3 +254,19 @@ fn policies_with_different_texts_have_a_program_that_sleeps_for_each() {
     let roles: Vec<Role> = it.compiled.bodies.iter().map(|body| body.role).collect();
     assert_eq!(roles, [Role::Report, Role::FaultIn { arguments: 1 }, Role::FaultIn { arguments: 2 }]);
 }
+
+// proves: HOOK-10 (data)
+#[test]
+fn registers_and_fields_of_the_task_are_data_of_the_event() {
+    let data = "data: [{index: 0, type: string, source: pt_regs, resolve: rsi}, {index: 0, type: int32, source: current_task, resolve: tgid}]";
+    for view in &kernels() {
+        let policy = hooked(view, &format!("args: [{{index: 0, type: int}}], {data}"));
+        assert_eq!(policy.hooks[0].layout.data_values, 2);
+        let mut it = Emulated::new(&[policy], view);
+        let text = it.machine.world_mut().user.string("hello");
+        it.call([7, text, 0, 0, 0, 0]);
+        let values: Vec<_> = it.reports().remove(0).values.into_iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(values.len(), 3);
+        assert_eq!(values[..2], [7_u64.to_le_bytes().to_vec(), b"hello".to_vec()], "{}", view.release());
+    }
+}
