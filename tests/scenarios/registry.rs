@@ -8,8 +8,8 @@ use e2e::report::Machines;
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    arguments, churn, contention, kinds, lifecycle, machine, many, network, overload, paths, processes,
+    refusals, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -63,6 +63,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
+    // proves: ARG-02 (char_buf), ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Groups;
+use super::{Groups, Reads};
 use crate::ir::{Check, ReadId, Rider, Subject, Table, TableBit, TableId, TableSubject};
 use crate::policy::{End, Network, StringForm};
 
@@ -18,7 +18,9 @@ pub(crate) const LONGEST: usize = 256;
 pub(crate) const LONGEST_END: usize = 128;
 
 /// Moves the values of long lists into tables.
-pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
+pub(super) fn extract(riders: &mut [Rider], reads: &Reads) -> Vec<Table> {
+    // keys end in zeros, which buffers may hold
+    let is_buffer = |read: ReadId| reads.get(read).is_some_and(|read| read.ty.is_buffer());
     let mut bytes: Groups<(ReadId, u8)> = BTreeMap::new();
     let mut numbers: Groups<(Subject, bool)> = BTreeMap::new();
     let mut addresses: Groups<(ReadId, End)> = BTreeMap::new();
@@ -26,6 +28,7 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
         for (s, selector) in rider.selectors.iter().enumerate() {
             for (t, test) in selector.tests.iter().enumerate() {
                 match &test.check {
+                    Check::Bytes(test) if is_buffer(test.read) => {}
                     Check::Bytes(test) => {
                         bytes.entry((test.read, test.form as u8)).or_default().push((r, s, t));
                     }
