@@ -122,6 +122,8 @@ codes! {
     PrototypeMismatch = "P0045",
     /// The kernel's verifier refused the compiled program.
     Refused = "P0046",
+    /// An expression that cannot be compiled.
+    BadExpression = "P0047",
 }
 
 impl Code {

@@ -11,6 +11,7 @@
 mod action;
 mod argument;
 mod capability;
+mod expression;
 mod hook;
 mod layout;
 mod network;
@@ -26,6 +27,8 @@ pub use argument::{
     Place, Signedness, Width,
 };
 pub use capability::{capability_names, capability_number};
+pub(crate) use expression::register as expression_register;
+pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
 pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};

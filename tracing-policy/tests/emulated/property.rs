@@ -235,7 +235,9 @@ fn arguments(hook: &ResolvedHook, selector: &Selector, call: &Call) -> bool {
         ArgumentFilter::FileType { test, .. } => test.matches(MODE),
         ArgumentFilter::Contains { test, .. } => test.matches(call.text.as_bytes()),
         ArgumentFilter::CapabilitiesGained { .. } => panic!("no sets here"),
-        ArgumentFilter::Network { .. } => panic!("these policies have none"),
+        ArgumentFilter::Network { .. } | ArgumentFilter::Expression { .. } => {
+            panic!("these policies have none")
+        }
     })
 }
 
