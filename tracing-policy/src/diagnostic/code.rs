@@ -122,8 +122,10 @@ codes! {
     PrototypeMismatch = "P0045",
     /// The kernel's verifier refused the compiled program.
     Refused = "P0046",
+    /// A file that cannot be read, or is not the one that the policy means.
+    BadFile = "P0047",
     /// An expression that cannot be compiled.
-    BadExpression = "P0047",
+    BadExpression = "P0048",
 }
 
 impl Code {
