@@ -5,8 +5,8 @@ use bpf_probes::kernel::KernelView;
 use super::{class, function, layout, lsm, process, tracepoint};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
-    Selector,
+    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, PostOptions, ProcessFilters, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -93,6 +93,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: hook.span,
         }];
     }
