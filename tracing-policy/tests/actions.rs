@@ -19,32 +19,33 @@ enum Answer {
 use Answer::{Later, Never, Yes};
 
 /// A hook of each kind, up to its arguments.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("a system call", "kprobes: [{call: sys_write, "),
     ("a security function", "kprobes: [{call: security_file_open, syscall: false, "),
     ("another function", "kprobes: [{call: tcp_connect, syscall: false, args: [{index: 0, type: sock}], "),
     ("a tracepoint", "tracepoints: [{subsystem: sched, event: sched_process_exec, "),
     ("a raw tracepoint", "tracepoints: [{subsystem: sched, event: sched_process_exec, raw: true, "),
     ("an LSM hook", "lsmhooks: [{hook: file_open, "),
+    ("a uprobe", "uprobes: [{path: /bin/sh, offsets: [1], "),
 ];
 
 /// Each action with what it needs, and the answers by kind.
-const ACTIONS: [(&str, [Answer; 6]); 12] = [
-    ("Post", [Yes, Yes, Yes, Yes, Yes, Yes]),
-    ("NoPost", [Yes, Yes, Yes, Yes, Yes, Yes]),
-    ("Sigkill", [Yes, Yes, Yes, Yes, Yes, Yes]),
-    ("Signal, argSig: 15", [Yes, Yes, Yes, Yes, Yes, Yes]),
-    ("Override, argError: -1", [Yes, Yes, Yes, Never, Never, Yes]),
-    ("GetUrl, argUrl: 'http://localhost/x'", [Later, Later, Later, Later, Later, Never]),
-    ("DnsLookup, argFqdn: example.com", [Later, Later, Later, Later, Later, Never]),
-    ("TrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never]),
-    ("UntrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never]),
-    ("NotifyEnforcer, argError: -1", [Later, Later, Later, Later, Later, Never]),
-    ("CleanupEnforcerNotification", [Later, Later, Later, Later, Later, Never]),
-    ("Set, argIndex: 0, argValue: 1", [Never, Never, Never, Never, Never, Never]),
+const ACTIONS: [(&str, [Answer; 7]); 12] = [
+    ("Post", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
+    ("NoPost", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
+    ("Sigkill", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
+    ("Signal, argSig: 15", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
+    ("Override, argError: -1", [Yes, Yes, Yes, Never, Never, Yes, Later]),
+    ("GetUrl, argUrl: 'http://localhost/x'", [Later, Later, Later, Later, Later, Never, Never]),
+    ("DnsLookup, argFqdn: example.com", [Later, Later, Later, Later, Later, Never, Never]),
+    ("TrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never, Never]),
+    ("UntrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never, Never]),
+    ("NotifyEnforcer, argError: -1", [Later, Later, Later, Later, Later, Never, Never]),
+    ("CleanupEnforcerNotification", [Later, Later, Later, Later, Later, Never, Later]),
+    ("Set, argIndex: 0, argValue: 1", [Never, Never, Never, Never, Never, Never, Never]),
 ];
 
-// proves: ACT-19 (kprobes, tracepoints, LSM hooks)
+// proves: ACT-19 (kprobes, tracepoints, LSM hooks, uprobes)
 #[test]
 fn every_action_on_every_kind_of_hook_is_accepted_or_refused_with_its_code() {
     for (action, answers) in ACTIONS {

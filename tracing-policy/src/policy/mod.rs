@@ -20,6 +20,7 @@ mod post;
 mod process;
 mod resolved;
 mod selector;
+mod uprobe;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{
@@ -44,3 +45,4 @@ pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
+pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};

@@ -19,3 +19,4 @@ mod scope;
 mod stacks;
 mod tracepoints;
 mod types;
+mod uprobes;

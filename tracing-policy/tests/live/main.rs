@@ -10,3 +10,4 @@ mod reports;
 mod running;
 mod tracepoints;
 mod types;
+mod uprobes;
