@@ -6,6 +6,7 @@
 mod arguments;
 mod churn;
 mod contention;
+mod gap;
 mod kinds;
 mod lifecycle;
 mod loads;
@@ -19,7 +20,9 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod reports;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -36,7 +39,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["list"] => {
             for scenario in registry::SCENARIOS {
-                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+                let name = scenario.name.to_owned();
+                say(&Listed { name, machines: scenario.machines, kernels: scenario.kernels }.to_string());
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stack::{self, StackState};
 use super::task;
 use crate::ir::{Check, Hook, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
@@ -114,10 +115,14 @@ pub(super) struct State {
     pub(super) tables: Vec<u32>,
     /// By search: `u64`, the filters found.
     pub(super) searches: Vec<u32>,
+    /// Words of numbers that wait for others.
+    pub(super) expression: u32,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// Stacks, where one is reported.
+    pub(super) stacks: Option<StackState>,
     /// Bytes in all.
     pub(super) bytes: u32,
 }
@@ -130,6 +135,13 @@ impl Room {
     fn take(&mut self, bytes: u32) -> u32 {
         let at = self.next.next_multiple_of(bytes.min(8));
         self.next = at + bytes;
+        at
+    }
+
+    /// Room for so many words, which may be none.
+    fn take_words(&mut self, words: u32) -> u32 {
+        let at = self.next.next_multiple_of(8);
+        self.next = at + 8 * words;
         at
     }
 }
@@ -202,8 +214,11 @@ impl State {
             areas: u32::try_from(areas).unwrap_or(u32::MAX),
             tables,
             searches,
+            expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            stacks: stack::are_reported(hook)
+                .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
         }
     }
@@ -222,8 +237,12 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.expression,
         ] {
             *offset += by;
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }
         for offset in self
             .classes
@@ -262,9 +281,9 @@ impl State {
         self
     }
 
-    /// Areas that paths and strings need.
+    /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
-        self.areas
+        self.areas + u32::from(self.stacks.is_some())
     }
 
     /// What is kept of a path or string; `None` for a number.

@@ -7,6 +7,7 @@ mod buffers;
 mod children;
 mod contention;
 mod many;
+mod reports;
 mod running;
 mod tracepoints;
 mod types;

@@ -96,6 +96,9 @@ fn a_hook_shows_the_references_of_its_process_its_thread_and_values() {
     bench.take(&[exit(child, 4_000, 0), exit(shell, 5_000, 0)]);
     let event = bench.one(hook(shell, 6_000, Action::Post, b"/late"));
     assert_eq!((of(&event).1, of(&event).3), ("/bin/sh".into(), 0), "a late event finds its process");
+    let nameless = bpf_probes::abi::ProcessKey { ktime: 0, ..shell };
+    let event = bench.one(hook(nameless, 7_000, Action::Post, b"/closed"));
+    assert_eq!(of(&event).1, "/bin/sh", "so does one whose process the kernel side has forgotten");
 }
 
 // proves: EVT-01, EVT-16, ENR-13
@@ -116,6 +119,12 @@ fn binaries_arguments_and_directories_are_formed_as_upstream_forms_them() {
     assert_eq!(*process.cwd, *"/home/me");
     assert_eq!(*process.arguments, *"-a \"two words\" \u{fffd}");
     assert_eq!((process.uid, process.auid), (Some(1000), Some(u32::MAX)));
+    let EventKind::Exec(executed) = &event.kind else { panic!("no exec") };
+    assert_eq!(executed.binary_properties, None, "the file has a name, and raises nothing");
+
+    record.fixed.links = 0;
+    record.fixed.process = key(6, 2_000);
+    let event = bench.one(record.record());
     let EventKind::Exec(executed) = &event.kind else { panic!("no exec") };
     let file = executed.binary_properties.as_ref().unwrap().file.as_ref().unwrap();
     assert_eq!((&*file.path, file.inode.unwrap().number), ("/opt/tool", 77));
