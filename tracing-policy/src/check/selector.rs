@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, process, unsupported};
+use super::{action, filter, post, process, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -52,6 +52,7 @@ fn one(
     filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+    let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
@@ -59,6 +60,7 @@ fn one(
         process: process?,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        post: post?,
         span: written.span,
     })
 }

@@ -2,12 +2,12 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
+use super::{buffer, class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
-    Selector,
+    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, PostOptions, ProcessFilters, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -94,6 +94,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     }
     let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
     reach::fill(hook, &mut arguments, kernel, report)?;
+    buffer::fill(hook, &mut arguments, kernel, report)?;
     register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
@@ -129,6 +130,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: hook.span,
         }];
     }

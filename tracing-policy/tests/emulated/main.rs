@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
+mod buffers;
 mod changes;
+mod expression;
 mod faults;
 mod goldens;
 mod kernel;
+mod limits;
 mod lsm;
 mod memory;
 mod network;
@@ -17,6 +20,7 @@ mod process;
 mod reached;
 mod run;
 mod scope;
+mod stacks;
 mod tracepoints;
 mod types;
 mod uprobes;

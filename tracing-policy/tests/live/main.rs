@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 
 mod acts;
+mod buffers;
 mod children;
 mod contention;
 mod many;
+mod reports;
 mod running;
 mod tracepoints;
 mod types;
