@@ -7,6 +7,7 @@ mod churn;
 mod contention;
 mod kinds;
 mod lifecycle;
+mod lists;
 mod loads;
 mod machine;
 mod many;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::probe::tracepoint_format;
+use bpf_probes::load::probe::{all_functions, all_traceable, kernel_symbols, tracepoint_format};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
@@ -28,7 +28,31 @@ impl KernelCompiler {
                 Err(error) => tracing::warn!("format of tracepoint {subsystem}/{event}: {error}"),
             }
         }
+        self.add_functions(&mut view, policy);
         view
+    }
+
+    /// Adds what the kernel says of functions: all that a pattern may match, else those of the policy that types do not show.
+    fn add_functions(&self, view: &mut Cow<'_, KernelView>, policy: &Policy) {
+        if policy.has_patterns() {
+            let view = view.to_mut();
+            view.add_functions(&all_functions());
+            if let Some(traceable) = all_traceable() {
+                view.set_traceable(traceable);
+            }
+            return;
+        }
+        let symbols = policy.symbols();
+        let unknown: Vec<&str> =
+            symbols.iter().map(String::as_str).filter(|symbol| !self.view.has_function(symbol)).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        match kernel_symbols(&unknown) {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => view.to_mut().add_functions(&found),
+            Err(error) => tracing::warn!("the kernel's symbols: {error}"),
+        }
     }
 
     /// Compiles for the kernel that `view` shows.

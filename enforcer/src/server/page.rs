@@ -218,8 +218,12 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
 fn policies(observed: &Observed) -> Vec<Metric> {
     let policies = observed.board.policies();
     let in_state = |state| policies.iter().filter(|policy| policy.state == state).count() as u64;
-    let loaded =
-        [("enabled", State::Enabled), ("disabled", State::Disabled), ("load_error", State::LoadError)];
+    let loaded = [
+        ("enabled", State::Enabled),
+        ("partially_enabled", State::PartiallyEnabled),
+        ("disabled", State::Disabled),
+        ("load_error", State::LoadError),
+    ];
     let loaded = loaded.map(|(name, state)| (label("state", name), in_state(state)));
     let memory = policies.iter().map(|policy| (names(policy), policy.memory())).collect();
     let actions = policies.iter().flat_map(|policy| actions(observed, policy)).collect();

@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, tracepoint, unsupported};
+use super::{hook, list_value, macros, options, tracepoint, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -40,6 +40,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
+    list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
     hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
     hooks.extend(

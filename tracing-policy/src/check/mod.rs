@@ -8,7 +8,7 @@
 //!
 //! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
 //! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
-//! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
+//! numbers), `macros`, `list`, `list_value`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
 
 mod action;
@@ -19,6 +19,7 @@ mod file_type;
 mod filter;
 mod hook;
 mod list;
+mod list_value;
 mod macros;
 mod network;
 mod options;
@@ -31,4 +32,5 @@ mod unsupported;
 mod value;
 
 pub use document::policy;
+pub(crate) use list::PATTERN_BYTES;
 pub(crate) use tracepoint::{is_untyped, settled};

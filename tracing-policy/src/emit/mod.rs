@@ -14,6 +14,7 @@ mod change;
 mod deny;
 mod field;
 mod kind;
+mod member;
 mod memory;
 mod network;
 mod note;

@@ -38,13 +38,14 @@ impl Notes {
                 NoteKey::of_function(&key.function)
             }
             Convention::Syscall { number } => u64::from(number),
+            Convention::Syscall32 { number } => u64::from(number) | 1 << 32,
         };
         Self { hook, convention: key.convention }
     }
 
     /// Whether notes are those of a system call.
     pub(super) fn are_of_syscall(self) -> bool {
-        matches!(self.convention, Convention::Syscall { .. })
+        self.convention.is_syscall()
     }
 
     /// `key = the current thread's key`. Loses `R0` to `R5`.

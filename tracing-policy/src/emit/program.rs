@@ -74,6 +74,7 @@ pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<C
     let code = program.link(entry)?;
     let mut maps = emitter.table_maps();
     maps.extend(emitter.search_maps());
+    maps.extend(emitter.member_map());
     if emitter.memory.is_own {
         maps.push(emitter.memory.map.clone());
     }

@@ -23,6 +23,20 @@ pub struct Hook {
     pub riders: Vec<Rider>,
     /// What the origins mean.
     pub places: SourceMap,
+    /// Which of many places a call is at.
+    pub members: Members,
+}
+
+/// How a program that serves many places finds out which one it is at. Members are numbered from 0 on, and their records' layouts likewise.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Members {
+    /// It serves one.
+    #[default]
+    One,
+    /// The attachment's cookie is the member's number.
+    Cookie,
+    /// By the numbers of system calls, in the order of members.
+    Syscalls(Vec<u32>),
 }
 
 /// An argument, read as a type.

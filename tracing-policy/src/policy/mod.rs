@@ -36,7 +36,8 @@ pub use process::{
     ProcessFilters,
 };
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
+    AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
+    ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,

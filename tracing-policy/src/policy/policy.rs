@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::hook::{Hook, HookKind, Tracepoint};
+use bpf_probes::kernel::{I386Call, Syscall};
+
+use super::hook::{Function, Hook, HookKind, Tracepoint};
 use crate::source::{Span, Spanned};
 
 /// A checked policy.
@@ -34,6 +36,31 @@ impl Policy {
             HookKind::Tracepoint(tracepoint) if !tracepoint.raw => Some(tracepoint),
             HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
         })
+    }
+
+    /// Whether a pattern stands for functions, which the kernel has to list before the policy can be resolved.
+    pub fn has_patterns(&self) -> bool {
+        self.hooks.iter().any(|hook| matches!(hook.kind.value, HookKind::Kprobe(Function::Matching(_))))
+    }
+
+    /// Symbols that the policy may hook, of which types alone do not always say whether the kernel has them.
+    pub fn symbols(&self) -> Vec<String> {
+        let mut symbols = Vec::new();
+        for hook in &self.hooks {
+            match &hook.kind.value {
+                HookKind::Kprobe(Function::Kernel(symbol)) => symbols.push(symbol.clone()),
+                HookKind::Kprobe(Function::Syscall { name, .. }) => {
+                    let i386 = [I386Call::named(name), I386Call::served_by(name)];
+                    symbols.extend(i386.into_iter().flatten().flat_map(I386Call::symbols));
+                    let wrapper = Syscall::named(name).map_or(name.as_str(), |call| call.wrapper);
+                    symbols.push(format!("__x64_sys_{wrapper}"));
+                }
+                HookKind::Kprobe(Function::Matching(_)) | HookKind::Lsm(_) | HookKind::Tracepoint(_) => {}
+            }
+        }
+        symbols.sort_unstable();
+        symbols.dedup();
+        symbols
     }
 
     /// Whether any action of any hook enforces.

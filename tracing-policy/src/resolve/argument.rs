@@ -16,15 +16,17 @@ pub(super) fn fit(
     report: &mut Report,
 ) -> bool {
     match key.convention {
-        Convention::Syscall { .. } => fit_syscall(hook, function, report),
+        Convention::Syscall { .. } => fit_syscall(hook, function, kernel, report),
+        // what its parameters are is not known: some calls pass 64-bit numbers in two halves
+        Convention::Syscall32 { .. } => true,
         Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
             fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
         }
     }
 }
 
-fn fit_syscall(hook: &Hook, function: &Function, report: &mut Report) -> bool {
-    let name = syscall_name(function);
+fn fit_syscall(hook: &Hook, function: &Function, kernel: &KernelView, report: &mut Report) -> bool {
+    let name = syscall_name(function, kernel);
     let Some(known) = name.as_ref().and_then(bpf_probes::kernel::SyscallName::known) else {
         return true;
     };

@@ -2,11 +2,11 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, tracepoint};
+use super::{class, function, layout, lsm, many, pattern, process, tracepoint};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
-    Selector,
+    Absence, AbsentHook, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -24,21 +24,31 @@ pub(super) struct Placed {
 ///
 /// # Errors
 /// Everything that this kernel lacks for the policy, each at its place in the text.
-pub fn policy(policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagnostic>> {
+pub fn policy(mut policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagnostic>> {
     let mut report = Report::default();
+    pattern::expand(&mut policy.hooks, kernel, &mut report);
+    let mut absent_hooks = Vec::new();
     let mut hooks = Vec::with_capacity(policy.hooks.len());
-    for one in policy.hooks.iter().filter(|hook| is_here(hook, kernel)) {
-        hooks.extend(hook(&policy, one, kernel, &mut report));
+    let here: Vec<&Hook> = policy.hooks.iter().filter(|hook| is_here(hook, kernel)).collect();
+    // what one entry of the policy stands for has its place in the text
+    for entry in here.chunk_by(|left, right| left.span == right.span) {
+        let (gathered, rest) = many::gather(&policy, entry, kernel);
+        for many in gathered {
+            let first = many.first().and_then(|first| hook(&policy, first, kernel, &mut report));
+            hooks.extend(first.and_then(|first| many.unite(first, kernel, &mut report)));
+        }
+        hooks.extend(rest.into_iter().filter_map(|one| hook(&policy, one, kernel, &mut report)));
     }
     for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
+            absent_hooks.push(AbsentHook { function: function.to_string(), span: absent.span });
         }
     }
     let mode = policy.initial_mode();
-    let resolved = Resolved { policy, mode, hooks, warnings: Vec::new() };
+    let resolved = Resolved { policy, mode, hooks, absent: absent_hooks, warnings: Vec::new() };
     report.finish(Some(resolved)).map(|(resolved, warnings)| Resolved { warnings, ..resolved })
 }
 
@@ -73,6 +83,7 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
     }
     Some(ResolvedHook {
         layout: layout::layout(policy, hook, &key),
+        members: Vec::new(),
         key,
         attachments,
         arguments,

@@ -6,6 +6,7 @@ mod faults;
 mod goldens;
 mod kernel;
 mod lsm;
+mod members;
 mod memory;
 mod network;
 mod notes;

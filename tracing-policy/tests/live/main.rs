@@ -6,6 +6,7 @@ mod acts;
 mod children;
 mod contention;
 mod many;
+mod members;
 mod running;
 mod tracepoints;
 mod types;
