@@ -112,6 +112,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
+    pub const PENDING: &str = "pending";
 }
 
 /// Policies that can be loaded at once.
@@ -189,7 +191,7 @@ impl Loss {
     }
 }
 
-/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`).
+/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`, and what was missed).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the wire message")]
@@ -204,10 +206,14 @@ pub enum Counter {
     Set = 7,
     MonitorSet = 8,
     NoPost = 9,
+    /// What enforcers were told about a thread was told anew before it was done; not on the wire.
+    NotifyOverwritten = 10,
+    /// What enforcers were told about a thread was taken back before it was done; not on the wire.
+    NotifyUnused = 11,
 }
 
 /// Counters of one selector.
-pub const SELECTOR_COUNTERS: usize = 10;
+pub const SELECTOR_COUNTERS: usize = 12;
 /// Selectors that can be counted at once.
 pub const SELECTORS: usize = 2048;
 

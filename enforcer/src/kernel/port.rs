@@ -17,6 +17,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
+use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
 use tracing_policy::policy::Role;
@@ -35,13 +36,14 @@ pub struct KernelPort {
     cells: Arc<Cells>,
     mark: Collection,
     recording: Recording,
+    pending: OnDemand,
 }
 
-/// A loaded program, and what records for it.
+/// A loaded program, and what is there for it.
 #[derive(Debug)]
 pub struct Body {
     collection: Arc<Collection>,
-    _recording: Option<Arc<Collection>>,
+    _held: Vec<Arc<Collection>>,
 }
 
 /// A stub, attached while it has a link. Fields drop in order: it is detached before its slots go.
@@ -82,7 +84,8 @@ impl KernelPort {
             None => sensor::DEFAULT_PROCESSES,
         };
         let recording = Recording::new(procfs, processes);
-        Ok(Self { recording, cpus, shared, cells: Arc::clone(base.cells()), mark, view })
+        let pending = OnDemand::new(sensor::shared::pending());
+        Ok(Self { recording, pending, cpus, shared, cells: Arc::clone(base.cells()), mark, view })
     }
 
     fn load(&self, spec: &CollectionSpec, maps: &MapSet) -> Result<Arc<Collection>, Refused> {
@@ -129,13 +132,18 @@ impl HookPort for KernelPort {
 
     fn load_body(&self, body: &CompiledBody) -> Result<Arc<Body>, Refused> {
         let spec = &body.collection;
-        if !spec.imports.iter().any(|import| import.name == map_name::RECORDED) {
-            return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _recording: None }));
+        let asks_for = |name: &str| spec.imports.iter().any(|import| import.name == name);
+        let mut held = Vec::new();
+        if asks_for(map_name::RECORDED) {
+            held.push(self.recording.start(&self.view).map_err(refused)?);
         }
-        let recording = self.recording.start(&self.view).map_err(refused)?;
+        if asks_for(self.pending.name()) {
+            let context = LoadContext { btf: Some(self.view.btf()), cpus: self.cpus };
+            held.push(self.pending.get(&context).map_err(|error| load_refused(&error))?);
+        }
         let mut maps = self.shared.clone();
-        maps.extend(recording.maps().iter().cloned());
-        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _recording: Some(recording) }))
+        maps.extend(held.iter().flat_map(|held| held.maps().iter().cloned()));
+        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _held: held }))
     }
 
     fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {

@@ -1,7 +1,7 @@
 //! Actions and their parameters.
 
 use super::section::{Section, Target};
-use super::unsupported;
+use super::{enforcer, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Function, HookKind, ReturnValue, SignalNumber};
 use crate::schema::{self, ActionKind, Word};
@@ -26,12 +26,9 @@ pub(super) fn action(
         ActionKind::Sigkill => Action::Sigkill,
         ActionKind::Signal => Action::Signal(signal(written, report)?),
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
-        ActionKind::GetUrl
-        | ActionKind::DnsLookup
-        | ActionKind::TrackSock
-        | ActionKind::UntrackSock
-        | ActionKind::NotifyEnforcer
-        | ActionKind::CleanupEnforcerNotification => {
+        ActionKind::NotifyEnforcer => Action::NotifyEnforcer(enforcer::notification(written, report)?),
+        ActionKind::CleanupEnforcerNotification => Action::CleanupEnforcerNotification,
+        ActionKind::GetUrl | ActionKind::DnsLookup | ActionKind::TrackSock | ActionKind::UntrackSock => {
             let what = format!("the action {}", written.action.value.as_word());
             unsupported::refuse(&what, written.action.span, report);
             return None;

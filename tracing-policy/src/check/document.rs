@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, list_value, macros, options, tracepoint, unsupported};
+use super::{enforcer, hook, list_value, macros, options, tracepoint, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -51,7 +51,8 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     );
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
-    let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
+    let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
+    hooks.extend(enforcer::enforcers(&spec.enforcers, &hooks, &lists, report)?);
     let policy = Policy { name, mode_requested: options.mode, attach: options.attach, hooks };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
         let message = "policy-mode has no effect: nothing in this policy enforces";

@@ -6,7 +6,7 @@
 //! the next stage. What the language has and this version does not compile is refused with
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
-//! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
+//! One part of the language a file: `document` (name, kind, scope), `enforcer`, `options`, `hook`, `argument`, `selector`,
 //! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `list_value`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags) and `unsupported`.
@@ -15,6 +15,7 @@ mod action;
 mod argument;
 mod capability;
 mod document;
+mod enforcer;
 mod file_type;
 mod filter;
 mod hook;

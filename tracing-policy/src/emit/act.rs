@@ -73,6 +73,24 @@ impl Emitter<'_> {
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
                 (Action::Override(_), Mode::Enforce) => Counter::Override,
                 (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+                (Action::NotifyEnforcer(notification), Mode::Enforce) => {
+                    self.notify(f, rider, selector, *notification)?;
+                    Counter::NotifyEnforcer
+                }
+                (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
+                (Action::CleanupEnforcerNotification, _) => {
+                    self.clean_up(f, rider, selector)?;
+                    last = abi::Action::CleanupEnforcerNotification;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Enforce) => {
+                    self.enforce(f, rider)?;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Monitor) => {
+                    self.forget_told(f, rider)?;
+                    continue;
+                }
             };
             let (signal, done) = match action {
                 Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
@@ -81,7 +99,10 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
-                Action::Post | Action::NoPost => (None, None),
+                Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
+                Action::Post | Action::NoPost | Action::CleanupEnforcerNotification | Action::Enforce(_) => {
+                    (None, None)
+                }
             };
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);
@@ -131,7 +152,7 @@ impl Emitter<'_> {
 }
 
 /// Adds one to a counter of the selector.
-fn count(f: &mut Function<'_>, rider: &Rider, selector: &Selector, counter: Counter) {
+pub(super) fn count(f: &mut Function<'_>, rider: &Rider, selector: &Selector, counter: Counter) {
     let number = rider.first_selector + u32::from(selector.number);
     let per_selector = u32::try_from(8 * SELECTOR_COUNTERS).unwrap_or(0);
     let base = u32::try_from(offset_of!(Counters, selectors)).unwrap_or(0);

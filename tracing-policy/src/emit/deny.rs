@@ -94,6 +94,11 @@ impl Emitter<'_> {
                 load(f, Size::Byte, R1, self.state().alive + it.index)?;
                 f.jump_if(Condition::Eq, R1, 0, next);
             }
+            if it.selector.does_what_was_told() {
+                self.deny_told(f, it.rider, release, end)?;
+                f.bind(next);
+                continue;
+            }
             let denial = it.selector.denial().filter(|errno| *errno != 0);
             f.constant(R8, 0);
             if let Some(errno) = denial {

@@ -24,6 +24,7 @@ mod output;
 mod overrider;
 mod packet;
 mod parent;
+mod pending;
 mod phase;
 mod process;
 mod program;

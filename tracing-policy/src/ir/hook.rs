@@ -94,7 +94,7 @@ pub struct Selector {
 impl Selector {
     /// Whether a match is reported.
     pub fn posts(&self) -> bool {
-        !self.actions.contains(&Action::NoPost)
+        !self.actions.contains(&Action::NoPost) && !self.does_what_was_told()
     }
 
     /// Whether it does more than report.
@@ -107,8 +107,30 @@ impl Selector {
         self.actions.iter().rev().find_map(|action| match action {
             Action::Override(value) if value.is_errno() => Some(value.get()),
             Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
-            Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+            Action::Post
+            | Action::NoPost
+            | Action::Sigkill
+            | Action::Signal(_)
+            | Action::NotifyEnforcer(_)
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_) => None,
         })
+    }
+
+    /// Whether it is an enforcer's.
+    pub fn does_what_was_told(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Enforce(_)))
+    }
+
+    /// Whether it looks at what enforcers were told, or changes it.
+    pub fn is_about_enforcers(&self) -> bool {
+        let is_about = |action: &Action| {
+            matches!(
+                action,
+                Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_)
+            )
+        };
+        self.actions.iter().any(is_about)
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Purpose, Reads, bytes, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
-use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
+use crate::policy::{
+    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Role, Selector, Sense,
+};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -15,6 +17,7 @@ pub(super) fn selectors(
 ) -> Vec<ir::Selector> {
     let all = &rider.hook.selectors;
     let kept = match purpose {
+        Purpose::Report if is_enforced_elsewhere(rider) => 0,
         Purpose::Report => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
@@ -23,7 +26,9 @@ pub(super) fn selectors(
     for (index, selector) in all.iter().take(kept).enumerate() {
         let mut tests = Vec::new();
         let origin = places.origin(number, selector.span);
-        if purpose == Purpose::Deny {
+        let is_enforcer = selector.actions.iter().any(|action| matches!(action.value, Action::Enforce(_)));
+        // an enforcer in monitor mode forgets what it was told
+        if purpose == Purpose::Deny && !is_enforcer {
             tests.push(Test { check: Check::Enforcing, origin });
         }
         let uses = rider.hook.class_uses.get(index).map(Vec::as_slice).unwrap_or_default();
@@ -56,7 +61,14 @@ pub(super) fn selectors(
 }
 
 fn denies(selector: &Selector) -> bool {
-    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_)))
+    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_) | Action::Enforce(_)))
+}
+
+/// Whether another program of the hook does what its enforcer was told: the one that returns the error.
+fn is_enforced_elsewhere(rider: &Rider<'_>) -> bool {
+    let mut actions = rider.hook.selectors.iter().flat_map(|selector| &selector.actions);
+    let has_denier = rider.hook.attachments.iter().any(|attachment| attachment.role == Role::Deny);
+    has_denier && actions.any(|action| matches!(action.value, Action::Enforce(_)))
 }
 
 fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {

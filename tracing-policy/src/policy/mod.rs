@@ -20,7 +20,7 @@ mod process;
 mod resolved;
 mod selector;
 
-pub use action::{Action, ReturnValue, SignalNumber};
+pub use action::{Action, Notification, ReturnValue, SignalNumber, Told};
 pub use argument::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
     Place, Signedness, Width,

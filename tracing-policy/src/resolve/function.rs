@@ -1,6 +1,6 @@
 //! Kprobes: which function it is on this kernel, and how its arguments are passed.
 
-use bpf_probes::attach;
+use bpf_probes::attach::{self, Duty};
 use bpf_probes::kernel::{I386Call, KernelView, SyscallName, Traceable};
 
 use super::policy::Placed;
@@ -17,12 +17,25 @@ pub(super) fn place(
 ) -> Option<Placed> {
     let key = key(hook, function, kernel, report)?;
     let fits = fits(hook, function, &key, kernel, report);
-    let due = mechanism::duties(hook);
-    let point = match syscall_name(function, kernel) {
-        Some(name) => attach::Hook::syscall(name, &due),
-        None => attach::Hook::function(key.function.clone(), &due),
+    let point = |due: &[Duty]| match syscall_name(function, kernel) {
+        Some(name) => attach::Hook::syscall(name, due),
+        None => attach::Hook::function(key.function.clone(), due),
     };
-    let attachments = mechanism::attachments(hook, &point, kernel, report)?;
+    let due = point(&mechanism::duties(hook));
+    let attachments = match mechanism::lesser_duties(hook) {
+        None => mechanism::attachments(hook, &due, kernel, report)?,
+        Some(lesser) => {
+            // what stands in the way of the error does not matter then
+            let best = mechanism::attachments(hook, &due, kernel, &mut Report::default());
+            if best.is_none() {
+                let message = format!(
+                    "{function} cannot be made to fail on this kernel: its caller is killed when it returns"
+                );
+                report.push(Diagnostic::warning(Code::NotOnThisKernel, hook.kind.span, message));
+            }
+            best.or_else(|| mechanism::attachments(hook, &point(&lesser), kernel, report))?
+        }
+    };
     fits.then(|| Placed { key, attachments, arguments: hook.arguments.clone() })
 }
 

@@ -237,6 +237,13 @@ pub(crate) fn from_32_bit(machine: &mut Machine, view: &KernelView, is: bool) {
     it.set(task, "task_struct", "thread_info.status", if is { 2 } else { 0 });
 }
 
+/// When the current task began.
+pub(crate) fn began(machine: &mut Machine, view: &KernelView, at: u64) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "start_boottime", at);
+}
+
 /// Another task runs.
 pub(crate) fn other_task(machine: &mut Machine, view: &KernelView) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };

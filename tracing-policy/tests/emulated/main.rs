@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod changes;
+mod enforcers;
 mod faults;
 mod goldens;
 mod kernel;

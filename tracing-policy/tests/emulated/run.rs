@@ -8,7 +8,8 @@ use bpf_probes::abi::{
 use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Context, Machine, Outcome};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording};
+use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording, shared};
+use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledBody, CompiledHook, Rider, compile_hook};
@@ -93,6 +94,13 @@ impl<'k> Emulated<'k> {
             let facts = Facts::of(view);
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
+        }
+        let asks_for_pending =
+            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::PENDING);
+        if compiled.bodies.iter().any(asks_for_pending) {
+            machine
+                .load(&CollectionSpec { maps: vec![shared::pending()], ..CollectionSpec::default() })
+                .unwrap();
         }
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();
