@@ -5,6 +5,7 @@
 
 mod churn;
 mod contention;
+mod enforcers;
 mod kinds;
 mod lifecycle;
 mod lists;

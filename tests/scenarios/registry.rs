@@ -8,8 +8,8 @@ use e2e::report::Machines;
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, kinds, lifecycle, lists, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    churn, contention, enforcers, kinds, lifecycle, lists, machine, many, network, overload, paths,
+    processes, refusals, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -82,6 +82,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
+    // proves: POL-09 (in a machine), HOOK-18 (in a machine), ACT-11 (in a machine)
+    plain("an_enforcer_denies_and_kills_who_it_was_told_about", enforcers::notified),
+    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
     // proves: POL-05 (generated_ftrace, in a machine)

@@ -1,11 +1,13 @@
 //! The stages between reading and publishing, one after the other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
 use bpf_probes::abi::RecordKind;
 
+use super::build_id;
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
@@ -30,6 +32,8 @@ pub(super) struct Stages {
     /// Not yet published.
     events: Vec<Event>,
     totals: Totals,
+    /// Where procfs is mounted.
+    proc_root: PathBuf,
 }
 
 impl Stages {
@@ -42,6 +46,7 @@ impl Stages {
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
+            proc_root: config.proc_root.clone(),
         }
     }
 
@@ -114,7 +119,11 @@ impl Stages {
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let kind = hook_event(subject, hook, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        let mut kind = hook_event(subject, hook, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        if let EventKind::Loader(event) = &mut kind {
+            let pid = event.process.pid.unwrap_or_default();
+            event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);
+        }
         Ok((kind, self.identify.time(hook.fixed.header.ktime)))
     }
 

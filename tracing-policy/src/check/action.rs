@@ -80,7 +80,7 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_)) | None => return value,
+        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Loader) | None => return value,
     };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());

@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{enforcer, hook, list_value, macros, options, tracepoint, unsupported};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -52,6 +52,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
+    hooks.extend(spec.loader.as_ref().filter(|on| on.value).and_then(|on| loader::hook(on.span)));
     hooks.extend(enforcer::enforcers(&spec.enforcers, &hooks, &lists, report)?);
     let policy = Policy { name, mode_requested: options.mode, attach: options.attach, hooks };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {

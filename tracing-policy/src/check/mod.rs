@@ -21,6 +21,7 @@ mod filter;
 mod hook;
 mod list;
 mod list_value;
+mod loader;
 mod macros;
 mod network;
 mod options;

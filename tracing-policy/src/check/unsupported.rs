@@ -39,7 +39,6 @@ pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("fentries", &spec.fentries, report);
     refuse_list("uprobes", &spec.uprobes, report);
     refuse_list("usdts", &spec.usdts, report);
-    refuse_true("loader", spec.loader.as_ref(), report);
 }
 
 /// Refuses what of a kprobe is not compiled yet.

@@ -12,6 +12,7 @@ use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
+use super::pending;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::policy::{Action, Role};
@@ -74,12 +75,12 @@ impl Emitter<'_> {
                 (Action::Override(_), Mode::Enforce) => Counter::Override,
                 (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
                 (Action::NotifyEnforcer(notification), Mode::Enforce) => {
-                    self.notify(f, rider, selector, *notification)?;
+                    pending::notify(f, rider, selector, *notification)?;
                     Counter::NotifyEnforcer
                 }
                 (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
                 (Action::CleanupEnforcerNotification, _) => {
-                    self.clean_up(f, rider, selector)?;
+                    pending::clean_up(f, rider, selector)?;
                     last = abi::Action::CleanupEnforcerNotification;
                     continue;
                 }
@@ -88,7 +89,7 @@ impl Emitter<'_> {
                     continue;
                 }
                 (Action::Enforce(_), Mode::Monitor) => {
-                    self.forget_told(f, rider)?;
+                    pending::forget_told(f, rider)?;
                     continue;
                 }
             };

@@ -12,6 +12,7 @@ use bpf_probes::routine::layout::CLAIMS;
 use bpf_probes::spec::AttachSpec;
 
 use super::memory::load;
+use super::pending::deny_told;
 use super::phase::Numbered;
 use super::program::Emitter;
 use crate::lower::Purpose;
@@ -95,7 +96,7 @@ impl Emitter<'_> {
                 f.jump_if(Condition::Eq, R1, 0, next);
             }
             if it.selector.does_what_was_told() {
-                self.deny_told(f, it.rider, release, end)?;
+                deny_told(f, it.rider, release, end)?;
                 f.bind(next);
                 continue;
             }

@@ -49,109 +49,103 @@ fn remove(f: &mut Function<'_>, key: Slot) {
     f.call(Helper::MapDeleteElem);
 }
 
-impl Emitter<'_> {
-    /// Tells the policy's enforcers about the current thread; where that cannot be kept, the thread is killed.
-    pub(super) fn notify(
-        &self,
-        f: &mut Function<'_>,
-        rider: &Rider,
-        selector: &Selector,
-        notification: Notification,
-    ) -> Result<(), BuildError> {
-        let (first, done) = (f.label(), f.label());
-        f.comment("what enforcers are to do");
-        f.scope(|f| {
-            let (place, told) = (f.slot(KEY_BYTES)?, f.slot(PENDING_BYTES)?);
-            key(f, place, rider);
-            f.lookup(map_name::PENDING, place, first);
-            count(f, rider, selector, Counter::NotifyOverwritten);
-            f.bind(first);
-            began(f)?;
-            f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, began))), R1);
-            let errno = notification.error.get().checked_neg().unwrap_or(0);
-            f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, errno))), errno);
-            let signal = notification.signal.map_or(0, |signal| i32::from(signal.get()));
-            f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, signal))), signal);
-            f.slot_address(R2, place);
-            f.slot_address(R3, told);
-            f.constant(R4, 0);
-            f.assembler().load_map(R1, map_name::PENDING);
-            f.call(Helper::MapUpdateElem);
-            Ok(())
-        })?;
-        f.jump_if(Condition::Eq, R0, 0, done);
-        count_loss(f, Loss::Note);
-        f.constant(R1, SIGKILL);
-        f.call(Helper::SendSignal);
-        f.bind(done);
+/// Tells the policy's enforcers about the current thread; where that cannot be kept, the thread is killed.
+pub(super) fn notify(
+    f: &mut Function<'_>,
+    rider: &Rider,
+    selector: &Selector,
+    notification: Notification,
+) -> Result<(), BuildError> {
+    let (first, done) = (f.label(), f.label());
+    f.comment("what enforcers are to do");
+    f.scope(|f| {
+        let (place, told) = (f.slot(KEY_BYTES)?, f.slot(PENDING_BYTES)?);
+        key(f, place, rider);
+        f.lookup(map_name::PENDING, place, first);
+        count(f, rider, selector, Counter::NotifyOverwritten);
+        f.bind(first);
+        began(f)?;
+        f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, began))), R1);
+        let errno = notification.error.get().checked_neg().unwrap_or(0);
+        f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, errno))), errno);
+        let signal = notification.signal.map_or(0, |signal| i32::from(signal.get()));
+        f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, signal))), signal);
+        f.slot_address(R2, place);
+        f.slot_address(R3, told);
+        f.constant(R4, 0);
+        f.assembler().load_map(R1, map_name::PENDING);
+        f.call(Helper::MapUpdateElem);
         Ok(())
-    }
+    })?;
+    f.jump_if(Condition::Eq, R0, 0, done);
+    count_loss(f, Loss::Note);
+    f.constant(R1, SIGKILL);
+    f.call(Helper::SendSignal);
+    f.bind(done);
+    Ok(())
+}
 
-    /// Takes back what the policy's enforcers were told about the current thread.
-    pub(super) fn clean_up(
-        &self,
-        f: &mut Function<'_>,
-        rider: &Rider,
-        selector: &Selector,
-    ) -> Result<(), BuildError> {
-        let nothing = f.label();
-        f.comment("what enforcers have not done");
-        f.scope(|f| {
-            let place = f.slot(KEY_BYTES)?;
-            key(f, place, rider);
-            f.lookup(map_name::PENDING, place, nothing);
-            remove(f, place);
-            count(f, rider, selector, Counter::NotifyUnused);
-            f.bind(nothing);
-            Ok(())
-        })
-    }
+/// Takes back what the policy's enforcers were told about the current thread.
+pub(super) fn clean_up(f: &mut Function<'_>, rider: &Rider, selector: &Selector) -> Result<(), BuildError> {
+    let nothing = f.label();
+    f.comment("what enforcers have not done");
+    f.scope(|f| {
+        let place = f.slot(KEY_BYTES)?;
+        key(f, place, rider);
+        f.lookup(map_name::PENDING, place, nothing);
+        remove(f, place);
+        count(f, rider, selector, Counter::NotifyUnused);
+        f.bind(nothing);
+        Ok(())
+    })
+}
 
-    /// Forgets what the enforcer was told about the current thread, and does nothing of it.
-    pub(super) fn forget_told(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
-        let nothing = f.label();
-        f.scope(|f| {
-            let place = f.slot(KEY_BYTES)?;
-            key(f, place, rider);
-            f.lookup(map_name::PENDING, place, nothing);
-            remove(f, place);
-            f.bind(nothing);
-            Ok(())
-        })
-    }
+/// Forgets what the enforcer was told about the current thread, and does nothing of it.
+pub(super) fn forget_told(f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+    let nothing = f.label();
+    f.scope(|f| {
+        let place = f.slot(KEY_BYTES)?;
+        key(f, place, rider);
+        f.lookup(map_name::PENDING, place, nothing);
+        remove(f, place);
+        f.bind(nothing);
+        Ok(())
+    })
+}
 
-    /// Does what the enforcer was told about the current thread, once: sends the signal. `R8 = the error that the call is to return`, negated; 0 for none.
-    pub(super) fn do_told(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
-        let (nothing, silent, out) = (f.label(), f.label(), f.label());
-        f.comment("what the enforcer was told");
-        f.scope(|f| {
-            let (place, told) = (f.slot(KEY_BYTES)?, f.slot(PENDING_BYTES)?);
-            key(f, place, rider);
-            f.lookup(map_name::PENDING, place, nothing);
-            f.load(Size::Double, R1, R0, field(offset_of!(Pending, began)));
-            f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, began))), R1);
-            f.load(Size::Double, R1, R0, field(offset_of!(Pending, errno)));
-            f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, errno))), R1);
-            remove(f, place);
-            began(f)?;
-            f.load(Size::Double, R2, R10, told.at(offset(offset_of!(Pending, began))));
-            f.jump_if_reg(Condition::Ne, R1, R2, nothing);
-            f.load(Size::Word, R1, R10, told.at(offset(offset_of!(Pending, signal))));
-            f.jump_if(Condition::Eq, R1, 0, silent);
-            f.call(Helper::SendSignal);
-            f.bind(silent);
-            f.load(Size::Word, R8, R10, told.at(offset(offset_of!(Pending, errno))));
-            f.jump(out);
-            f.bind(nothing);
-            f.constant(R8, 0);
-            f.bind(out);
-            Ok(())
-        })
-    }
+/// Does what the enforcer was told about the current thread, once: sends the signal. `R8 = the error that the call is to return`, negated; 0 for none.
+pub(super) fn do_told(f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+    let (nothing, silent, out) = (f.label(), f.label(), f.label());
+    f.comment("what the enforcer was told");
+    f.scope(|f| {
+        let (place, told) = (f.slot(KEY_BYTES)?, f.slot(PENDING_BYTES)?);
+        key(f, place, rider);
+        f.lookup(map_name::PENDING, place, nothing);
+        f.load(Size::Double, R1, R0, field(offset_of!(Pending, began)));
+        f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, began))), R1);
+        f.load(Size::Double, R1, R0, field(offset_of!(Pending, errno)));
+        f.store(Size::Double, R10, told.at(offset(offset_of!(Pending, errno))), R1);
+        remove(f, place);
+        began(f)?;
+        f.load(Size::Double, R2, R10, told.at(offset(offset_of!(Pending, began))));
+        f.jump_if_reg(Condition::Ne, R1, R2, nothing);
+        f.load(Size::Word, R1, R10, told.at(offset(offset_of!(Pending, signal))));
+        f.jump_if(Condition::Eq, R1, 0, silent);
+        f.call(Helper::SendSignal);
+        f.bind(silent);
+        f.load(Size::Word, R8, R10, told.at(offset(offset_of!(Pending, errno))));
+        f.jump(out);
+        f.bind(nothing);
+        f.constant(R8, 0);
+        f.bind(out);
+        Ok(())
+    })
+}
 
+impl Emitter<'_> {
     /// The same at the entry of a call, which leaves the error for what returns it.
     pub(super) fn enforce(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
-        self.do_told(f, rider)?;
+        do_told(f, rider)?;
         let (state, none) = (self.state().note, f.label());
         let is_value = match self.body.role {
             Role::ReportAndNote => false,
@@ -180,30 +174,29 @@ impl Emitter<'_> {
         f.bind(none);
         Ok(())
     }
+}
 
-    /// In a program that only denies: `R8 = what the enforcer returns`, going to `release` if that is an error.
-    pub(super) fn deny_told(
-        &self,
-        f: &mut Function<'_>,
-        rider: &Rider,
-        release: Label,
-        end: Label,
-    ) -> Result<(), BuildError> {
-        let monitor = f.label();
-        Self::mode(f, rider.policy_number);
-        f.jump_if(Condition::Ne, R1, 0, monitor);
-        self.do_told(f, rider)?;
-        f.jump_if(Condition::Eq, R8, 0, end);
-        f.jump_if(Condition::Gt, R8, MAX_ERRNO, end);
-        f.constant(R1, 0);
-        f.alu_reg(AluOp::Sub, R1, R8);
-        f.copy(R8, R1);
-        f.jump(release);
-        f.bind(monitor);
-        self.forget_told(f, rider)?;
-        f.jump(end);
-        Ok(())
-    }
+/// In a program that only denies: `R8 = what the enforcer returns`, going to `release` if that is an error.
+pub(super) fn deny_told(
+    f: &mut Function<'_>,
+    rider: &Rider,
+    release: Label,
+    end: Label,
+) -> Result<(), BuildError> {
+    let monitor = f.label();
+    Emitter::mode(f, rider.policy_number);
+    f.jump_if(Condition::Ne, R1, 0, monitor);
+    do_told(f, rider)?;
+    f.jump_if(Condition::Eq, R8, 0, end);
+    f.jump_if(Condition::Gt, R8, MAX_ERRNO, end);
+    f.constant(R1, 0);
+    f.alu_reg(AluOp::Sub, R1, R8);
+    f.copy(R8, R1);
+    f.jump(release);
+    f.bind(monitor);
+    forget_told(f, rider)?;
+    f.jump(end);
+    Ok(())
 }
 
 /// Errors that a function may return (include/linux/err.h: `MAX_ERRNO`).

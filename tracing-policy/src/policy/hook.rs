@@ -46,6 +46,8 @@ pub enum HookKind {
     Lsm(String),
     /// A tracepoint: `process_tracepoint`.
     Tracepoint(Tracepoint),
+    /// Mappings of executable code: `process_loader`.
+    Loader,
 }
 
 /// A tracepoint.

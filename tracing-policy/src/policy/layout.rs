@@ -32,6 +32,8 @@ pub enum EventForm {
         /// The subsystem.
         subsystem: std::sync::Arc<str>,
     },
+    /// `process_loader`: of the values the first is the mapped file, others are not shown.
+    Loader,
 }
 
 /// One value of a record.

@@ -34,7 +34,7 @@ impl Policy {
     pub fn tracepoints(&self) -> impl Iterator<Item = &Tracepoint> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Tracepoint(tracepoint) if !tracepoint.raw => Some(tracepoint),
-            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
+            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Loader => None,
         })
     }
 
@@ -55,7 +55,10 @@ impl Policy {
                     let wrapper = Syscall::named(name).map_or(name.as_str(), |call| call.wrapper);
                     symbols.push(format!("__x64_sys_{wrapper}"));
                 }
-                HookKind::Kprobe(Function::Matching(_)) | HookKind::Lsm(_) | HookKind::Tracepoint(_) => {}
+                HookKind::Kprobe(Function::Matching(_))
+                | HookKind::Lsm(_)
+                | HookKind::Tracepoint(_)
+                | HookKind::Loader => {}
             }
         }
         symbols.sort_unstable();

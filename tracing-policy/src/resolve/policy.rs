@@ -5,8 +5,8 @@ use bpf_probes::kernel::KernelView;
 use super::{class, function, layout, lsm, many, pattern, process, tracepoint};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, AbsentHook, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved,
-    ResolvedHook, Selector,
+    Absence, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, ProcessFilters,
+    Resolved, ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -55,7 +55,7 @@ pub fn policy(mut policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<D
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
 fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
     match (hook.absence, &hook.kind.value) {
-        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_)) => true,
+        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Loader) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
@@ -68,6 +68,11 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
         HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
+        HookKind::Loader => {
+            // every mapping of a file passes it, at exec too
+            let function = Function::Kernel("security_mmap_file".to_owned());
+            function::place(hook, &function, kernel, report)
+        }
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
     };

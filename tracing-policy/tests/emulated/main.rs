@@ -6,6 +6,7 @@ mod enforcers;
 mod faults;
 mod goldens;
 mod kernel;
+mod loader;
 mod lsm;
 mod members;
 mod memory;

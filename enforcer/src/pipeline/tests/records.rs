@@ -148,7 +148,9 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
     layouts.insert(1, layout);
+    layouts.insert(4, loader);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
     Arc::new(layouts)
