@@ -2,6 +2,7 @@
 
 use bpf_probes::attach::{self, Duty};
 use bpf_probes::kernel::{I386Call, KernelView, SyscallName, Traceable};
+use bpf_probes::spec::AttachSpec;
 
 use super::policy::Placed;
 use super::{argument, mechanism};
@@ -36,6 +37,14 @@ pub(super) fn place(
             best.or_else(|| mechanism::attachments(hook, &point(&lesser), kernel, report))?
         }
     };
+    if mechanism::is_enforcer(hook)
+        && attachments.iter().any(|one| matches!(one.target, AttachSpec::RawTracepoint { .. }))
+    {
+        let message =
+            format!("an enforcer of {function} needs kprobes, which this kernel does not let us use");
+        report.push(Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, message));
+        return None;
+    }
     fits.then(|| Placed { key, attachments, arguments: hook.arguments.clone() })
 }
 

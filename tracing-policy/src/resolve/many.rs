@@ -11,8 +11,8 @@ use bpf_probes::spec::AttachSpec;
 use super::{function, mechanism};
 use crate::diagnostic::Report;
 use crate::policy::{
-    ArgumentType, AttachPreference, Attachment, Convention, Exactness, Function, Hook, HookKey, HookKind,
-    Member, Policy, ResolvedHook, Role,
+    Action, ArgumentType, AttachPreference, Attachment, Convention, Exactness, Function, Hook, HookKey,
+    HookKind, Member, Policy, ResolvedHook, Role,
 };
 
 /// Some of a list's hooks, to be resolved as one.
@@ -74,7 +74,12 @@ pub(super) fn gather<'h>(
 fn can_be_one_of_many(hook: &Hook) -> bool {
     let only_watches = mechanism::duties(hook).iter().all(|duty| matches!(duty, Duty::Report | Duty::Signal));
     let is_alike = hook.arguments.iter().all(|argument| argument.ty.value != ArgumentType::SockaddrUn);
-    only_watches && is_alike
+    // who tells an enforcer must come before it at the same function, which one program sees to
+    let is_about = |action: &Action| {
+        matches!(action, Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_))
+    };
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    only_watches && is_alike && !actions.any(|action| is_about(&action.value))
 }
 
 impl Gathered<'_> {

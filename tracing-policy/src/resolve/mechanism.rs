@@ -23,6 +23,11 @@ fn enforces(hook: &Hook) -> Option<Told> {
     actions.find_map(|action| if let Action::Enforce(told) = action.value { Some(told) } else { None })
 }
 
+/// Whether the hook is an enforcer's.
+pub(super) fn is_enforcer(hook: &Hook) -> bool {
+    enforces(hook).is_some()
+}
+
 /// What is due at a hook of an enforcer where calls cannot be made to fail, but who is to get an error is killed too; `None` where that is not so.
 pub(super) fn lesser_duties(hook: &Hook) -> Option<Vec<Duty>> {
     (enforces(hook) == Some(Told::ErrorsThatKill)).then(|| vec![Duty::Report, Duty::Signal])

@@ -183,6 +183,13 @@ fn a_function_of_security_modules_returns_what_its_enforcer_was_told() {
     }
 }
 
+#[test]
+fn an_enforcer_needs_a_place_behind_the_one_that_tells_it() {
+    let source = tracing_policy::source::SourceText::new("test", policy("sys_dup", "argSig: 9"));
+    let (checked, _) = tracing_policy::read(&source).unwrap();
+    assert!(tracing_policy::resolve(checked, &recorded("6.18")).is_err());
+}
+
 // proves: POL-09 (calls that cannot be made to fail)
 #[test]
 fn a_call_that_cannot_be_made_to_fail_is_let_through_to_its_death_or_refused() {
