@@ -15,22 +15,22 @@ const MAP: &str = "members";
 /// Numbers of system calls are below this; what is beyond is no member.
 const MAX_NUMBER: u32 = 4096;
 
-impl Emitter<'_> {
-    /// `R0 = number of the member` that the system call in `R9`'s context is, and one more; goes to `other` when it is none.
-    pub(super) fn look_up_member(&self, f: &mut Function<'_>, other: Label) -> Result<(), BuildError> {
-        f.comment("only these system calls");
-        f.scope(|f| {
-            let key = f.slot(8)?;
-            f.load(Size::Double, R1, R9, 8);
-            f.jump_if(Condition::Gt, R1, MAX_NUMBER.cast_signed(), other);
-            f.store(Size::Word, R10, key.offset(), R1);
-            f.lookup(MAP, key, other);
-            f.load(Size::Word, R0, R0, 0);
-            f.jump_if(Condition::Eq, R0, 0, other);
-            Ok(())
-        })
-    }
+/// `R0 = number of the member` that the system call in `R9`'s context is, and one more; goes to `other` when it is none.
+pub(super) fn look_up_member(f: &mut Function<'_>, other: Label) -> Result<(), BuildError> {
+    f.comment("only these system calls");
+    f.scope(|f| {
+        let key = f.slot(8)?;
+        f.load(Size::Double, R1, R9, 8);
+        f.jump_if(Condition::Gt, R1, MAX_NUMBER.cast_signed(), other);
+        f.store(Size::Word, R10, key.offset(), R1);
+        f.lookup(MAP, key, other);
+        f.load(Size::Word, R0, R0, 0);
+        f.jump_if(Condition::Eq, R0, 0, other);
+        Ok(())
+    })
+}
 
+impl Emitter<'_> {
     /// Keeps the number of the member that the call is at. The context is in `R9`.
     pub(super) fn note_member(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         match &self.hook.members {
@@ -42,7 +42,7 @@ impl Emitter<'_> {
             }
             Members::Syscalls(_) => {
                 let (none, out) = (f.label(), f.label());
-                self.look_up_member(f, none)?;
+                look_up_member(f, none)?;
                 f.alu(AluOp::Sub, R0, 1);
                 f.jump(out);
                 f.bind(none);

@@ -9,6 +9,7 @@ use bpf_probes::routine::layout::{PATH_END, PATH_START};
 use bpf_probes::routine::{LENGTH_MASK, PATH_WALK};
 use bpf_probes::spec::ProgramKind;
 
+use super::member::look_up_member;
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
@@ -44,7 +45,7 @@ impl Emitter<'_> {
             f.load(Size::Double, R1, R9, 8);
             f.jump_if(Condition::Ne, R1, number.cast_signed(), other);
         } else {
-            self.look_up_member(f, other)?;
+            look_up_member(f, other)?;
         }
         if f.facts().has_field("task_struct", "thread_info.status") {
             f.current_task();
