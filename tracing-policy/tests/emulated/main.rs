@@ -18,3 +18,4 @@ mod run;
 mod scope;
 mod tracepoints;
 mod types;
+mod uprobes;
