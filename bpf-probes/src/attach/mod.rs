@@ -14,6 +14,8 @@ mod reason;
 mod security;
 #[cfg(test)]
 mod tests;
+mod uprobe;
+mod user;
 
 pub use deferral::Deferral;
 pub use error::PlanError;
@@ -22,3 +24,4 @@ pub use many::{ManyMechanism, ManyPlaces, ManyPlan, Sharing, can_share, plan_man
 pub use mechanism::{Mechanism, Role};
 pub use plan::{Attachment, Exactness, Plan, plan};
 pub use reason::Reason;
+pub use user::{FileId, UserLinks, UserPlace};

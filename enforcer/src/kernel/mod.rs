@@ -6,6 +6,7 @@ mod base;
 mod cells;
 mod compiler;
 mod figures;
+mod files;
 mod on_demand;
 mod port;
 mod recording;

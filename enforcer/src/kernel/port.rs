@@ -17,6 +17,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
+use super::files::OpenFiles;
 use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
@@ -36,6 +37,7 @@ pub struct KernelPort {
     cells: Arc<Cells>,
     mark: Collection,
     recording: Recording,
+    files: Arc<OpenFiles>,
     pending: OnDemand,
 }
 
@@ -85,7 +87,13 @@ impl KernelPort {
         };
         let recording = Recording::new(procfs, processes);
         let pending = OnDemand::new(sensor::shared::pending());
-        Ok(Self { recording, pending, cpus, shared, cells: Arc::clone(base.cells()), mark, view })
+        let (cells, files) = (Arc::clone(base.cells()), Arc::default());
+        Ok(Self { view, cpus, shared, cells, mark, recording, pending, files })
+    }
+
+    /// The open files that programs are attached to.
+    pub(super) const fn files(&self) -> &Arc<OpenFiles> {
+        &self.files
     }
 
     fn load(&self, spec: &CollectionSpec, maps: &MapSet) -> Result<Arc<Collection>, Refused> {
@@ -169,7 +177,15 @@ impl HookPort for KernelPort {
     }
 
     fn attach(&self, stub: &mut Stub) -> Result<(), Refused> {
-        stub.link = Some(program(&stub.collection, STUB)?.attach().map_err(refused)?);
+        let program = program(&stub.collection, STUB)?;
+        let attached = match program.target().user_place() {
+            None => program.attach(),
+            Some(place) => {
+                let attached = self.files.with(place.file, |file| program.attach_in(file));
+                attached.ok_or_else(|| refused(format!("{} is not open any more", place.path)))?
+            }
+        };
+        stub.link = Some(attached.map_err(refused)?);
         Ok(())
     }
 

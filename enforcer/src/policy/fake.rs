@@ -349,6 +349,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             .map(|at| Member { function: format!("{function} {at}"), number: None })
             .collect(),
         span: Span::new(0, 1),
+        hold: None,
     }
 }
 
@@ -360,6 +361,7 @@ impl Compiler for FakeCompiler {
             name: Spanned::new(name, Span::default()),
             mode_requested: None,
             attach: AttachPreference::Planner,
+            attach_user: AttachPreference::Planner,
             hooks: Vec::new(),
         };
         let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));

@@ -33,9 +33,11 @@ impl Emitter<'_> {
         let (number, is_32_bit) = match self.hook.convention {
             Convention::Syscall { number } => (number, false),
             Convention::Syscall32 { number } => (number, true),
-            Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
-                return Ok(());
-            }
+            Convention::Function
+            | Convention::Lsm
+            | Convention::Tracepoint
+            | Convention::RawTracepoint
+            | Convention::User => return Ok(()),
         };
         if !self.sees_all_syscalls() {
             return Ok(());
@@ -71,7 +73,7 @@ impl Emitter<'_> {
         }
         match self.hook.convention {
             Convention::Tracepoint => self.note_fields(f)?,
-            Convention::Function | Convention::Lsm | Convention::RawTracepoint => {
+            Convention::Function | Convention::Lsm | Convention::RawTracepoint | Convention::User => {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;

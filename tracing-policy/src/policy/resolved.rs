@@ -6,6 +6,7 @@ use bpf_probes::spec::AttachSpec;
 
 use super::{Argument, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
+use crate::files::Hold;
 use crate::source::Span;
 
 /// A policy that this kernel can carry out.
@@ -35,7 +36,7 @@ pub struct AbsentHook {
 /// What hooks of different policies must have in common to be compiled into one program.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HookKey {
-    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`, or the LSM hook, e.g. `file_open`.
+    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`, or the LSM hook, e.g. `file_open`, or the place in a file.
     pub function: String,
     /// How its arguments are passed.
     pub convention: Convention,
@@ -68,6 +69,8 @@ pub enum Convention {
     Tracepoint,
     /// In the context of a raw tracepoint.
     RawTracepoint,
+    /// In the registers of a thread in user space.
+    User,
 }
 
 impl Convention {
@@ -98,6 +101,8 @@ pub struct ResolvedHook {
     pub members: Vec<Member>,
     /// The hook in the policy's text.
     pub span: Span,
+    /// What keeps the hooked file open.
+    pub hold: Option<Hold>,
 }
 
 /// One of many places that share a program.

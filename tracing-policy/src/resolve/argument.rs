@@ -19,7 +19,11 @@ pub(super) fn fit(
         Convention::Syscall { .. } => fit_syscall(hook, function, kernel, report),
         // what its parameters are is not known: some calls pass 64-bit numbers in two halves
         Convention::Syscall32 { .. } => true,
-        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => {
             fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
         }
     }

@@ -43,7 +43,8 @@ pub(super) fn gather<'h>(
             Some(Convention::Function) => 0,
             Some(Convention::Syscall { .. }) => 1,
             Some(Convention::Syscall32 { .. }) => 2,
-            Some(Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint) | None => kinds.len(),
+            Some(Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint | Convention::User)
+            | None => kinds.len(),
         };
         let key = key.filter(|key| can_share(&key.function, kernel));
         match (kinds.get_mut(kind), key) {
@@ -107,7 +108,8 @@ impl Gathered<'_> {
                 Convention::Function
                 | Convention::Lsm
                 | Convention::Tracepoint
-                | Convention::RawTracepoint => None,
+                | Convention::RawTracepoint
+                | Convention::User => None,
             },
         });
         let members = members.collect();

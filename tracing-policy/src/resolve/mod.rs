@@ -14,5 +14,6 @@ mod pattern;
 mod policy;
 mod process;
 mod tracepoint;
+mod uprobe;
 
 pub use policy::policy;

@@ -20,3 +20,4 @@ mod run;
 mod scope;
 mod tracepoints;
 mod types;
+mod uprobes;

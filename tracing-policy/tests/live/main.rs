@@ -10,3 +10,4 @@ mod members;
 mod running;
 mod tracepoints;
 mod types;
+mod uprobes;

@@ -26,6 +26,7 @@ const ORDERS: [(&str, &[&[&str]]); 2] = [
         "tracing-policy/src",
         &[
             &["source"],
+            &["files"],
             &["diagnostic"],
             &["schema"],
             &["parse"],
