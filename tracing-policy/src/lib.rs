@@ -18,6 +18,7 @@
 //! Values are byte strings. YAML escapes (`"\t"`, `"\u00fc"`) stand for characters and so for their UTF-8 bytes; any
 //! other byte string is written as base64 with YAML's own tag, `!!binary L3RtcC//`.
 
+pub mod binary;
 pub mod check;
 mod compile;
 pub mod crd;

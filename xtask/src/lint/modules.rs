@@ -31,6 +31,7 @@ const ORDERS: [(&str, &[&[&str]]); 2] = [
             &["schema"],
             &["parse"],
             &["policy"],
+            &["binary"],
             &["check"],
             &["resolve"],
             &["ir"],
