@@ -120,8 +120,14 @@ fn calls(call: &Spanned<String>, lists: &Lists<'_>, report: &mut Report) -> Opti
 
 fn one(value: &Spanned<String>, report: &mut Report) -> Option<Spanned<Function>> {
     let is_security = value.value.starts_with("security_");
-    // where it is said whether it is a system call: at the value, for the messages
-    function(value, &Spanned::new(!is_security, Span::new(value.span.start, value.span.start)), report)
+    let found = function(value, &Spanned::new(!is_security, value.span), &mut Report::default());
+    if found.is_none() {
+        let message =
+            format!("`{}` is neither a system call nor a function of security modules", value.value);
+        let error = Diagnostic::error(Code::NotASyscall, value.span, message);
+        report.push(error.help("write sys_x or security_x"));
+    }
+    found
 }
 
 fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Hook {

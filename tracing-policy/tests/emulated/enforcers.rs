@@ -3,6 +3,7 @@
 use bpf_probes::abi::{Action, Counter, map_name};
 use bpf_probes::emulate::{Context, Outcome};
 use bpf_probes::kernel::KernelView;
+use bpf_probes::spec::AttachSpec;
 use tracing_policy::policy::{Resolved, Role};
 use tracing_policy::{CompiledHook, Rider, compile_hook};
 
@@ -81,7 +82,10 @@ impl Bench<'_> {
         let registers = on_stack(&mut self.it.machine, self.it.view, SYMLINKAT, [0; 6]);
         let at_entry = self.run(Role::ReportAndNote, Context::kprobe([registers, 0, 0, 0, 0, 0]));
         let on_its_way = self.run(Role::DenyNoted, Context::arguments(&[0; 8])).result();
-        self.run(Role::Forget, Context::arguments(&[0, 0]));
+        let at_end = self.enforcer.bodies.iter().find(|body| body.role == Role::Forget).unwrap();
+        let is_fexit = matches!(at_end.target, AttachSpec::Fexit { .. });
+        let context = if is_fexit { Context::arguments(&[0, 0]) } else { Context::kretprobe(0) };
+        self.run(Role::Forget, context);
         (at_entry.signals.len(), on_its_way)
     }
 
