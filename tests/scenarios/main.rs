@@ -6,6 +6,7 @@
 mod churn;
 mod contention;
 mod enforcers;
+mod gap;
 mod kinds;
 mod lifecycle;
 mod lists;
@@ -20,7 +21,9 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod reports;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -37,7 +40,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["list"] => {
             for scenario in registry::SCENARIOS {
-                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+                let name = scenario.name.to_owned();
+                say(&Listed { name, machines: scenario.machines, kernels: scenario.kernels }.to_string());
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -114,6 +114,8 @@ pub mod map_name {
     pub const NOTES: &str = "notes";
     /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
     pub const PENDING: &str = "pending";
+    /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
+    pub const LIMITS: &str = "limits";
 }
 
 /// Policies that can be loaded at once.
@@ -206,14 +208,16 @@ pub enum Counter {
     Set = 7,
     MonitorSet = 8,
     NoPost = 9,
-    /// What enforcers were told about a thread was told anew before it was done; not on the wire.
-    NotifyOverwritten = 10,
-    /// What enforcers were told about a thread was taken back before it was done; not on the wire.
-    NotifyUnused = 11,
+    /// Reports that a rate limit left out; in no wire message.
+    Limited = 10,
+    /// What enforcers were told about a thread was told anew before it was done; in no wire message.
+    NotifyOverwritten = 11,
+    /// What enforcers were told about a thread was taken back before it was done; in no wire message.
+    NotifyUnused = 12,
 }
 
 /// Counters of one selector.
-pub const SELECTOR_COUNTERS: usize = 12;
+pub const SELECTOR_COUNTERS: usize = 13;
 /// Selectors that can be counted at once.
 pub const SELECTORS: usize = 2048;
 

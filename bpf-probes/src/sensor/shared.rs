@@ -3,8 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, PENDING, Pending, PendingKey,
-    ProcessState, Recorded, map_name,
+    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES, Note, NoteKey, PENDING,
+    Pending, PendingKey, ProcessState, Recorded, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -51,6 +51,12 @@ pub fn notes() -> MapSpec {
 /// What enforcers were told about threads. All its memory is there from the start, as that of notes.
 pub fn pending() -> MapSpec {
     MapSpec::hash(map_name::PENDING, size::<PendingKey>(), size::<Pending>(), PENDING)
+}
+
+/// When what is alike was reported last.
+pub fn limits() -> MapSpec {
+    let map = MapSpec::hash(map_name::LIMITS, size::<LimitKey>(), size::<u64>(), LIMITS);
+    MapSpec { kind: MapKind::LruHash, ..map }
 }
 
 /// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.

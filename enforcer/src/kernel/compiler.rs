@@ -1,10 +1,13 @@
 //! The compiler for the running kernel.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::probe::{all_functions, all_traceable, kernel_symbols, tracepoint_format};
+use bpf_probes::load::probe::{
+    all_functions, all_traceable, kernel_symbols, module_btf, module_functions, tracepoint_format,
+};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
@@ -22,8 +25,9 @@ pub struct KernelCompiler {
 }
 
 impl KernelCompiler {
-    /// The view with the formats of the policy's tracepoints; one that cannot be read is missed when the policy is resolved.
-    fn with_formats(&self, policy: &Policy) -> Cow<'_, KernelView> {
+    /// The view with what the policy names of the kernel: formats of tracepoints, functions of modules and their types. What cannot be read is missed when the policy is
+    /// resolved.
+    fn with_what_is_named(&self, policy: &Policy) -> Cow<'_, KernelView> {
         let mut view = Cow::Borrowed(&*self.view);
         for Tracepoint { subsystem, event, .. } in policy.tracepoints() {
             match tracepoint_format(subsystem, event) {
@@ -31,15 +35,38 @@ impl KernelCompiler {
                 Err(error) => tracing::warn!("format of tracepoint {subsystem}/{event}: {error}"),
             }
         }
-        self.add_functions(&mut view, policy);
+        let mut view = self.with_modules(policy, view);
+        Self::with_functions(&mut view, policy);
+        view
+    }
+
+    fn with_modules<'v>(&self, policy: &Policy, mut view: Cow<'v, KernelView>) -> Cow<'v, KernelView> {
+        let mut modules: BTreeSet<String> = policy.modules().map(str::to_owned).collect();
+        let unknown: Vec<&str> = policy.functions().filter(|name| !view.has_function(name)).collect();
+        if !unknown.is_empty() {
+            match module_functions(&unknown) {
+                Ok(found) => {
+                    let (names, of): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+                    view.to_mut().add_functions(&names);
+                    modules.extend(of.into_iter().flatten());
+                }
+                Err(error) => tracing::warn!("functions of modules: {error}"),
+            }
+        }
+        for module in modules {
+            match module_btf(&module, self.view.btf()) {
+                Ok(btf) => view.to_mut().add_module(module, Arc::new(btf)),
+                Err(error) => tracing::warn!("types of module {module}: {error}"),
+            }
+        }
         view
     }
 
     /// Adds what the kernel says of functions: all that a pattern may match, else those of the policy that types do not show.
-    fn add_functions(&self, view: &mut Cow<'_, KernelView>, policy: &Policy) {
+    fn with_functions(view: &mut Cow<'_, KernelView>, policy: &Policy) {
         if policy.has_patterns() {
             let view = view.to_mut();
-            view.add_functions(&all_functions());
+            view.add_symbols(&all_functions());
             if let Some(traceable) = all_traceable() {
                 view.set_traceable(traceable);
             }
@@ -47,13 +74,13 @@ impl KernelCompiler {
         }
         let symbols = policy.symbols();
         let unknown: Vec<&str> =
-            symbols.iter().map(String::as_str).filter(|symbol| !self.view.has_function(symbol)).collect();
+            symbols.iter().map(String::as_str).filter(|symbol| !view.has_function(symbol)).collect();
         if unknown.is_empty() {
             return;
         }
         match kernel_symbols(&unknown) {
             Ok(found) if found.is_empty() => {}
-            Ok(found) => view.to_mut().add_functions(&found),
+            Ok(found) => view.to_mut().add_symbols(&found),
             Err(error) => tracing::warn!("the kernel's symbols: {error}"),
         }
     }
@@ -71,7 +98,7 @@ fn failed(findings: Vec<Diagnostic>) -> CompileError {
 impl Compiler for KernelCompiler {
     fn resolve(&self, source: &SourceText) -> Result<(Resolved, Vec<Diagnostic>), CompileError> {
         let (policy, mut warnings) = tracing_policy::read(source).map_err(failed)?;
-        let view = self.with_formats(&policy);
+        let view = self.with_what_is_named(&policy);
         let binaries = self.files.open_for(&policy);
         let mut resolved = tracing_policy::resolve_in(policy, &view, &binaries).map_err(failed)?;
         warnings.append(&mut resolved.warnings);

@@ -1,40 +1,43 @@
-//! Maps that are there while a program needs them.
+//! Maps that are there while a policy needs them, and no longer.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bpf_probes::load::{Collection, LoadContext, LoadError, MapSet};
+use bpf_probes::abi::map_name;
+use bpf_probes::kernel::KernelView;
+use bpf_probes::load::{Collection, LoadContext, MapSet};
 use bpf_probes::spec::{CollectionSpec, MapSpec};
 
-/// One map, made when the first asks for it and gone with the last who holds it.
-#[derive(Debug)]
+use super::base::BaseError;
+
+/// Their names. All programs that import one share it, so that it outlives each of them.
+const NAMES: [&str; 2] = [map_name::LIMITS, map_name::PENDING];
+
+/// The maps that somebody holds.
+#[derive(Debug, Default)]
 pub(super) struct OnDemand {
-    spec: MapSpec,
-    made: Mutex<Weak<Collection>>,
+    made: Mutex<HashMap<&'static str, Weak<Collection>>>,
 }
 
 impl OnDemand {
-    /// The map is not there yet.
-    pub(super) const fn new(spec: MapSpec) -> Self {
-        Self { spec, made: Mutex::new(Weak::new()) }
-    }
-
-    /// Its name.
-    pub(super) fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    /// The map, until everybody has dropped what this returns.
+    /// A collection with the map that a program imports, made unless somebody holds one; `None` where it is another kind of map.
     ///
     /// # Errors
-    /// The kernel's refusal.
-    pub(super) fn get(&self, context: &LoadContext<'_>) -> Result<Arc<Collection>, LoadError> {
+    /// See [`BaseError`].
+    pub(super) fn get(
+        &self,
+        import: &MapSpec,
+        view: &KernelView,
+    ) -> Result<Option<Arc<Collection>>, BaseError> {
+        let Some(name) = NAMES.into_iter().find(|name| *name == import.name) else { return Ok(None) };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = made.upgrade() {
-            return Ok(made);
+        if let Some(collection) = made.get(name).and_then(Weak::upgrade) {
+            return Ok(Some(collection));
         }
-        let spec = CollectionSpec { maps: vec![self.spec.clone()], ..CollectionSpec::default() };
-        let collection = Arc::new(Collection::load(&spec, &MapSet::new(), context)?);
-        *made = Arc::downgrade(&collection);
-        Ok(collection)
+        let spec = CollectionSpec { maps: vec![import.clone()], imports: Vec::new(), programs: Vec::new() };
+        let context = LoadContext::new(Some(view.btf()))?;
+        let collection = Arc::new(Collection::load(&spec, &MapSet::new(), &context)?);
+        made.insert(name, Arc::downgrade(&collection));
+        Ok(Some(collection))
     }
 }

@@ -37,15 +37,15 @@ pub struct KernelPort {
     cells: Arc<Cells>,
     mark: Collection,
     recording: Recording,
+    on_demand: OnDemand,
     files: Arc<OpenFiles>,
-    pending: OnDemand,
 }
 
-/// A loaded program, and what is there for it.
+/// A loaded program, and what it needs beside it.
 #[derive(Debug)]
 pub struct Body {
     collection: Arc<Collection>,
-    _held: Vec<Arc<Collection>>,
+    _needed: Vec<Arc<Collection>>,
 }
 
 /// A stub, attached while it has a link. Fields drop in order: it is detached before its slots go.
@@ -86,9 +86,9 @@ impl KernelPort {
             None => sensor::DEFAULT_PROCESSES,
         };
         let recording = Recording::new(procfs, processes);
-        let pending = OnDemand::new(sensor::shared::pending());
         let (cells, files) = (Arc::clone(base.cells()), Arc::default());
-        Ok(Self { view, cpus, shared, cells, mark, recording, pending, files })
+        let on_demand = OnDemand::default();
+        Ok(Self { view, cpus, shared, cells, mark, recording, on_demand, files })
     }
 
     /// The open files that programs are attached to.
@@ -140,18 +140,19 @@ impl HookPort for KernelPort {
 
     fn load_body(&self, body: &CompiledBody) -> Result<Arc<Body>, Refused> {
         let spec = &body.collection;
-        let asks_for = |name: &str| spec.imports.iter().any(|import| import.name == name);
-        let mut held = Vec::new();
-        if asks_for(map_name::RECORDED) {
-            held.push(self.recording.start(&self.view).map_err(refused)?);
+        let mut needed = Vec::new();
+        for import in &spec.imports {
+            if import.name == map_name::RECORDED {
+                needed.push(self.recording.start(&self.view).map_err(refused)?);
+            }
+            needed.extend(self.on_demand.get(import, &self.view).map_err(refused)?);
         }
-        if asks_for(self.pending.name()) {
-            let context = LoadContext { btf: Some(self.view.btf()), cpus: self.cpus };
-            held.push(self.pending.get(&context).map_err(|error| load_refused(&error))?);
+        if needed.is_empty() {
+            return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _needed: needed }));
         }
         let mut maps = self.shared.clone();
-        maps.extend(held.iter().flat_map(|held| held.maps().iter().cloned()));
-        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _held: held }))
+        maps.extend(needed.iter().flat_map(|collection| collection.maps().iter().cloned()));
+        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _needed: needed }))
     }
 
     fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {

@@ -12,7 +12,7 @@ use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
 use super::decode::decode;
-use super::enrich::{exec_event, exit_event, hook_event};
+use super::enrich::{Symbols, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
@@ -28,6 +28,7 @@ pub(super) struct Stages {
     node: Arc<Node>,
     identify: Identify,
     layouts: LayoutView,
+    symbols: Symbols,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
@@ -43,6 +44,7 @@ impl Stages {
             node: Arc::clone(&config.node),
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
+            symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
@@ -119,7 +121,8 @@ impl Stages {
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let mut kind = hook_event(subject, hook, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        let mut kind = hook_event(subject, hook, layout, &mut self.symbols)
+            .map_err(|error| NoEvent::Malformed(error.kind()))?;
         if let EventKind::Loader(event) = &mut kind {
             let pid = event.process.pid.unwrap_or_default();
             event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);

@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Member,
-    Mode, Policy, PolicyName, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -333,6 +333,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: Span::default(),
         }],
         classes,
@@ -344,6 +345,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             message: None,
             tags: Vec::new(),
             values: Vec::new(),
+            data_values: 0,
         },
         members: (0..many(function))
             .map(|at| Member { function: format!("{function} {at}"), number: None })

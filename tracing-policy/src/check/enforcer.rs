@@ -6,8 +6,8 @@ use super::hook::function;
 use super::list::{Calls, Lists};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Action, Function, Hook, HookKind, Notification, ProcessFilters, ReturnValue, Selector,
-    SignalNumber, Told,
+    Absence, Action, Function, Hook, HookKind, Notification, PostOptions, ProcessFilters, ReturnValue,
+    Selector, SignalNumber, Told,
 };
 use crate::schema::{self, Enforcer, ListType};
 use crate::source::{Span, Spanned};
@@ -138,6 +138,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         process: ProcessFilters::default(),
         arguments: Vec::new(),
         actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
+        post: PostOptions::default(),
         span,
     };
     Hook {

@@ -16,7 +16,7 @@ const PREFIX: &str = "list:";
 pub(crate) const PATTERN_BYTES: usize = 1 << 20;
 
 /// The lists of a policy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lists<'a> {
     pub(super) lists: &'a [List],
 }

@@ -2,7 +2,7 @@
 
 use crate::policy::{
     Absence, Argument, ArgumentFilter, ArgumentId, ArgumentType, Hook, HookKind, IntegerTest, IntegerType,
-    Place, ProcessFilters, Selector, Sense, Signedness, StringForm, StringTest, Width,
+    Place, PostOptions, ProcessFilters, Selector, Sense, Signedness, StringForm, StringTest, Width,
 };
 use crate::source::{Span, Spanned};
 
@@ -16,6 +16,11 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         ty: Spanned::new(ty, span),
         place: Place::Parameter,
         is_syscall: false,
+        resolve: None,
+        path: None,
+        size_index: None,
+        size: None,
+        is_data: false,
         label: None,
         span,
     };
@@ -36,6 +41,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
             ArgumentFilter::Path { argument: file, test: path, span },
         ],
         actions: Vec::new(),
+        post: PostOptions::default(),
         span,
     };
     Some(Hook {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stack::{self, StackState};
 use super::task;
 use crate::ir::{Check, Hook, Members, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
@@ -105,6 +106,8 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// Stacks, where one is reported.
+    pub(super) stacks: Option<StackState>,
     /// Bytes in all.
     pub(super) bytes: u32,
 }
@@ -128,7 +131,8 @@ impl State {
         let mut areas = 0;
         let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let can_fail = matches!(read.ty, ArgumentType::Capabilities(_)) || read.path.is_some();
+            let error = can_fail.then(|| room.take(8));
             let object = match read.ty.family() {
                 Family::Object(kind) => {
                     let size = super::object::size(kind);
@@ -189,6 +193,8 @@ impl State {
             searches,
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            stacks: stack::are_reported(hook)
+                .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
         }
     }
@@ -210,6 +216,9 @@ impl State {
             &mut self.parent_known,
         ] {
             *offset += by;
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }
         for offset in self
             .classes
@@ -248,10 +257,10 @@ impl State {
         self
     }
 
-    /// Areas that paths and strings need.
+    /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
         let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        u32::try_from(bytes + usize::from(self.stacks.is_some())).unwrap_or(u32::MAX)
     }
 
     /// What is kept of a path or string; `None` for a number.

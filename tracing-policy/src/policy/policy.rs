@@ -81,6 +81,25 @@ impl Policy {
         symbols
     }
 
+    /// The kernel functions that it hooks, by their symbols.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.hooks.iter().filter_map(|hook| match &hook.kind.value {
+            HookKind::Kprobe(Function::Kernel(symbol)) => Some(symbol.as_str()),
+            HookKind::Kprobe(Function::Syscall { .. } | Function::Matching(_))
+            | HookKind::Tracepoint(_)
+            | HookKind::Lsm(_)
+            | HookKind::Uprobe(_)
+            | HookKind::Loader => None,
+        })
+    }
+
+    /// The modules whose types its arguments name.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        let resolved =
+            self.hooks.iter().flat_map(|hook| &hook.arguments).filter_map(|it| it.resolve.as_ref());
+        resolved.filter_map(|resolve| resolve.module.as_ref()).map(|module| module.value.as_str())
+    }
+
     /// Whether any action of any hook enforces.
     pub fn enforces(&self) -> bool {
         self.hooks

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::argument::ArgumentId;
 use super::network::NetworkTest;
+use super::post::PostOptions;
 use super::process::ProcessFilters;
 use crate::source::{Span, Spanned};
 
@@ -21,6 +22,8 @@ pub struct Selector {
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// How it is reported.
+    pub post: PostOptions,
     /// The whole selector in the text.
     pub span: Span,
 }

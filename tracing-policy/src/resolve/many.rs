@@ -80,7 +80,11 @@ fn can_be_one_of_many(hook: &Hook) -> bool {
         matches!(action, Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_))
     };
     let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-    only_watches && is_alike && !actions.any(|action| is_about(&action.value))
+    // what is reached from arguments is another thing at each function
+    let is_settled = hook.untyped.is_none();
+    // limits of reports are by layout
+    let is_limited = hook.selectors.iter().any(|selector| selector.post.limit.is_some());
+    only_watches && is_alike && is_settled && !is_limited && !actions.any(|action| is_about(&action.value))
 }
 
 impl Gathered<'_> {

@@ -13,6 +13,9 @@ mod mechanism;
 mod pattern;
 mod policy;
 mod process;
+mod reach;
+mod register;
+mod settle;
 mod tracepoint;
 mod uprobe;
 

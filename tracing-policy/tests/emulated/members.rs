@@ -10,7 +10,7 @@ use crate::run::{Emulated, resolved};
 /// A kernel that serves `dup` and `openat` to 32-bit programs as well.
 fn kernel(folder: &str) -> KernelView {
     let mut view = recorded(folder);
-    view.add_functions(&Symbols::from_names([
+    view.add_symbols(&Symbols::from_names([
         "__ia32_sys_dup",
         "__ia32_compat_sys_openat",
         "__ia32_sys_openat",

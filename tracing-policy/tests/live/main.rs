@@ -7,6 +7,7 @@ mod children;
 mod contention;
 mod many;
 mod members;
+mod reports;
 mod running;
 mod tracepoints;
 mod types;

@@ -14,7 +14,7 @@ fn policy(lists: &str, hook: &str) -> (KernelView, Resolved) {
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  lists: [{lists}]\n  kprobes: [{hook}]\n"
     );
     let mut view = kernel_view(&ProbeOptions::default()).unwrap();
-    view.add_functions(&all_functions());
+    view.add_symbols(&all_functions());
     let resolved = resolve(&text, &view);
     (view, resolved)
 }

@@ -14,6 +14,6 @@ mod view;
 pub use feature::Prober;
 pub use file::{
     FileError, all_functions, all_traceable, host_namespaces, kernel_btf, kernel_symbols, module_btf,
-    traceable_functions, tracepoint_format,
+    module_functions, traceable_functions, tracepoint_format,
 };
 pub use view::{FunctionLists, ProbeError, ProbeOptions, kernel_view};
