@@ -1,7 +1,7 @@
 //! Single filters: which operator goes with which type, and its values.
 
 use super::argument::{Arguments, Entry};
-use super::{capability, file_type, network, unsupported, value};
+use super::{capability, expression, file_type, network, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Case, Children, ContainsTest, Family,
@@ -48,6 +48,9 @@ pub(super) fn argument(
 ) -> Option<ArgumentFilter> {
     if written.operator.value == Operator::CapabilitiesGained {
         return gained(&written, arguments, report);
+    }
+    if written.operator.value == Operator::CelExpr {
+        return expression::expression(&written, arguments, report);
     }
     let (id, entry) = target(&written, arguments, report)?;
     on(written, id, entry, report)
@@ -238,11 +241,11 @@ fn target<'a>(
     Some((ArgumentId::new(position)?, entry))
 }
 
-/// Whether later versions compile the operator for the types of this one.
-fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
+/// Whether later versions compile the operator.
+fn comes_later(operator: Operator) -> bool {
     match operator {
-        Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
-        Operator::Equal
+        Operator::CelExpr
+        | Operator::Equal
         | Operator::NotEqual
         | Operator::Prefix
         | Operator::NotPrefix
@@ -283,7 +286,7 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
 /// Refuses an operator that the argument's type does not have, or not yet.
 pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
     let word = operator.value.as_word();
-    if comes_later(operator.value, argument.ty.value) {
+    if comes_later(operator.value) {
         unsupported::refuse(&format!("the operator {word}"), operator.span, report);
         return;
     }

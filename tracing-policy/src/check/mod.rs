@@ -6,7 +6,7 @@
 //! the next stage. What the language has and this version does not compile is refused with
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
-//! One part of the language a file: `document` (name, kind, scope), `enforcer`, `loader`, `options`, `hook`, `argument`, `selector`,
+//! One part of the language a file: `document` (name, kind, scope), `enforcer`, `loader`, `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `list_value`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be) and `unsupported`.
@@ -18,6 +18,7 @@ mod digest;
 mod document;
 mod elsewhere;
 mod enforcer;
+mod expression;
 mod file_type;
 mod filter;
 mod hook;

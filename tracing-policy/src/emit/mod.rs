@@ -12,6 +12,7 @@ mod automaton;
 mod bytes;
 mod change;
 mod deny;
+mod expression;
 mod field;
 mod kind;
 mod limit;

@@ -102,6 +102,8 @@ pub(super) struct State {
     pub(super) tables: Vec<u32>,
     /// By search: `u64`, the filters found.
     pub(super) searches: Vec<u32>,
+    /// Words of numbers that wait for others.
+    pub(super) expression: u32,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// What the call is to return.
@@ -120,6 +122,13 @@ impl Room {
     fn take(&mut self, bytes: u32) -> u32 {
         let at = self.next.next_multiple_of(bytes.min(8));
         self.next = at + bytes;
+        at
+    }
+
+    /// Room for so many words, which may be none.
+    fn take_words(&mut self, words: u32) -> u32 {
+        let at = self.next.next_multiple_of(8);
+        self.next = at + 8 * words;
         at
     }
 }
@@ -191,6 +200,7 @@ impl State {
             reads,
             tables,
             searches,
+            expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             stacks: stack::are_reported(hook)
@@ -214,6 +224,7 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.expression,
         ] {
             *offset += by;
         }

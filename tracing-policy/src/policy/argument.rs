@@ -73,7 +73,7 @@ pub enum FieldForm {
 }
 
 /// The position of an argument in the `args` of its hook (not in the prototype).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArgumentId(u16);
 
 impl ArgumentId {

@@ -4,6 +4,7 @@
 mod agreement;
 mod changes;
 mod enforcers;
+mod expression;
 mod faults;
 mod goldens;
 mod kernel;
