@@ -39,6 +39,8 @@ pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -
             let prefix = SYSCALL_PREFIXES.iter().find(|(_, known)| known == abi).map_or("sys_", |(it, _)| it);
             (format!("{prefix}{name}"), true)
         }
+        // it has become functions
+        Function::Matching(_) => return None,
     };
     let written = schema::Kprobe {
         call: Spanned::new(call, at.kind.span),
