@@ -27,6 +27,19 @@ const EFAULT: u64 = 14;
 /// Flag of a thread whose system call came through a 32-bit door (`TS_COMPAT`, `arch/x86/include/asm/thread_info.h`).
 pub(super) const TS_COMPAT: i32 = 2;
 
+/// The fields of `struct pt_regs` that carry the arguments; `None` where it is no system call that has been entered.
+pub(super) const fn syscall_registers(convention: Convention) -> Option<[&'static str; 6]> {
+    match convention {
+        Convention::Syscall { .. } => Some(SYSCALL_REGISTERS),
+        Convention::Syscall32 { .. } => Some(SYSCALL32_REGISTERS),
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => None,
+    }
+}
+
 impl Emitter<'_> {
     /// For programs that see every system call: goes to `other` unless it is the hook's. The context is in `R9`.
     pub(super) fn only_this_syscall(&self, f: &mut Function<'_>, other: Label) -> Result<(), BuildError> {
@@ -85,6 +98,7 @@ impl Emitter<'_> {
             }
             Convention::Syscall { .. } | Convention::Syscall32 { .. } => self.note_syscall_registers(f)?,
         }
+        self.note_sizes(f)?;
         self.note_elsewhere(f)?;
         self.follow_paths(f)?;
         self.read_sets(f)
@@ -112,7 +126,7 @@ impl Emitter<'_> {
         self.context_argument(f, R7, 0)?;
         let reads: Vec<_> = self.hook.reads().filter(|(_, read)| read.place == Place::Parameter).collect();
         let is_32_bit = matches!(self.hook.convention, Convention::Syscall32 { .. });
-        let names = if is_32_bit { SYSCALL32_REGISTERS } else { SYSCALL_REGISTERS };
+        let names = syscall_registers(self.hook.convention).unwrap_or(SYSCALL_REGISTERS);
         for group in reads.chunks(4) {
             let registers = [R1, R2, R3, R4];
             let mut fields = Vec::with_capacity(group.len());
@@ -180,6 +194,7 @@ impl Emitter<'_> {
             Family::String if self.hook.read(id).ty == ArgumentType::SockaddrUn => {
                 self.read_unix_address(f, id, bytes)
             }
+            Family::String if self.hook.read(id).ty.is_buffer() => self.read_buffer(f, id, bytes),
             Family::String => self.read_string(f, id, bytes),
             Family::Path => {
                 if !self.has_leaf_phase(id) {

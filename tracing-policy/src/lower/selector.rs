@@ -100,7 +100,7 @@ pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
-            Some(bytes::test(read, test))
+            Some(bytes::test(read, test, reads.get(read)?.ty.is_buffer()))
         }
         ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),

@@ -74,7 +74,10 @@ pub(super) fn gather<'h>(
 /// Whether a hook only watches, and reads its arguments alike at every function.
 fn can_be_one_of_many(hook: &Hook) -> bool {
     let only_watches = mechanism::duties(hook).iter().all(|duty| matches!(duty, Duty::Report | Duty::Signal));
-    let is_alike = hook.arguments.iter().all(|argument| argument.ty.value != ArgumentType::SockaddrUn);
+    let is_alike = hook
+        .arguments
+        .iter()
+        .all(|argument| argument.ty.value != ArgumentType::SockaddrUn && argument.size_index.is_none());
     // who tells an enforcer must come before it at the same function, which one program sees to
     let is_about = |action: &Action| {
         matches!(action, Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_))

@@ -3,7 +3,7 @@
 use bpf_probes::kernel::KernelView;
 
 use super::{
-    class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint, uprobe,
+    buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint, uprobe,
 };
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
@@ -104,6 +104,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     }
     let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
     reach::fill(hook, &mut arguments, kernel, report)?;
+    buffer::fill(hook, &mut arguments, kernel, report)?;
     register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
