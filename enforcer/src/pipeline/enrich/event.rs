@@ -77,7 +77,7 @@ pub(crate) fn hook_event(
         }),
         EventForm::Loader => {
             let path = args.into_iter().find_map(|argument| {
-                let Value::File(file) = argument.value else { return None };
+                let Some(Value::File(file)) = argument.value else { return None };
                 Some(file.path)
             });
             let path = path.unwrap_or_default();
