@@ -129,7 +129,7 @@ impl<'k> Base<'k> {
         let asks_for_limits =
             |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::LIMITS);
         if compiled.bodies.iter().any(asks_for_limits) {
-            let maps = vec![bpf_probes::sensor::shared::limits()];
+            let maps = vec![shared::limits()];
             let limits = CollectionSpec { maps, imports: Vec::new(), programs: Vec::new() };
             machine.load(&limits).unwrap();
         }
