@@ -33,6 +33,8 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
+    /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
+    pub const DISMISSED: u8 = 4;
 }
 
 /// A policy matched at a hook. The values of the policy's arguments follow, each behind a [`super::ValueHeader`].

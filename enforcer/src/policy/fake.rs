@@ -321,6 +321,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         key: HookKey { function: function.to_owned(), convention: Convention::Function },
         attachments: places(function).into_iter().map(attachment).collect(),
         arguments: Vec::new(),
+        returned: None,
         selectors: vec![Selector {
             label: None,
             pids: Vec::new(),
@@ -328,6 +329,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             span: Span::default(),
         }],
         classes,
@@ -339,6 +342,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             message: None,
             tags: Vec::new(),
             values: Vec::new(),
+            returned: None,
         },
         span: Span::new(0, 1),
     }

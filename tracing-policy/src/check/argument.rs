@@ -24,6 +24,7 @@ const MAX_FIELD: u32 = 255;
 pub(super) struct Arguments {
     section: Section,
     entries: Vec<Entry>,
+    returned: Option<Box<Self>>,
 }
 
 /// An argument as declared.
@@ -54,6 +55,28 @@ impl Arguments {
         if indices.is_empty() { "none".to_owned() } else { indices.join(", ") }
     }
 
+    /// The same with what the call returns.
+    pub(super) fn with_return(self, returned: Option<Self>) -> Self {
+        Self { returned: returned.map(Box::new), ..self }
+    }
+
+    /// What the call returns, as the only argument, if that is asked for.
+    pub(super) fn returned(&self) -> Option<&Self> {
+        self.returned.as_deref()
+    }
+
+    /// All arguments, and what is returned if that is asked for; either is `None` when it has an error.
+    pub(super) fn complete_with_return(self) -> (Option<Vec<Argument>>, Option<Option<Argument>>) {
+        let returned = match self.returned {
+            None => Some(None),
+            Some(returned) => {
+                let only = returned.entries.into_iter().next().and_then(|entry| entry.argument);
+                only.map(|argument| Some(Argument { place: Place::Return, ..argument }))
+            }
+        };
+        (self.entries.into_iter().map(|entry| entry.argument).collect(), returned)
+    }
+
     /// All arguments, unless one has an error.
     pub(super) fn complete(self) -> Option<Vec<Argument>> {
         self.entries.into_iter().map(|entry| entry.argument).collect()
@@ -80,7 +103,7 @@ pub(super) fn arguments(written: &[schema::Argument], section: Section, report: 
         let span = written.first().map(|first| first.span).unwrap_or_default();
         report.push(Diagnostic::error(Code::ArgumentIndex, span, "too many arguments"));
     }
-    Arguments { section, entries }
+    Arguments { section, entries, returned: None }
 }
 
 fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {

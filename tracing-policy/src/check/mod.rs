@@ -23,6 +23,7 @@ mod macros;
 mod network;
 mod options;
 mod process;
+mod returning;
 mod section;
 mod selector;
 mod text;

@@ -34,7 +34,11 @@ impl Phase {
             Check::Number(NumberTest { subject: Subject::Field(read, _), .. }) => Self::Read(*read),
             Check::Address(test) => Self::Read(test.read),
             Check::Number(test) if test.subject.is_of_task() => Self::Task,
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
+            Check::Enforcing
+            | Check::Entered { .. }
+            | Check::Class { .. }
+            | Check::Number(_)
+            | Check::Gained { .. } => Self::First,
             Check::FileType { read, .. } => Self::Kind(*read),
             Check::Readable(read) => Self::Read(*read),
             Check::Contains(test) => Self::Read(test.read),
@@ -88,9 +92,13 @@ impl<'a> Emitter<'a> {
             Check::Address(test) => Some(test.read),
             Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
             Check::Contains(test) => Some(test.read),
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
+            Check::Enforcing
+            | Check::Entered { .. }
+            | Check::Class { .. }
+            | Check::Number(_)
+            | Check::Gained { .. } => None,
         });
-        let reports = self.body.purpose == Purpose::Report && it.selector.posts();
+        let reports = self.body.purpose != Purpose::Deny && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
         let mut needs: Vec<_> =
             tested.chain(reported).filter(|id| self.state().users(*id).is_some()).collect();

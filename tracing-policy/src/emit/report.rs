@@ -19,6 +19,7 @@ impl Emitter<'_> {
         self.only_this_syscall(&mut f, other)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;

@@ -2,7 +2,7 @@
 
 use super::{Purpose, Reads, bytes, network, number, process};
 use crate::Rider;
-use crate::ir::{self, Check, SourceMap, Test};
+use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
 
 /// The selectors of a rider that matter for the purpose.
@@ -15,7 +15,7 @@ pub(super) fn selectors(
 ) -> Vec<ir::Selector> {
     let all = &rider.hook.selectors;
     let kept = match purpose {
-        Purpose::Report => all.len(),
+        Purpose::Report | Purpose::Return => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
     };
@@ -23,6 +23,10 @@ pub(super) fn selectors(
     for (index, selector) in all.iter().take(kept).enumerate() {
         let mut tests = Vec::new();
         let origin = places.origin(number, selector.span);
+        if purpose == Purpose::Return {
+            lowered.push(returning(rider, (number, index), selector, reads, places));
+            continue;
+        }
         if purpose == Purpose::Deny {
             tests.push(Test { check: Check::Enforcing, origin });
         }
@@ -43,16 +47,46 @@ pub(super) fn selectors(
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
-            tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
+            let read = reads.of_argument(rider, filter.argument());
+            let check = read.and_then(|read| argument(rider, filter, read, reads));
+            tests.extend(check.map(|check| Test { check, origin }));
         }
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
             origin,
         });
     }
     lowered
+}
+
+/// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
+fn returning(
+    rider: &Rider<'_>,
+    place: (usize, usize),
+    selector: &Selector,
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> ir::Selector {
+    let (number, index) = place;
+    let origin = places.origin(number, selector.span);
+    let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
+    let entered = Check::Entered { rider: short(number), selector: short(index) };
+    let mut tests = vec![Test { check: entered, origin }];
+    for filter in &selector.return_arguments {
+        let origin = places.origin(number, filter.span());
+        let check = reads.of_return(rider).and_then(|read| argument(rider, filter, read, reads));
+        tests.extend(check.map(|check| Test { check, origin }));
+    }
+    ir::Selector {
+        number: short(index),
+        tests,
+        actions: selector.return_actions.iter().map(|action| action.value).collect(),
+        return_actions: Vec::new(),
+        origin,
+    }
 }
 
 fn denies(selector: &Selector) -> bool {
@@ -70,8 +104,7 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
-fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
-    let read = reads.of_argument(rider, filter.argument())?;
+fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
     match filter {
         ArgumentFilter::Integer { test, .. } => {
             let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };

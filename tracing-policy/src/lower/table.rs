@@ -43,6 +43,7 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
                     | Check::FileType { .. }
                     | Check::Gained { .. }
                     | Check::Contains(_)
+                    | Check::Entered { .. }
                     | Check::Readable(_) => {}
                 }
             }

@@ -27,6 +27,8 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// It is what the call returns.
+    Return,
 }
 
 /// A field of a tracepoint's record.

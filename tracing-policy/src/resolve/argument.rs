@@ -94,6 +94,35 @@ pub(super) fn fit_parameters(
     all
 }
 
+/// Whether what is returned can be read as the policy says.
+pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+    let Some(returned) = &hook.returned else { return true };
+    let name = &key.function;
+    let message = match key.convention {
+        // a number for whoever made the call
+        Convention::Syscall { .. } => match returned.ty.value {
+            ArgumentType::Integer(_) | ArgumentType::Capability | ArgumentType::BpfCmd => return true,
+            _ => format!("{name} returns `long`"),
+        },
+        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+            let btf = kernel.btf();
+            let Some(prototype) = kernel.function_btf(name).and_then(|id| btf.prototype(id).ok()) else {
+                return true;
+            };
+            if btf.peel(prototype.returns).is_ok_and(|id| id == TypeId::VOID) {
+                format!("{name} returns nothing")
+            } else if fits(returned.ty.value, prototype.returns, btf) {
+                return true;
+            } else {
+                format!("{name} returns `{}`", btf.describe(prototype.returns))
+            }
+        }
+    };
+    let error = Diagnostic::error(Code::PrototypeMismatch, returned.ty.span, message);
+    report.push(error.labelled("read as another type"));
+    false
+}
+
 fn beyond(argument: &Argument, parameters: usize, prototype: &str) -> Diagnostic {
     let message = format!("index {} is out of range: {prototype}", argument.index.value);
     let help = match parameters.checked_sub(1) {

@@ -21,6 +21,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
         values: hook.arguments.iter().filter_map(value).collect(),
+        returned: hook.returned.as_ref().and_then(value),
     }
 }
 

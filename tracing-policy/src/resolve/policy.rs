@@ -76,6 +76,7 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
         key,
         attachments,
         arguments,
+        returned: hook.returned.clone(),
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
@@ -93,6 +94,8 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             span: hook.span,
         }];
     }

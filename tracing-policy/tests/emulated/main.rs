@@ -13,6 +13,7 @@ mod operators;
 mod origins;
 mod process;
 mod property;
+mod returns;
 mod run;
 mod scope;
 mod tracepoints;

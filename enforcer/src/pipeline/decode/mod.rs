@@ -10,4 +10,4 @@ mod value;
 pub(crate) use object::RawObject;
 pub use record::DecodeErrorKind;
 pub(crate) use record::{DecodeError, decode};
-pub(crate) use value::{RawValue, values};
+pub(crate) use value::{RawValue, returned, values};

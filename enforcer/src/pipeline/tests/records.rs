@@ -140,6 +140,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
+        returned: None,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     let subsystem = "sched".into();
