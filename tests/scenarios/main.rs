@@ -18,6 +18,7 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod returns;
 mod runner;
 mod selectors;
 mod shadow;

@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     churn, contention, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    returns, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -66,6 +66,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: SEL-04 (in a machine), ACT-12
+    plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -94,5 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     contended("no_denied_system_call_succeeds_under_contention", syscalls::contended),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
+    // proves: HOOK-02, EVT-18 (merge)
+    contended("each_call_is_reported_once_with_what_it_returned", returns::contended),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),
 ];

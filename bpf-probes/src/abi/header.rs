@@ -22,8 +22,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds in order of number.
-    pub const ALL: [Self; 6] =
-        [Self::Exec, Self::Fork, Self::Exit, Self::Hook, Self::Data, Self::Return];
+    pub const ALL: [Self; 6] = [Self::Exec, Self::Fork, Self::Exit, Self::Hook, Self::Data, Self::Return];
 
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<Self> {

@@ -3,8 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, Recorded,
-    map_name,
+    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, NOTES, Note, NoteKey,
+    ProcessState, Recorded, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};

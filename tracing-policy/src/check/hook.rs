@@ -24,7 +24,8 @@ const SYSCALL_PREFIXES: [(&str, SyscallAbi); 5] = [
 pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
     unsupported::kprobe(&hook, report);
     let calls = lists.calls(&hook.call, &hook.syscall, report);
-    let ignored = hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref()).is_some_and(|on| on.value);
+    let ignored =
+        hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref()).is_some_and(|on| on.value);
     let kinds: Vec<Spanned<HookKind>> = calls
         .iter()
         .flat_map(|calls| &calls.functions)

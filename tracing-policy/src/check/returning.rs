@@ -97,11 +97,7 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
 }
 
 /// An entry of `matchReturnActions`: what can still be done when the call is over.
-fn on_return(
-    written: &schema::Action,
-    target: Target<'_>,
-    report: &mut Report,
-) -> Option<Spanned<Action>> {
+fn on_return(written: &schema::Action, target: Target<'_>, report: &mut Report) -> Option<Spanned<Action>> {
     let kind = written.action.value;
     match kind {
         ActionKind::Post | ActionKind::NoPost | ActionKind::Sigkill | ActionKind::Signal => {

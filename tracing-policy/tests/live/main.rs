@@ -6,6 +6,7 @@ mod acts;
 mod children;
 mod contention;
 mod many;
+mod returns;
 mod running;
 mod tracepoints;
 mod types;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ValueHeader, process_flag,
+    RecordKind, ReturnRecord, ValueHeader, process_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::EventForm;
@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has a return.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -132,6 +132,28 @@ pub(super) fn hook_of(
     record_bytes(&fixed, &[value.as_bytes(), path].concat())
 }
 
+/// The return of a call of layout 4, whose record at the entry came from [`hook_of`].
+pub(super) fn returned(
+    process: ProcessKey,
+    entered: u64,
+    action: Action,
+    flags: u8,
+    value: i64,
+) -> Box<[u64]> {
+    let fixed = ReturnRecord {
+        header: header(RecordKind::Return, entered + 10),
+        entered,
+        tid: process.tgid + 1,
+        layout: 4,
+        action: action as u8,
+        flags,
+        values: 1,
+        ..ReturnRecord::default()
+    };
+    let value_header = ValueHeader { len: 8, flags: 0, status: 0 };
+    record_bytes(&fixed, &[value_header.as_bytes(), value.as_bytes()].concat())
+}
+
 pub(super) fn layouts() -> Arc<Layouts> {
     let layouts = Layouts::default();
     let origin = Origin { policy_name: "p".into(), ..Origin::default() };
@@ -143,6 +165,8 @@ pub(super) fn layouts() -> Arc<Layouts> {
         returned: None,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
+    let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
+    let returning = HookLayout { returned, ..layout.clone() };
     let subsystem = "sched".into();
     let tracepoint = HookLayout {
         form: EventForm::Tracepoint { subsystem },
@@ -152,6 +176,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
+    layouts.insert(4, returning);
     Arc::new(layouts)
 }
 
