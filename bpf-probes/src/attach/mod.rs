@@ -14,6 +14,8 @@ mod returning;
 mod security;
 #[cfg(test)]
 mod tests;
+mod uprobe;
+mod user;
 
 pub use deferral::Deferral;
 pub use error::PlanError;
@@ -21,3 +23,4 @@ pub use hook::{Duties, Duty, Hook, Point, Sensor};
 pub use mechanism::{Mechanism, Role};
 pub use plan::{Attachment, Exactness, Plan, plan};
 pub use reason::Reason;
+pub use user::{FileId, UserLinks, UserPlace};

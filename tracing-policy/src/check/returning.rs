@@ -90,6 +90,10 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
     let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
     report.push(match section {
         Section::Kprobes => error.help("add `return: true` and `returnArg` to the hook"),
+        Section::Uprobes => {
+            unsupported::refuse(&format!("`{name}` of a uprobe"), span, report);
+            return;
+        }
         Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints => {
             error.help(format!("{} has no return", section.one()))
         }

@@ -122,6 +122,8 @@ codes! {
     PrototypeMismatch = "P0045",
     /// The kernel's verifier refused the compiled program.
     Refused = "P0046",
+    /// A file that cannot be read, or is not the one that the policy means.
+    BadFile = "P0047",
 }
 
 impl Code {

@@ -255,6 +255,8 @@ pub(super) fn place_of_return(
         | AttachSpec::Tracepoint { .. }
         | AttachSpec::Fentry { .. }
         | AttachSpec::FmodRet { .. }
+        | AttachSpec::Uprobe { .. }
+        | AttachSpec::UprobeMulti { .. }
         | AttachSpec::Lsm { .. } => f.facts().offset_of("pt_regs", "ax"),
     }
 }

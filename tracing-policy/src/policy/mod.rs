@@ -19,6 +19,7 @@ mod policy;
 mod process;
 mod resolved;
 mod selector;
+mod uprobe;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{
@@ -42,3 +43,4 @@ pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
+pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};

@@ -17,7 +17,11 @@ pub(super) fn fit(
 ) -> bool {
     match key.convention {
         Convention::Syscall { .. } => fit_syscall(hook, function, report),
-        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => {
             fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
         }
     }
@@ -104,6 +108,7 @@ pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report
             ArgumentType::Integer(_) | ArgumentType::Capability | ArgumentType::BpfCmd => return true,
             _ => format!("{name} returns `long`"),
         },
+        Convention::User => return true,
         Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
             let btf = kernel.btf();
             let Some(prototype) = kernel.function_btf(name).and_then(|id| btf.prototype(id).ok()) else {

@@ -1,6 +1,7 @@
 //! Compiled policies on the interpreter, against the plain meaning of the policy.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod agreement;
 mod changes;
 mod faults;
 mod goldens;
@@ -11,10 +12,11 @@ mod network;
 mod notes;
 mod operators;
 mod origins;
+mod pairs;
 mod process;
-mod property;
 mod returns;
 mod run;
 mod scope;
 mod tracepoints;
 mod types;
+mod uprobes;

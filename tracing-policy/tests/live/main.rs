@@ -10,3 +10,4 @@ mod returns;
 mod running;
 mod tracepoints;
 mod types;
+mod uprobes;
