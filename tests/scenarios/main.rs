@@ -5,6 +5,7 @@
 
 mod churn;
 mod contention;
+mod gap;
 mod kinds;
 mod lifecycle;
 mod loads;
@@ -18,8 +19,10 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod reports;
 mod returns;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -36,7 +39,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["list"] => {
             for scenario in registry::SCENARIOS {
-                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+                let name = scenario.name.to_owned();
+                say(&Listed { name, machines: scenario.machines, kernels: scenario.kernels }.to_string());
             }
             Ok(ExitCode::SUCCESS)
         }

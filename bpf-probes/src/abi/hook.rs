@@ -35,6 +35,10 @@ pub mod hook_flag {
     pub const MONITOR: u8 = 2;
     /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
     pub const DISMISSED: u8 = 4;
+    /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
+    pub const KERNEL_STACK: u8 = 64;
+    /// And then those of the program's stack.
+    pub const USER_STACK: u8 = 128;
 }
 
 /// A policy matched at a hook. The values of the policy's arguments follow, each behind a [`super::ValueHeader`].
@@ -58,6 +62,9 @@ pub struct HookRecord {
     /// How many values follow.
     pub values: u32,
 }
+
+/// Frames of a stack (`kernel.perf_event_max_stack` unless it is changed).
+pub const STACK_FRAMES: u32 = 127;
 
 /// Most bytes of one hook record.
 pub const MAX_HOOK_RECORD: u32 = 24_576;

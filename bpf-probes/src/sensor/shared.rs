@@ -3,8 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, NOTES, Note, NoteKey,
-    ProcessState, Recorded, map_name,
+    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES,
+    Note, NoteKey, ProcessState, Recorded, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -54,6 +54,12 @@ pub fn calls() -> MapSpec {
         kind: MapKind::LruHash,
         ..MapSpec::hash(map_name::CALLS, size::<CallKey>(), size::<Call>(), CALLS)
     }
+}
+
+/// When what is alike was reported last.
+pub fn limits() -> MapSpec {
+    let map = MapSpec::hash(map_name::LIMITS, size::<LimitKey>(), size::<u64>(), LIMITS);
+    MapSpec { kind: MapKind::LruHash, ..map }
 }
 
 /// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.

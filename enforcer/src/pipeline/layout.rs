@@ -30,6 +30,8 @@ pub struct HookLayout {
     pub values: Vec<ValueLayout>,
     /// What the record of the return holds, where the return is waited for.
     pub returned: Option<ValueLayout>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 impl From<&RecordLayout> for HookLayout {
@@ -48,6 +50,7 @@ impl From<&RecordLayout> for HookLayout {
             }),
             values: layout.values.iter().map(value).collect(),
             returned: layout.returned.as_ref().map(value),
+            data_values: layout.data_values,
         }
     }
 }

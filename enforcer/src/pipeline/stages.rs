@@ -10,7 +10,7 @@ use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
 use super::decode::decode;
-use super::enrich::{add_return, exec_event, exit_event, hook_event};
+use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
@@ -28,6 +28,7 @@ pub(super) struct Stages {
     identify: Identify,
     layouts: LayoutView,
     returns: Returns,
+    symbols: Symbols,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
@@ -42,6 +43,7 @@ impl Stages {
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
             returns: Returns::new(config.calls),
+            symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
@@ -122,7 +124,8 @@ impl Stages {
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let kind = hook_event(subject, hook, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        let kind = hook_event(subject, hook, layout, &mut self.symbols)
+            .map_err(|error| NoEvent::Malformed(error.kind()))?;
         let time = self.identify.time(hook.fixed.header.ktime);
         if layout.returned.is_some() {
             self.returns.enter(hook.fixed, Entered { kind, time });

@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -331,6 +331,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             actions: Vec::new(),
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
+            post: PostOptions::default(),
             span: Span::default(),
         }],
         classes,
@@ -343,6 +344,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             tags: Vec::new(),
             values: Vec::new(),
             returned: None,
+            data_values: 0,
         },
         span: Span::new(0, 1),
         hold: None,

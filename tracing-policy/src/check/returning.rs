@@ -26,7 +26,15 @@ pub(super) fn value(hook: &schema::Kprobe, section: Section, report: &mut Report
         }
         (None, None) => return None,
     };
-    let first = schema::Argument { index: Spanned::new(0, written.index.span), ..written.clone() };
+    refuse_parts(written, report);
+    let first = schema::Argument {
+        index: Spanned::new(0, written.index.span),
+        size_arg_index: None,
+        resolve: None,
+        btf_type: None,
+        btf_type_module: None,
+        ..written.clone()
+    };
     let checked = argument::arguments(&[first], section, report);
     let ty = checked.by_position(0).and_then(|entry| entry.argument.as_ref()).map(|it| it.ty);
     if let Some(ty) = ty.filter(|ty| !can_be_returned(ty.value)) {
@@ -36,6 +44,14 @@ pub(super) fn value(hook: &schema::Kprobe, section: Section, report: &mut Report
         report.push(error.also(asked.span, "the return is asked for here").help("for example `type: int`"));
     }
     Some(checked)
+}
+
+/// Refuses what an argument can have and a return value cannot, yet.
+fn refuse_parts(written: &schema::Argument, report: &mut Report) {
+    unsupported::refuse_text("resolve of a return value", written.resolve.as_ref(), report);
+    unsupported::refuse_text("btfType of a return value", written.btf_type.as_ref(), report);
+    let size = written.size_arg_index.as_ref().filter(|index| index.value != 0);
+    unsupported::refuse_field("sizeArgIndex of a return value", size, report);
 }
 
 /// Whether a return value can have the type: a number, or a pointer to one thing.
@@ -103,6 +119,13 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
 /// An entry of `matchReturnActions`: what can still be done when the call is over.
 fn on_return(written: &schema::Action, target: Target<'_>, report: &mut Report) -> Option<Spanned<Action>> {
     let kind = written.action.value;
+    unsupported::refuse_field("rateLimit in matchReturnActions", written.rate_limit.as_ref(), report);
+    for (name, on) in [
+        ("kernelStackTrace in matchReturnActions", &written.kernel_stack_trace),
+        ("userStackTrace in matchReturnActions", &written.user_stack_trace),
+    ] {
+        unsupported::refuse_true(name, on.as_ref(), report);
+    }
     match kind {
         ActionKind::Post | ActionKind::NoPost | ActionKind::Sigkill | ActionKind::Signal => {
             action::action(written, target, report)

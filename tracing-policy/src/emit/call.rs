@@ -98,6 +98,9 @@ impl Emitter<'_> {
 
     /// The rider's record has been sent: leaves word for the return.
     pub(super) fn leave_reported(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        if !rider.returns {
+            return Ok(());
+        }
         let (state, record) = (self.state(), self.memory.record);
         let call = state.call;
         f.comment("word for the return");
@@ -114,7 +117,7 @@ impl Emitter<'_> {
         self.leave(f, rider)
     }
 
-    /// The selector matched and is not reported: leaves word where something else is due at the return.
+    /// The selector matched and is not reported, or may not be: leaves word where something else is due at the return.
     pub(super) fn leave_unreported(
         &self,
         f: &mut Function<'_>,
@@ -122,7 +125,8 @@ impl Emitter<'_> {
         selector: &Selector,
     ) -> Result<(), BuildError> {
         let call = self.state().call;
-        if !self.follows_calls() || !rider.returns || selector.posts() || !selector.acts_on_return() {
+        let may_be_quiet = !selector.posts() || selector.post.limit.is_some();
+        if !self.follows_calls() || !rider.returns || !may_be_quiet || !selector.acts_on_return() {
             return Ok(());
         }
         store_imm(f, Size::Double, call + at(offset_of!(Call, ktime)), 0)?;

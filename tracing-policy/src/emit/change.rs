@@ -116,6 +116,7 @@ impl Emitter<'_> {
                 | Check::Bytes(_)
                 | Check::Contains(_)
                 | Check::Entered { .. }
+                | Check::Expression(_)
                 | Check::Address(_) => None,
             })
             .collect();

@@ -94,9 +94,9 @@ impl Emitter<'_> {
         f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
         f.constant(R8, u64::from(fixed));
         self.append_values(f, rider)?;
+        self.append_stacks(f, rider)?;
         f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
-        self.send(f, rider)?;
-        if rider.returns { self.leave_reported(f, rider) } else { Ok(()) }
+        self.send(f, rider)
     }
 
     /// Appends all values of a rider's record at `R7 + R8`.

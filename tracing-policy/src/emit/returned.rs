@@ -13,6 +13,7 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::routine::submit_record;
 use bpf_probes::spec::AttachSpec;
 
+use super::act::Then;
 use super::memory::{address, load, store, store_imm};
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
@@ -173,7 +174,7 @@ impl Emitter<'_> {
         f.jump(dismiss);
         for (it, label) in selectors.iter().zip(&labels) {
             f.bind(*label);
-            self.act(f, it.rider, it.selector, report, dismiss)?;
+            self.act(f, it.rider, it.selector, Then { report, end: dismiss, last: None })?;
             f.jump(if it.selector.posts() { report } else { dismiss });
         }
         if selectors.iter().any(|it| it.selector.posts()) {

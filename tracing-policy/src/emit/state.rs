@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stack::{self, StackState};
 use super::task;
 use crate::ir::{Check, Hook, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
@@ -112,6 +113,8 @@ pub(super) struct State {
     pub(super) tables: Vec<u32>,
     /// By search: `u64`, the filters found.
     pub(super) searches: Vec<u32>,
+    /// Words of numbers that wait for others.
+    pub(super) expression: u32,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// What the call is to return.
@@ -122,6 +125,8 @@ pub(super) struct State {
     pub(super) call: u32,
     /// At a return, by rider.
     pub(super) calls: Vec<CallState>,
+    /// Stacks, where one is reported.
+    pub(super) stacks: Option<StackState>,
     /// Bytes in all.
     pub(super) bytes: u32,
 }
@@ -136,6 +141,13 @@ impl Room {
         self.next = at + bytes;
         at
     }
+
+    /// Room for so many words, which may be none.
+    fn take_words(&mut self, words: u32) -> u32 {
+        let at = self.next.next_multiple_of(8);
+        self.next = at + 8 * words;
+        at
+    }
 }
 
 impl State {
@@ -145,7 +157,8 @@ impl State {
         let mut areas = 0;
         let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let can_fail = matches!(read.ty, ArgumentType::Capabilities(_)) || read.path.is_some();
+            let error = can_fail.then(|| room.take(8));
             let object = match read.ty.family() {
                 Family::Object(kind) => {
                     let size = super::object::size(kind);
@@ -212,11 +225,14 @@ impl State {
             reads,
             tables,
             searches,
+            expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
             calls,
+            stacks: stack::are_reported(hook)
+                .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
         }
     }
@@ -237,8 +253,12 @@ impl State {
             &mut self.parent_known,
             &mut self.call_key,
             &mut self.call,
+            &mut self.expression,
         ] {
             *offset += by;
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }
         for offset in self
             .classes
@@ -282,10 +302,10 @@ impl State {
         self
     }
 
-    /// Areas that paths and strings need.
+    /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
         let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        u32::try_from(bytes + usize::from(self.stacks.is_some())).unwrap_or(u32::MAX)
     }
 
     /// What is kept of a path or string; `None` for a number.

@@ -1,9 +1,11 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, network, number, process};
+use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
-use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
+use crate::policy::{
+    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -47,15 +49,22 @@ pub(super) fn selectors(
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
-            let read = reads.of_argument(rider, filter.argument());
-            let check = read.and_then(|read| argument(rider, filter, read, reads));
-            tests.extend(check.map(|check| Test { check, origin }));
+            if let ArgumentFilter::Expression { condition, arguments, .. } = filter {
+                let checks = expression::tests(rider, condition, arguments, reads).unwrap_or_default();
+                tests.extend(checks.into_iter().map(|check| Test { check, origin }));
+                continue;
+            }
+            tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
         }
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
+            post: match purpose {
+                Purpose::Report => selector.post,
+                Purpose::Deny | Purpose::Return => PostOptions::default(),
+            },
             origin,
         });
     }
@@ -77,7 +86,7 @@ fn returning(
     let mut tests = vec![Test { check: entered, origin }];
     for filter in &selector.return_arguments {
         let origin = places.origin(number, filter.span());
-        let check = reads.of_return(rider).and_then(|read| argument(rider, filter, read, reads));
+        let check = reads.of_return(rider).and_then(|read| of_read(rider, filter, read, reads));
         tests.extend(check.map(|check| Test { check, origin }));
     }
     ir::Selector {
@@ -85,6 +94,7 @@ fn returning(
         tests,
         actions: selector.return_actions.iter().map(|action| action.value).collect(),
         return_actions: Vec::new(),
+        post: PostOptions::default(),
         origin,
     }
 }
@@ -104,7 +114,14 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
-fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
+/// The test of one argument.
+pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
+    let read = reads.of_argument(rider, filter.argument())?;
+    of_read(rider, filter, read, reads)
+}
+
+/// The same of a value that is at hand.
+fn of_read(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
     match filter {
         ArgumentFilter::Integer { test, .. } => {
             let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };
@@ -119,5 +136,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Re
             Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
         ArgumentFilter::Network { test, .. } => Some(network::test(read, reads.get(read)?.ty, test)),
+        // more than one test, each of which comes here
+        ArgumentFilter::Expression { .. } => None,
     }
 }

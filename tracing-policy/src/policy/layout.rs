@@ -19,6 +19,8 @@ pub struct RecordLayout {
     pub values: Vec<ValueLayout>,
     /// The value of the return's record, where the return is asked for.
     pub returned: Option<ValueLayout>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 /// Which event a record becomes.

@@ -3,9 +3,11 @@
 
 mod agreement;
 mod changes;
+mod expression;
 mod faults;
 mod goldens;
 mod kernel;
+mod limits;
 mod lsm;
 mod memory;
 mod network;
@@ -14,9 +16,11 @@ mod operators;
 mod origins;
 mod pairs;
 mod process;
+mod reached;
 mod returns;
 mod run;
 mod scope;
+mod stacks;
 mod tracepoints;
 mod types;
 mod uprobes;

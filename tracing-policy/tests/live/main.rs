@@ -6,6 +6,7 @@ mod acts;
 mod children;
 mod contention;
 mod many;
+mod reports;
 mod returns;
 mod running;
 mod tracepoints;

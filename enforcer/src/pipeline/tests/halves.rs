@@ -22,7 +22,7 @@ fn bench() -> Bench {
 #[test]
 fn two_halves_become_one_event_at_the_time_of_the_entry() {
     let (mut bench, shell) = (bench(), key(10, 1_000));
-    assert!(bench.take(&[hook_of(4, shell, 3_000, Action::Post, b"/etc/shadow")]).is_empty());
+    assert!(bench.take(&[hook_of(5, shell, 3_000, Action::Post, b"/etc/shadow")]).is_empty());
     assert_eq!(bench.stages.totals().returns.waiting, 1);
     let event = bench.one(returned(shell, 3_000, Action::Sigkill, 0, -13));
     let kprobe = kprobe(&event);
@@ -44,8 +44,8 @@ fn two_halves_become_one_event_at_the_time_of_the_entry() {
 #[test]
 fn calls_of_a_thread_are_told_apart_by_the_time_of_their_entry() {
     let (mut bench, shell) = (bench(), key(10, 1_000));
-    let outer = hook_of(4, shell, 3_000, Action::Post, b"/outer");
-    let inner = hook_of(4, shell, 4_000, Action::Post, b"/inner");
+    let outer = hook_of(5, shell, 3_000, Action::Post, b"/outer");
+    let inner = hook_of(5, shell, 4_000, Action::Post, b"/inner");
     bench.take(&[outer, inner]);
     let events =
         bench.take(&[returned(shell, 4_000, Action::Post, 0, 1), returned(shell, 3_000, Action::Post, 0, 2)]);
@@ -66,7 +66,7 @@ fn calls_of_a_thread_are_told_apart_by_the_time_of_their_entry() {
 #[test]
 fn a_call_that_is_dismissed_gives_no_event_and_none_is_waited_for_after_its_process() {
     let (mut bench, shell) = (bench(), key(10, 1_000));
-    let call = || hook_of(4, shell, 3_000, Action::Post, b"/x");
+    let call = || hook_of(5, shell, 3_000, Action::Post, b"/x");
     assert!(bench.take(&[call(), returned(shell, 3_000, Action::Post, hook_flag::DISMISSED, 0)]).is_empty());
     assert_eq!(bench.stages.totals().no_event(NoEvent::Dismissed), 1);
     bench.take(&[call(), exit(shell, 5_000, 0)]);
@@ -80,7 +80,7 @@ fn a_return_with_another_number_of_values_is_no_record() {
         let mut record = returned(shell, 3_000, Action::Post, 0, 1);
         let at = std::mem::offset_of!(bpf_probes::abi::ReturnRecord, values);
         zerocopy::IntoBytes::as_mut_bytes(&mut *record)[at] = values;
-        bench.take(&[hook_of(4, shell, 3_000, Action::Post, b"/x"), record]);
+        bench.take(&[hook_of(5, shell, 3_000, Action::Post, b"/x"), record]);
     }
     let values = super::super::decode::DecodeErrorKind::Values;
     assert_eq!(bench.stages.totals().no_event(NoEvent::Malformed(values)), 2);

@@ -5,3 +5,4 @@ mod lives;
 mod native;
 mod records;
 mod running;
+mod stacks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ReturnRecord, ValueHeader, process_flag,
+    RecordKind, ReturnRecord, ValueHeader, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::EventForm;
@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has a return.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -132,7 +132,7 @@ pub(super) fn hook_of(
     record_bytes(&fixed, &[value.as_bytes(), path].concat())
 }
 
-/// The return of a call of layout 4, whose record at the entry came from [`hook_of`].
+/// The return of a call of layout 5, whose record at the entry came from [`hook_of`].
 pub(super) fn returned(
     process: ProcessKey,
     entered: u64,
@@ -144,7 +144,7 @@ pub(super) fn returned(
         header: header(RecordKind::Return, entered + 10),
         entered,
         tid: process.tgid + 1,
-        layout: 4,
+        layout: 5,
         action: action as u8,
         flags,
         values: 1,
@@ -152,6 +152,33 @@ pub(super) fn returned(
     };
     let value_header = ValueHeader { len: 8, flags: 0, status: 0 };
     record_bytes(&fixed, &[value_header.as_bytes(), value.as_bytes()].concat())
+}
+
+/// A hook of layout 1 with stacks of kernel and program.
+pub(super) fn hook_with_stacks(process: ProcessKey, kernel: &[u64], user: Option<&[u64]>) -> Box<[u64]> {
+    let fixed = HookRecord {
+        header: header(RecordKind::Hook, process.ktime + 1),
+        process,
+        tid: process.tgid,
+        layout: 1,
+        action: Action::Post as u8,
+        flags: hook_flag::KERNEL_STACK | hook_flag::USER_STACK,
+        values: 1,
+        ..HookRecord::default()
+    };
+    let path = ValueHeader { len: 3, flags: 0, status: 0o100_640 };
+    let mut tail = [path.as_bytes(), b"/ab\0\0\0\0\0"].concat();
+    for stack in [Some(kernel), user] {
+        let header = match stack {
+            Some(frames) => {
+                ValueHeader { len: u32::try_from(8 * frames.len()).unwrap_or(0), flags: 0, status: 0 }
+            }
+            None => ValueHeader { len: 0, flags: value_flag::ERROR, status: 14 },
+        };
+        tail.extend_from_slice(header.as_bytes());
+        tail.extend_from_slice(stack.unwrap_or_default().as_bytes());
+    }
+    record_bytes(&fixed, &tail)
 }
 
 pub(super) fn layouts() -> Arc<Layouts> {
@@ -163,6 +190,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
         returned: None,
+        data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
@@ -173,10 +201,11 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
-    layouts.insert(4, returning);
+    layouts.insert(5, returning);
     Arc::new(layouts)
 }
 
