@@ -79,16 +79,17 @@ impl Arguments {
         self.returned.as_deref()
     }
 
-    /// All arguments, and what is returned if that is asked for; either is `None` when it has an error.
-    pub(super) fn complete_with_return(self) -> (Option<Vec<Argument>>, Option<Option<Argument>>) {
+    /// All arguments, and what is returned if that is asked for, unless one has an error.
+    pub(super) fn complete_with_return(self) -> Option<(Vec<Argument>, Option<Argument>)> {
         let returned = match self.returned {
-            None => Some(None),
+            None => None,
             Some(returned) => {
-                let only = returned.entries.into_iter().next().and_then(|entry| entry.argument);
-                only.map(|argument| Some(Argument { place: Place::Return, ..argument }))
+                let only = returned.entries.into_iter().next().and_then(|entry| entry.argument)?;
+                Some(Argument { place: Place::Return, ..only })
             }
         };
-        (self.entries.into_iter().map(|entry| entry.argument).collect(), returned)
+        let arguments = self.entries.into_iter().map(|entry| entry.argument).collect::<Option<_>>()?;
+        Some((arguments, returned))
     }
 
     /// The arguments without an error.

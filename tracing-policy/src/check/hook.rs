@@ -70,8 +70,8 @@ fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) ->
     let selectors = selector::selectors(hook.selectors, &arguments, target, report);
     let message = text::message(hook.message, report);
     let tags = text::tags(hook.tags, report);
-    let (arguments, returned) = arguments.complete_with_return();
-    let (calls, arguments, returned, selectors) = (calls?, arguments?, returned?, selectors?);
+    let arguments = arguments.complete_with_return();
+    let (calls, (arguments, returned), selectors) = (calls?, arguments?, selectors?);
     let warned = ignored && calls.absence == Absence::Refused;
     let absence = if warned { Absence::Warned } else { calls.absence };
     let hook = |kind| Hook {

@@ -201,15 +201,7 @@ impl State {
         let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let searches = hook.searches.iter().map(|_| room.take(8)).collect();
-        let returns = hook.riders.iter().any(|rider| rider.returns);
-        let calls = if is_return(hook) { hook.riders.len() } else { 0 };
-        let calls = (0..calls).map(|_| CallState {
-            ktime: room.take(8),
-            entered: room.take(4),
-            flags: room.take(4),
-            tid: room.take(4),
-        });
-        let calls = calls.collect();
+        let (returns, calls) = calls(hook, &mut room);
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
             pid_tgid: room.take(8),
@@ -323,6 +315,19 @@ impl State {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
     }
+}
+
+/// Whether calls are seen to return, and room for what their entries left, where this is the return.
+fn calls(hook: &Hook, room: &mut Room) -> (bool, Vec<CallState>) {
+    let returns = hook.riders.iter().any(|rider| rider.returns);
+    let riders = if is_return(hook) { hook.riders.len() } else { 0 };
+    let calls = (0..riders).map(|_| CallState {
+        ktime: room.take(8),
+        entered: room.take(4),
+        flags: room.take(4),
+        tid: room.take(4),
+    });
+    (returns, calls.collect())
 }
 
 /// Whether the program looks at what calls returned.

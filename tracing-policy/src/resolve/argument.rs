@@ -5,7 +5,9 @@ use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, NetworkType, ObjectKind};
+use crate::policy::{
+    Argument, ArgumentType, Convention, Family, Function, Hook, HookKey, NetworkType, ObjectKind,
+};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(
@@ -109,10 +111,12 @@ pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report
     let name = &key.function;
     let message = match key.convention {
         // a number for whoever made the call
-        Convention::Syscall { .. } => match returned.ty.value {
-            ArgumentType::Integer(_) | ArgumentType::Capability | ArgumentType::BpfCmd => return true,
-            _ => format!("{name} returns `long`"),
-        },
+        Convention::Syscall { .. } => {
+            if matches!(returned.ty.value.family(), Family::Number(_)) {
+                return true;
+            }
+            format!("{name} returns `long`")
+        }
         Convention::User => return true,
         Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
             let btf = kernel.btf();

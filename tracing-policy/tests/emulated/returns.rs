@@ -75,34 +75,36 @@ fn run(it: &mut Emulated<'_>, is_return: bool, context: impl FnOnce(&AttachSpec)
 
 fn enter_at(it: &mut Emulated<'_>, sp: u64, argument: u64) -> Outcome {
     let registers = on_stack(&mut it.machine, it.view, OPENAT, [argument, 0, 0, 0, 0, 0]);
-    run(it, false, |target| match target {
-        AttachSpec::Kprobe { symbol } if symbol.starts_with("__x64_sys_") => {
-            Context::kprobe([registers, 0, 0, 0, 0, 0])
+    run(it, false, |target| {
+        if let AttachSpec::Kprobe { symbol } = target {
+            if symbol.starts_with("__x64_sys_") {
+                return Context::kprobe([registers, 0, 0, 0, 0, 0]);
+            }
+            return Context::registers(Registers { sp, ..Registers::call([argument, 0, 0, 0, 0, 0]) });
         }
-        AttachSpec::Kprobe { .. } => {
-            Context::registers(Registers { sp, ..Registers::call([argument, 0, 0, 0, 0, 0]) })
+        if matches!(target, AttachSpec::RawTracepoint { .. }) {
+            return Context::arguments(&[registers, OPENAT]);
         }
-        AttachSpec::RawTracepoint { .. } => Context::arguments(&[registers, OPENAT]),
-        AttachSpec::Fentry { .. } => Context::arguments(&[argument, 0, 0, 0, 0, 0]),
-        other => panic!("{other}"),
+        assert!(matches!(target, AttachSpec::Fentry { .. }), "{target}");
+        Context::arguments(&[argument, 0, 0, 0, 0, 0])
     })
 }
 
 fn leave_at(it: &mut Emulated<'_>, sp: u64, value: i64) -> Outcome {
     let registers = on_stack(&mut it.machine, it.view, OPENAT, [0; 6]);
     let (value, view) = (value.cast_unsigned(), it.view);
-    run(it, true, |target| match target {
-        AttachSpec::Kretprobe { .. } => {
-            Context::registers(Registers { sp: sp + 8, ax: value, ..Registers::default() })
-        }
-        AttachSpec::Fexit { function } => {
+    run(it, true, |target| {
+        if let AttachSpec::Fexit { function } = target {
             let prototype = view.btf().prototype(view.function_btf(function).unwrap()).unwrap();
             let mut arguments = vec![0; prototype.parameters().len()];
             arguments.push(value);
-            Context::arguments(&arguments)
+            return Context::arguments(&arguments);
         }
-        AttachSpec::RawTracepoint { name } if name == "sys_exit" => Context::arguments(&[registers, value]),
-        other => panic!("{other}"),
+        if matches!(target, AttachSpec::RawTracepoint { .. }) {
+            return Context::arguments(&[registers, value]);
+        }
+        assert!(matches!(target, AttachSpec::Kretprobe { .. }), "{target}");
+        Context::registers(Registers { sp: sp + 8, ax: value, ..Registers::default() })
     })
 }
 
