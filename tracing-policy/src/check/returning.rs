@@ -56,10 +56,11 @@ fn refuse_parts(written: &schema::Argument, report: &mut Report) {
 
 /// Whether a return value can have the type: a number, or a pointer to one thing.
 fn can_be_returned(ty: ArgumentType) -> bool {
-    !matches!(
-        ty,
-        ArgumentType::Fd | ArgumentType::SockaddrUn | ArgumentType::Capabilities(_) | ArgumentType::Nop
-    )
+    !ty.is_buffer()
+        && !matches!(
+            ty,
+            ArgumentType::Fd | ArgumentType::SockaddrUn | ArgumentType::Capabilities(_) | ArgumentType::Nop
+        )
 }
 
 /// What a selector says about the return.

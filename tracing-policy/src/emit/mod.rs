@@ -9,6 +9,7 @@
 mod act;
 mod address;
 mod automaton;
+mod buffer;
 mod bytes;
 mod call;
 mod change;

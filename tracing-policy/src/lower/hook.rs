@@ -137,7 +137,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         leaf::add(selector, &reads);
     }
-    let tables = table::extract(&mut lowered);
+    let tables = table::extract(&mut lowered, &reads);
     let searches = search::extract(&mut lowered);
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         selector.tests.sort_by_key(|test| order(&test.check));

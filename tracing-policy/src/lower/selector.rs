@@ -128,7 +128,7 @@ fn of_read(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Rea
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
-            Some(bytes::test(read, test))
+            Some(bytes::test(read, test, reads.get(read)?.ty.is_buffer()))
         }
         ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
+mod buffers;
 mod changes;
 mod expression;
 mod faults;
