@@ -11,6 +11,7 @@ mod many;
 mod mechanism;
 mod plan;
 mod reason;
+mod returning;
 mod security;
 #[cfg(test)]
 mod tests;

@@ -326,6 +326,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         key: HookKey { function: function.to_owned(), convention: Convention::Function },
         attachments: places(function).into_iter().map(attachment).collect(),
         arguments: Vec::new(),
+        returned: None,
         selectors: vec![Selector {
             label: None,
             pids: Vec::new(),
@@ -333,6 +334,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             post: PostOptions::default(),
             span: Span::default(),
         }],
@@ -345,6 +348,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             message: None,
             tags: Vec::new(),
             values: Vec::new(),
+            returned: None,
             data_values: 0,
         },
         members: (0..many(function))

@@ -138,6 +138,8 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         process: ProcessFilters::default(),
         arguments: Vec::new(),
         actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
+        return_arguments: Vec::new(),
+        return_actions: Vec::new(),
         post: PostOptions::default(),
         span,
     };
@@ -148,6 +150,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         selectors: vec![selector],
         message: None,
         tags: Vec::new(),
+        returned: None,
         untyped: None,
         span,
     }

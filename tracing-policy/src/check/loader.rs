@@ -41,6 +41,8 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
             ArgumentFilter::Path { argument: file, test: path, span },
         ],
         actions: Vec::new(),
+        return_arguments: Vec::new(),
+        return_actions: Vec::new(),
         post: PostOptions::default(),
         span,
     };
@@ -51,6 +53,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         selectors: vec![selector],
         message: None,
         tags: Vec::new(),
+        returned: None,
         untyped: None,
         span,
     })

@@ -157,7 +157,8 @@ impl Emitter<'_> {
             | Role::DenyNoted
             | Role::Forget
             | Role::ForgetAndKill
-            | Role::Override => return Ok(()),
+            | Role::Override
+            | Role::Return => return Ok(()),
         };
         f.jump_if(Condition::Eq, R8, 0, none);
         if is_value {

@@ -22,6 +22,7 @@ impl Emitter<'_> {
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
         self.note_member(&mut f)?;
+        self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
@@ -96,6 +97,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;
@@ -123,6 +125,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;

@@ -17,7 +17,7 @@ pub(super) fn place(
     report: &mut Report,
 ) -> Option<Placed> {
     let key = key(hook, function, kernel, report)?;
-    let fits = fits(hook, function, &key, kernel, report);
+    let fits = fits(hook, function, &key, kernel, report) & argument::fit_return(hook, &key, kernel, report);
     let point = |due: &[Duty]| match syscall_name(function, kernel) {
         Some(name) => attach::Hook::syscall(name, due),
         None => attach::Hook::function(key.function.clone(), due),

@@ -9,6 +9,7 @@ mod contention;
 mod many;
 mod members;
 mod reports;
+mod returns;
 mod running;
 mod tracepoints;
 mod types;
