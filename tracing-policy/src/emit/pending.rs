@@ -13,7 +13,6 @@ use bpf_probes::routine::count_loss;
 
 use super::act::count;
 use super::memory::{load, store};
-use super::note::offset;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::policy::{Notification, Role};
@@ -23,6 +22,10 @@ const SIGKILL: u64 = 9;
 /// Bytes of a key, and of what is kept, on the stack.
 const KEY_BYTES: u32 = 16;
 const PENDING_BYTES: u32 = 16;
+
+fn offset(offset: usize) -> u32 {
+    u32::try_from(offset).expect("what is pending is small")
+}
 
 fn field(offset: usize) -> i16 {
     i16::try_from(offset).expect("what is pending is small")
