@@ -108,6 +108,7 @@ fn body(
         | Role::ForgetAndKill
         | Role::Override
         | Role::FaultIn { .. } => Purpose::Deny,
+        Role::Return => Purpose::Return,
     };
     let Some(kind) = attachment.target.program_kind() else {
         return Err(refuse("nothing can be attached there".to_owned()));
@@ -129,6 +130,7 @@ fn body(
         | Role::ReportAndKillDenied
         | Role::ReportAndNote
         | Role::ReportAndDeny
+        | Role::Return
         | Role::Deny => emit::hook(&hook, body, kernel),
     };
     let collection = built

@@ -28,6 +28,8 @@ pub(super) fn can_be_read(hook: &Hook, attachments: &[Attachment], report: &mut 
             );
             let looks = match one.role.seat() {
                 Seat::Entry | Seat::Ahead => true,
+                // reads no argument
+                Seat::Return => false,
                 Seat::Deny | Seat::Exit => one.role == Role::Deny && judged,
                 Seat::FaultIn { .. } => false,
             };
