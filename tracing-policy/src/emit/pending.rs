@@ -161,7 +161,8 @@ impl Emitter<'_> {
             | Role::Forget
             | Role::ForgetAndKill
             | Role::Override
-            | Role::Return => return Ok(()),
+            | Role::Return
+            | Role::FaultIn { .. } => return Ok(()),
         };
         f.jump_if(Condition::Eq, R8, 0, none);
         if is_value {
