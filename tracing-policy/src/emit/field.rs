@@ -104,9 +104,9 @@ impl Emitter<'_> {
     /// Whether a string lies in memory of user space.
     pub(super) fn is_in_user_memory(&self, id: ReadId) -> bool {
         match (self.hook.read(id).place, self.hook.convention) {
-            (Place::Task | Place::Return, _) => return false,
+            (Place::Task, _) => return false,
             (Place::Register(_), convention) => return convention == Convention::User,
-            (Place::Parameter | Place::Field(_), _) => {}
+            (Place::Parameter | Place::Field(_) | Place::Return, _) => {}
         }
         match self.hook.convention {
             Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => true,
