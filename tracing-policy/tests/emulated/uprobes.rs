@@ -1,6 +1,6 @@
 //! Places in programs: arguments in registers, and in memory of user space.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bpf_probes::attach::FileId;
 use bpf_probes::kernel::KernelView;
@@ -30,7 +30,9 @@ fn file(inode: u64, path: &str) -> BinaryFile {
 
 /// This very program: an ELF file with symbols.
 fn own_bytes() -> Arc<[u8]> {
-    std::fs::read(std::env::current_exe().unwrap()).unwrap().into()
+    static BYTES: OnceLock<Arc<[u8]>> = OnceLock::new();
+    let read = || std::fs::read(std::env::current_exe().unwrap()).unwrap().into();
+    Arc::clone(BYTES.get_or_init(read))
 }
 
 /// A policy on `/bin/hooked`, which is the file `/bin/linked` too.
