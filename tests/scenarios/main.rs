@@ -6,6 +6,7 @@
 mod churn;
 mod contention;
 mod kinds;
+mod language;
 mod lifecycle;
 mod loads;
 mod machine;
