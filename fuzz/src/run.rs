@@ -124,7 +124,9 @@ fn context(kind: ProgramKind, memory: &Memory, machine: &mut Machine, random: &m
         words[0] = syscall;
     }
     match kind {
-        ProgramKind::Kprobe | ProgramKind::KprobeMulti => Context::registers(Registers::call(words)),
+        ProgramKind::Kprobe | ProgramKind::KprobeMulti | ProgramKind::Uprobe | ProgramKind::UprobeMulti => {
+            Context::registers(Registers::call(words))
+        }
         ProgramKind::Tracepoint => {
             let bytes: Vec<u8> = (0..256).flat_map(|_| memory.word(random).to_le_bytes()).collect();
             Context::bytes(bytes)

@@ -5,6 +5,7 @@
 mod acts;
 mod children;
 mod contention;
+mod cost;
 mod many;
 mod running;
 mod tracepoints;
