@@ -3,8 +3,10 @@
 //! `e2e-guest run VARIANT NAME…` runs scenarios one after the other, each in a process of its own;
 //! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost.
 
+mod arguments;
 mod churn;
 mod contention;
+mod gap;
 mod kinds;
 mod language;
 mod lifecycle;
@@ -19,7 +21,9 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod reports;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -36,7 +40,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["list"] => {
             for scenario in registry::SCENARIOS {
-                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+                let name = scenario.name.to_owned();
+                say(&Listed { name, machines: scenario.machines, kernels: scenario.kernels }.to_string());
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -328,6 +328,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: Span::default(),
         }],
         classes,
@@ -339,6 +340,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             message: None,
             tags: Vec::new(),
             values: Vec::new(),
+            data_values: 0,
         },
         span: Span::new(0, 1),
         hold: None,

@@ -6,8 +6,8 @@
 //! the next stage. What the language has and this version does not compile is refused with
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
-//! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
+//! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
+//! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be) and `unsupported`.
 
@@ -16,6 +16,8 @@ mod argument;
 mod capability;
 mod digest;
 mod document;
+mod elsewhere;
+mod expression;
 mod file_type;
 mod filter;
 mod hook;
@@ -23,14 +25,19 @@ mod list;
 mod macros;
 mod network;
 mod options;
+mod post;
 mod process;
 mod section;
 mod selector;
 mod text;
 mod tracepoint;
 mod unsupported;
+mod untyped;
 mod uprobe;
 mod value;
 
 pub use document::policy;
-pub(crate) use tracepoint::{is_untyped, settled};
+pub(crate) use elsewhere::is_resolved;
+pub(crate) use hook::{settled as settled_kprobe, settled_lsm};
+pub(crate) use tracepoint::settled;
+pub(crate) use untyped::is_untyped;

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, process, unsupported};
+use super::{action, filter, post, process, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -46,10 +46,13 @@ fn one(
         .into_iter()
         .map(|entry| filter::binary(entry, "matchBinaries", report))
         .collect();
-    let filters: Vec<_> =
+    let mut filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
+    let data = written.match_data.value.into_iter();
+    filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+    let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
@@ -57,6 +60,7 @@ fn one(
         process: process?,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        post: post?,
         span: written.span,
     })
 }

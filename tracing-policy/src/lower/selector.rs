@@ -1,9 +1,11 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, network, number, process};
+use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
-use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
+use crate::policy::{
+    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -43,12 +45,21 @@ pub(super) fn selectors(
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
+            if let ArgumentFilter::Expression { condition, arguments, .. } = filter {
+                let checks = expression::tests(rider, condition, arguments, reads).unwrap_or_default();
+                tests.extend(checks.into_iter().map(|check| Test { check, origin }));
+                continue;
+            }
             tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
         }
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            post: match purpose {
+                Purpose::Report => selector.post,
+                Purpose::Deny => PostOptions::default(),
+            },
             origin,
         });
     }
@@ -70,7 +81,8 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
-fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
+/// The test of one argument.
+pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
     let read = reads.of_argument(rider, filter.argument())?;
     match filter {
         ArgumentFilter::Integer { test, .. } => {
@@ -78,7 +90,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
-            Some(bytes::test(read, test))
+            Some(bytes::test(read, test, reads.get(read)?.ty.is_buffer()))
         }
         ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),
@@ -86,5 +98,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
             Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
         ArgumentFilter::Network { test, .. } => Some(network::test(read, reads.get(read)?.ty, test)),
+        // more than one test, each of which comes here
+        ArgumentFilter::Expression { .. } => None,
     }
 }

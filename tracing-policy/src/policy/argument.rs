@@ -1,5 +1,6 @@
 //! Arguments and their types.
 
+use super::found::{BufferSize, RegisterPart, Resolve, ValuePath};
 use super::network::NetworkType;
 use crate::source::{Span, Spanned};
 
@@ -14,6 +15,16 @@ pub struct Argument {
     pub place: Place,
     /// Whether the number is a system call's (`syscall64`); 32-bit programs' calls have bit 31 set.
     pub is_syscall: bool,
+    /// What is to be reached from there, as the text says it.
+    pub resolve: Option<Resolve>,
+    /// The same on one kernel: `None` until `resolve` has found it.
+    pub path: Option<ValuePath>,
+    /// The index of the parameter with the size of a buffer, as the text says it.
+    pub size_index: Option<Spanned<u8>>,
+    /// Where its size is: `None` until `resolve` has found it, and for what is no buffer.
+    pub size: Option<BufferSize>,
+    /// Whether it is an entry of `data`; those follow all arguments.
+    pub is_data: bool,
     /// Label that the event carries.
     pub label: Option<Spanned<String>>,
     /// The whole argument in the text.
@@ -27,6 +38,10 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// It is the current task.
+    Task,
+    /// In a register at the hook.
+    Register(RegisterPart),
 }
 
 /// A field of a tracepoint's record.
@@ -58,7 +73,7 @@ pub enum FieldForm {
 }
 
 /// The position of an argument in the `args` of its hook (not in the prototype).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArgumentId(u16);
 
 impl ArgumentId {
@@ -106,6 +121,12 @@ pub enum ArgumentType {
     Object(ObjectKind),
     /// A `struct sockaddr_un *`, read as its path: in user memory for system calls, in kernel memory else.
     SockaddrUn,
+    /// A pointer to bytes, with their number elsewhere.
+    CharBuf,
+    /// A pointer to `struct iovec`s, with their number elsewhere, read as the bytes that they name.
+    CharIovec,
+    /// A `struct iov_iter *`, read as the bytes it goes over.
+    IovIter,
     /// Declared and not read.
     Nop,
 }
@@ -172,13 +193,24 @@ impl ArgumentType {
             Self::Integer(ty) => Family::Number(ty),
             Self::Capability | Self::BpfCmd => Family::Number(INT),
             Self::Capabilities(_) => Family::Number(SET),
-            Self::String | Self::Filename | Self::NetDevice | Self::SockaddrUn => Family::String,
+            Self::String
+            | Self::Filename
+            | Self::NetDevice
+            | Self::SockaddrUn
+            | Self::CharBuf
+            | Self::CharIovec
+            | Self::IovIter => Family::String,
             Self::File | Self::Path | Self::Fd | Self::Kiocb | Self::Dentry | Self::LinuxBinprm => {
                 Family::Path
             }
             Self::Object(kind) => Family::Object(kind),
             Self::Nop => Family::Nothing,
         }
+    }
+
+    /// Whether it is bytes with a length, which may hold NUL.
+    pub const fn is_buffer(self) -> bool {
+        matches!(self, Self::CharBuf | Self::CharIovec | Self::IovIter)
     }
 
     /// Whether it is read as a path.

@@ -11,11 +11,14 @@
 mod action;
 mod argument;
 mod capability;
+mod expression;
+mod found;
 mod hook;
 mod layout;
 mod network;
 #[expect(clippy::module_inception, reason = "the noun this folder is about")]
 mod policy;
+mod post;
 mod process;
 mod resolved;
 mod selector;
@@ -27,11 +30,15 @@ pub use argument::{
     Place, Signedness, Width,
 };
 pub use capability::{capability_names, capability_number};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
+pub(crate) use expression::register as expression_register;
+pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
+pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
+pub use post::{LimitScope, PostOptions, RateLimit};
 pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,

@@ -21,6 +21,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         function_name,
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
+        data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
         values: hook.arguments.iter().filter_map(value).collect(),
     }
 }
@@ -28,6 +29,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
 fn value(argument: &Argument) -> Option<ValueLayout> {
     let kind = match argument.ty.value {
         ArgumentType::String | ArgumentType::Filename | ArgumentType::NetDevice => ValueKind::String,
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => ValueKind::Bytes,
         ArgumentType::File | ArgumentType::Fd | ArgumentType::Kiocb => ValueKind::File,
         ArgumentType::Path | ArgumentType::Dentry => ValueKind::Path,
         ArgumentType::LinuxBinprm => ValueKind::LinuxBinprm,

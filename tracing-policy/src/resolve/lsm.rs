@@ -62,11 +62,16 @@ fn arguments_of_function(
     };
     let mut moved = hook.arguments.clone();
     let mut all = true;
-    for argument in &mut moved {
+    for argument in moved.iter_mut().filter(|argument| !argument.is_data) {
         let wanted = asked.get(usize::from(argument.index.value));
         let found = asking.iter().position(|parameter| Some(parameter) == wanted);
         if let Some(index) = found.and_then(|index| u8::try_from(index).ok()) {
             argument.index.value = index;
+            if let Some(size) = &mut argument.size_index {
+                let wanted = asked.get(usize::from(size.value));
+                let found = asking.iter().position(|parameter| Some(parameter) == wanted);
+                size.value = found.and_then(|index| u8::try_from(index).ok()).unwrap_or(size.value);
+            }
         } else {
             let message = format!(
                 "LSM programs do not run on this kernel, and {function}, which asks {name}, has no such argument"

@@ -4,11 +4,12 @@ use bpf_probes::attach;
 use bpf_probes::kernel::{KernelView, TracepointField, TracepointFormat};
 
 use super::policy::Placed;
-use super::{argument, mechanism};
+use super::{argument, buffer, mechanism};
 use crate::check;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentType, Convention, Field, FieldForm, Hook, HookKey, Place, Signedness, Tracepoint, Width,
+    Argument, ArgumentType, BufferSize, Convention, Field, FieldForm, Hook, HookKey, Place, Signedness,
+    Tracepoint, Width,
 };
 use crate::schema::{self, ArgumentType as Written};
 use crate::source::{Span, Spanned};
@@ -34,20 +35,23 @@ pub(super) fn place(
     Some(Placed { key, attachments, arguments: arguments? })
 }
 
-/// The tracepoint with the types that were left to the kernel.
-pub(super) fn settle(written: &schema::Tracepoint, kernel: &KernelView, report: &mut Report) -> Option<Hook> {
-    let name = format!("{}/{}", written.subsystem.value, written.event.value);
-    let format = kernel.tracepoint(&written.subsystem.value, &written.event.value);
+/// Fills in the types that were left to the kernel; `None` when the report says which cannot be had.
+pub(super) fn types(
+    settled: &mut schema::Tracepoint,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<()> {
+    let name = format!("{}/{}", settled.subsystem.value, settled.event.value);
+    let format = kernel.tracepoint(&settled.subsystem.value, &settled.event.value);
     let Some(format) = format else {
-        report.push(absent(&name, written.event.span, kernel));
+        report.push(absent(&name, settled.event.span, kernel));
         return None;
     };
-    let mut settled = written.clone();
-    let mut all = true;
+    let mut all = Some(());
     for argument in settled.args.iter_mut().filter(|argument| check::is_untyped(argument)) {
         let Some(field) = field(format, argument.index.value) else {
             report.push(beyond(argument.index.value, argument.index.span, &name, format));
-            all = false;
+            all = None;
             continue;
         };
         if let Some(ty) = automatic(field, argument) {
@@ -59,10 +63,10 @@ pub(super) fn settle(written: &schema::Tracepoint, kernel: &KernelView, report: 
             );
             let error = Diagnostic::error(Code::ArgumentType, argument.span, message);
             report.push(error.help("give it a `type:`"));
-            all = false;
+            all = None;
         }
     }
-    if all { check::settled(settled, report) } else { None }
+    all
 }
 
 /// The type that a field of this kind has when the policy gives none.
@@ -72,7 +76,7 @@ fn automatic(field: &TracepointField, argument: &schema::Argument) -> Option<Wri
         return c_type.contains("char").then_some(Written::DataLoc);
     }
     if c_type.ends_with(']') {
-        return c_type.starts_with("char[").then_some(Written::String);
+        return Some(if c_type.starts_with("char[") { Written::String } else { Written::CharBuf });
     }
     if let Some(pointee) = c_type.strip_suffix('*') {
         let sized = argument.size_arg_index.as_ref().is_some_and(|index| index.value != 0);
@@ -114,8 +118,20 @@ fn fields(
             all = false;
             continue;
         };
-        if let Some(field) = place_of(field, argument.ty.value) {
-            argument.place = Place::Field(field);
+        // of a path the field is the pointer that it starts at
+        let found = match argument.resolve {
+            Some(_) => pointer(field),
+            None => place_of(field, argument.ty.value),
+        };
+        if let Some(found) = found {
+            argument.place = Place::Field(found);
+            if argument.ty.value.is_buffer() {
+                argument.size = size(argument, field, format);
+                if argument.size.is_none() {
+                    report.push(buffer::missing(argument));
+                    all = false;
+                }
+            }
         } else {
             let message = format!("field {index} of {name} is `{} {}`", field.c_type, field.name);
             let error = Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message);
@@ -135,6 +151,9 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         ArgumentType::String if field.c_type.ends_with(']') && is_text => {
             FieldForm::Text { bytes: u16::try_from(field.size).ok().filter(|bytes| *bytes <= MAX_TEXT)? }
         }
+        ArgumentType::CharBuf if field.c_type.ends_with(']') => {
+            FieldForm::Text { bytes: u16::try_from(field.size).ok().filter(|bytes| *bytes <= MAX_TEXT)? }
+        }
         ArgumentType::Integer(_) | ArgumentType::Fd | ArgumentType::Capability | ArgumentType::BpfCmd => {
             value(field)?
         }
@@ -147,11 +166,33 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         | ArgumentType::Filename
         | ArgumentType::NetDevice
         | ArgumentType::SockaddrUn
+        | ArgumentType::CharBuf
+        | ArgumentType::CharIovec
+        | ArgumentType::IovIter
         | ArgumentType::Capabilities(_)
         | ArgumentType::Object(_) => value(field).filter(|_| field.size == 8)?,
         ArgumentType::Nop => value(field)?,
     };
     Some(Field { offset, form })
+}
+
+/// Where the size of a buffer is.
+fn size(argument: &Argument, own: &TracepointField, format: &TracepointFormat) -> Option<BufferSize> {
+    if argument.ty.value == ArgumentType::IovIter {
+        return Some(BufferSize::Inside);
+    }
+    if let Some(index) = &argument.size_index {
+        let found = field(format, u32::from(index.value))?;
+        let form = value(found)?;
+        return Some(BufferSize::Field(Field { offset: u16::try_from(found.offset).ok()?, form }));
+    }
+    own.c_type.ends_with(']').then_some(BufferSize::Fixed(own.size))
+}
+
+/// A field that is a pointer.
+fn pointer(field: &TracepointField) -> Option<Field> {
+    let form = value(field).filter(|_| field.size == 8)?;
+    Some(Field { offset: u16::try_from(field.offset).ok()?, form })
 }
 
 /// Longest text that lies in a record.

@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
+mod buffers;
 mod changes;
+mod expression;
 mod faults;
 mod goldens;
 mod kernel;
+mod limits;
 mod lsm;
 mod memory;
 mod network;
@@ -14,8 +17,10 @@ mod operators;
 mod origins;
 mod pairs;
 mod process;
+mod reached;
 mod run;
 mod scope;
+mod stacks;
 mod tracepoints;
 mod types;
 mod uprobes;

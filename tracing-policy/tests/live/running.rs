@@ -4,12 +4,14 @@ use std::mem::{offset_of, size_of};
 
 use bpf_probes::abi::{
     BinaryKey, ClassSet, Control, Counter, Counters, HookRecord, ProcessState, RecordKind, SELECTOR_COUNTERS,
-    ValueHeader, map_name,
+    ValueHeader, hook_flag, map_name,
 };
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Head, LoadContext, MapSet, MappedArray, Ring};
+use bpf_probes::sensor::shared::limits;
 use bpf_probes::sensor::{BaseOptions, SLOTS, base, stub};
+use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Children, ClassTest, Resolved, Role, StringForm};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledHook, Rider, compile_hook};
@@ -37,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) record: HookRecord,
     pub(crate) enforced: bool,
     pub(crate) values: Vec<(ValueHeader, Vec<u8>)>,
+    /// The stacks behind the values.
+    pub(crate) stacks: Vec<(ValueHeader, Vec<u8>)>,
 }
 
 /// Policies at work on one hook.
@@ -83,10 +87,14 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
+        let limits = CollectionSpec { maps: vec![limits()], imports: Vec::new(), programs: Vec::new() };
+        let limits = load(&limits, &MapSet::new(), &context);
+        let mut maps = base.maps().clone();
+        maps.extend(limits.maps().iter().cloned());
         let (mut stubs, mut loaded, mut verified) = (Vec::new(), Vec::new(), Vec::new());
         for (number, body) in bodies.into_iter().enumerate() {
             let number = u32::try_from(number).unwrap();
-            let collection = load(&body.collection, base.maps(), &context);
+            let collection = load(&body.collection, &maps, &context);
             let program = collection.program("body").unwrap();
             let insns = program.info().unwrap().verified_insns;
             assert!(insns < most, "{:?} on {} is expensive to verify: {insns}", body.role, body.target);
@@ -146,7 +154,7 @@ fn narrow(offset: usize) -> u32 {
     u32::try_from(offset).unwrap()
 }
 
-fn load(spec: &bpf_probes::spec::CollectionSpec, imports: &MapSet, context: &LoadContext<'_>) -> Collection {
+fn load(spec: &CollectionSpec, imports: &MapSet, context: &LoadContext<'_>) -> Collection {
     match Collection::load(spec, imports, context) {
         Ok(collection) => collection,
         Err(error) => panic!("{error}\n{error:#?}"),
@@ -160,14 +168,17 @@ fn report(bytes: &[u8], enforced: bool) -> Option<Report> {
     let (record, mut rest) = HookRecord::read_from_prefix(bytes).unwrap();
     assert_eq!(record.header.size as usize, bytes.len());
     let mut values = Vec::new();
-    for _ in 0..record.values {
+    let stacks = [hook_flag::KERNEL_STACK, hook_flag::USER_STACK];
+    let stacks = stacks.into_iter().filter(|flag| record.flags & flag != 0).count();
+    for _ in 0..record.values as usize + stacks {
         let (header, tail) = ValueHeader::read_from_prefix(rest).unwrap();
         let len = header.len as usize;
         values.push((header, tail[..len].to_vec()));
         rest = &tail[len.next_multiple_of(8)..];
     }
     assert_eq!(rest, [0_u8; 0], "{record:?}");
-    Some(Report { record, enforced, values })
+    let stacks = values.split_off(record.values as usize);
+    Some(Report { record, enforced, values, stacks })
 }
 
 /// Gives every class of every policy a number and tells the kernel side of it.

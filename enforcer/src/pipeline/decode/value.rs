@@ -1,11 +1,12 @@
 //! The values of a hook record.
 
-use bpf_probes::abi::{ValueHeader, value_flag};
+use bpf_probes::abi::{ValueHeader, hook_flag, value_flag};
 use tracing_policy::ir::ValueKind;
 use zerocopy::FromBytes;
 
 use super::DecodeError;
 use super::object::{RawObject, object};
+use super::stack::Frames;
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::Hook;
 
@@ -22,6 +23,13 @@ pub(crate) enum RawValue<'ring> {
     Uint64(u64),
     /// Text, without NUL at its end.
     String(&'ring [u8]),
+    /// Bytes of a buffer.
+    Bytes {
+        /// Those that were read.
+        bytes: &'ring [u8],
+        /// How many there were, where not all were read.
+        cut_from: Option<u64>,
+    },
     /// The path of a file or of a `struct path`.
     Path {
         /// `i_mode`
@@ -87,8 +95,25 @@ impl<'ring> Iterator for Values<'ring, '_> {
 }
 
 impl<'ring> Values<'ring, '_> {
-    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
-        let index = self.index;
+    /// The stacks behind the values, which have all been read: the kernel's and the program's, each empty where the record has none. `flags` are those of
+    /// the record.
+    ///
+    /// # Errors
+    /// When one ends outside the record.
+    pub(crate) fn stacks(&mut self, flags: u8) -> Result<[Frames<'ring>; 2], DecodeError> {
+        let mut stacks = [Frames::default(); 2];
+        for (stack, flag) in stacks.iter_mut().zip([hook_flag::KERNEL_STACK, hook_flag::USER_STACK]) {
+            if flags & flag != 0 {
+                let (header, bytes) = self.next_bytes(self.index)?;
+                // why there is none is nobody's concern: a kernel thread has no program
+                let is_there = header.flags & value_flag::ERROR == 0;
+                *stack = Frames::new(if is_there { bytes } else { &[] });
+            }
+        }
+        Ok(stacks)
+    }
+
+    fn next_bytes(&mut self, index: usize) -> Result<(ValueHeader, &'ring [u8]), DecodeError> {
         let Ok((header, rest)) = ValueHeader::read_from_prefix(self.rest) else {
             return Err(DecodeError::ValueLength { index, stated: 0, have: self.rest.len() });
         };
@@ -98,6 +123,12 @@ impl<'ring> Values<'ring, '_> {
         // The last value's padding may be missing: its bytes end the record.
         let padded = len.checked_next_multiple_of(8).ok_or(short)?;
         self.rest = rest.get(padded..).unwrap_or_default();
+        Ok((header, bytes))
+    }
+
+    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
+        let index = self.index;
+        let (header, bytes) = self.next_bytes(index)?;
         if header.flags & value_flag::ERROR != 0 {
             return Ok(RawValue::Error { errno: header.status });
         }
@@ -116,6 +147,11 @@ impl<'ring> Values<'ring, '_> {
                 RawValue::Object(object(kind, bytes).ok_or(other_size)?)
             }
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
+            ValueKind::Bytes => {
+                let (whole, bytes) = u64::read_from_prefix(bytes).map_err(|_too_short| no_integer)?;
+                let is_cut = header.flags & value_flag::TRUNCATED != 0;
+                RawValue::Bytes { bytes, cut_from: is_cut.then_some(whole) }
+            }
             ValueKind::File | ValueKind::Path | ValueKind::LinuxBinprm => RawValue::Path {
                 mode: header.status,
                 incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
@@ -193,6 +229,26 @@ mod tests {
             RawValue::Error { errno: 14 },
         ];
         assert_eq!(read(&words, &kinds).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_buffer_says_how_much_there_was_of_it() {
+        let bytes = |whole: u64, text: &[u8]| [&whole.to_ne_bytes(), text].concat();
+        let tail = [
+            value(11, 0, 0, &bytes(3, b"a\0b")),
+            value(10, value_flag::TRUNCATED, 0, &bytes(5000, b"ab")),
+            value(8, 0, 0, &bytes(0, b"")),
+        ]
+        .concat();
+        let expected = [
+            RawValue::Bytes { bytes: b"a\0b", cut_from: None },
+            RawValue::Bytes { bytes: b"ab", cut_from: Some(5000) },
+            RawValue::Bytes { bytes: b"", cut_from: None },
+        ];
+        assert_eq!(read(&hook(3, &tail), &[ValueKind::Bytes; 3]).unwrap(), expected);
+        let short = value(7, 0, 0, b"1234567");
+        let refused = DecodeError::ValueInteger { index: 0 };
+        assert_eq!(read(&hook(1, &short), &[ValueKind::Bytes]), Err(refused));
     }
 
     #[test]

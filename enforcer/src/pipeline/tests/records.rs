@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ValueHeader, process_flag,
+    RecordKind, ValueHeader, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::EventForm;
@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -132,6 +132,33 @@ pub(super) fn hook_of(
     record_bytes(&fixed, &[value.as_bytes(), path].concat())
 }
 
+/// A hook of layout 1 with stacks of kernel and program.
+pub(super) fn hook_with_stacks(process: ProcessKey, kernel: &[u64], user: Option<&[u64]>) -> Box<[u64]> {
+    let fixed = HookRecord {
+        header: header(RecordKind::Hook, process.ktime + 1),
+        process,
+        tid: process.tgid,
+        layout: 1,
+        action: Action::Post as u8,
+        flags: hook_flag::KERNEL_STACK | hook_flag::USER_STACK,
+        values: 1,
+        ..HookRecord::default()
+    };
+    let path = ValueHeader { len: 3, flags: 0, status: 0o100_640 };
+    let mut tail = [path.as_bytes(), b"/ab\0\0\0\0\0"].concat();
+    for stack in [Some(kernel), user] {
+        let header = match stack {
+            Some(frames) => {
+                ValueHeader { len: u32::try_from(8 * frames.len()).unwrap_or(0), flags: 0, status: 0 }
+            }
+            None => ValueHeader { len: 0, flags: value_flag::ERROR, status: 14 },
+        };
+        tail.extend_from_slice(header.as_bytes());
+        tail.extend_from_slice(stack.unwrap_or_default().as_bytes());
+    }
+    record_bytes(&fixed, &tail)
+}
+
 pub(super) fn layouts() -> Arc<Layouts> {
     let layouts = Layouts::default();
     let origin = Origin { policy_name: "p".into(), ..Origin::default() };
@@ -140,6 +167,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
+        data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     let subsystem = "sched".into();
@@ -148,6 +176,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
