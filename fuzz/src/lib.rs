@@ -36,7 +36,7 @@ pub fn count(target: Target, input: &[u8]) {
         VALID.fetch_add(1, Ordering::Relaxed);
     }
     let tried = TRIED.fetch_add(1, Ordering::Relaxed) + 1;
-    if tried % EVERY == 0 {
+    if tried.is_multiple_of(EVERY) {
         eprintln!("valid: {} of {tried}", VALID.load(Ordering::Relaxed));
     }
 }

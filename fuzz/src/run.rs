@@ -65,7 +65,9 @@ pub fn compile_and_run(input: &[u8]) -> Tried {
             Ok(resolved) => run(&resolved, prepared, &mut random, &text),
             Err(errors) => {
                 assert!(!errors.is_empty(), "refused without a reason");
-                errors.iter().for_each(|error| places_are_inside(error, &text));
+                for error in &errors {
+                    places_are_inside(error, &text);
+                }
                 Tried::Refused
             }
         }
@@ -108,9 +110,8 @@ fn run_body(body: &CompiledBody, prepared: &Prepared, random: &mut Random) {
     let kind = body.target.program_kind().expect("a program has a kind");
     for _ in 0..CALLS {
         let context = context(kind, &memory, &mut machine, random);
-        if let Err(fault) = machine.run("body", context) {
-            panic!("{} on {}: {fault}", body.target, prepared.view.release());
-        }
+        let fault = machine.run("body", context).err();
+        assert!(fault.is_none(), "{} on {}: {fault:?}", body.target, prepared.view.release());
     }
 }
 

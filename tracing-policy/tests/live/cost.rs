@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bpf_probes::kernel::KernelView;
+use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, LoadContext, MapSet, Program};
 use bpf_probes::sensor::{BaseOptions, base};
@@ -73,7 +73,8 @@ impl Bench {
             (begin.elapsed(), collection)
         };
         // the least of several: what else runs on this machine only adds
-        let mut times: Vec<Duration> = (0..4).map(|_| load().0).collect();
+        let again = if emulated() { 0 } else { 4 };
+        let mut times: Vec<Duration> = (0..again).map(|_| load().0).collect();
         let (time, collection) = load();
         times.push(time);
         let walked = match collection.program("body").unwrap().info().unwrap().verified_insns {
@@ -200,7 +201,11 @@ fn root_no_program_of_the_language_is_expensive_to_verify() {
             for filter in filters {
                 bench.check(&format!("{ty} {filter}"), &[filtered(ty, filter)]);
             }
-            let all: Vec<String> = filters.iter().map(|filter| filtered(ty, filter)).collect();
+            // a kernel without bpf_loop walks each round of a search: 94 000 instructions for each of the two
+            let one_search =
+                |filter: &&&str| bench.kernel.has(Feature::Loop) || !filter.starts_with("SubStringIgnCase");
+            let all: Vec<String> =
+                filters.iter().filter(one_search).map(|filter| filtered(ty, filter)).collect();
             bench.check(&format!("{ty} with all of its operators"), &all);
         }
     }
@@ -223,7 +228,9 @@ fn root_a_thousand_values_load_about_as_fast_as_one() {
     let range = |number: usize| format!("{}:{}", 3 * number, 3 * number + 1);
     let network = |number: usize| format!("10.{}.{}.0/24", number / 256, number % 256);
     let port = |number: usize| (3 * number).to_string();
-    let rows: [(&str, &str, &dyn Fn(usize) -> String); 10] = [
+    /// Type, operator, the values by their number.
+    type Line<'a> = (&'static str, &'static str, &'a dyn Fn(usize) -> String);
+    let rows: [Line<'_>; 10] = [
         ("string", "Equal", &path),
         ("string", "Prefix", &path),
         ("path", "Postfix", &path),
