@@ -22,6 +22,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod reports;
+mod returns;
 mod runner;
 mod samples;
 mod selectors;

@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, contention, gap, kinds, language, lifecycle, machine, many, network, overload, paths,
-    processes, refusals, reports, samples, selectors, shadow, syscalls,
+    processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -108,6 +108,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
     // proves: SEL-15, SEL-16, SEL-17, SEL-18 (numbers, ranges), SEL-19, SEL-20, SEL-21, SEL-22, SEL-23, SEL-27
     plain("a_policy_of_each_family_tells_calls_apart", language::families),
+    // proves: SEL-04 (in a machine), ACT-12
+    plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -142,5 +144,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .on_all_kernels(),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
+    // proves: HOOK-02, EVT-18 (merge)
+    contended("each_call_is_reported_once_with_what_it_returned", returns::contended),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),
 ];

@@ -62,6 +62,11 @@ pub struct Hook {
     pub event: String,
     /// What it was called with.
     pub args: Vec<Argument>,
+    /// What it returned.
+    #[serde(rename = "return")]
+    pub returned: Option<Argument>,
+    /// What was done when it returned.
+    pub return_action: String,
     /// What was done, `KPROBE_ACTION_POST` and the like.
     pub action: String,
     /// Which policy.

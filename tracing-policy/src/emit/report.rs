@@ -21,6 +21,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
@@ -95,6 +96,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;
@@ -122,6 +124,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;

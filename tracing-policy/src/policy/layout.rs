@@ -17,6 +17,8 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// The value of the return's record, where the return is asked for.
+    pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
     pub data_values: usize,
 }

@@ -92,6 +92,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         key,
         attachments,
         arguments,
+        returned: hook.returned.clone(),
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
@@ -118,6 +119,8 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             post: PostOptions::default(),
             span: hook.span,
         }];

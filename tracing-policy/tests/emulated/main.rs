@@ -18,6 +18,7 @@ mod origins;
 mod pairs;
 mod process;
 mod reached;
+mod returns;
 mod run;
 mod scope;
 mod stacks;

@@ -9,6 +9,7 @@ mod contention;
 mod cost;
 mod many;
 mod reports;
+mod returns;
 mod running;
 mod tracepoints;
 mod types;
