@@ -8,6 +8,7 @@ mod children;
 mod contention;
 mod cost;
 mod many;
+mod members;
 mod reports;
 mod returns;
 mod running;
