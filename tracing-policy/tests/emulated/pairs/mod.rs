@@ -11,7 +11,6 @@ mod rows;
 mod texts;
 
 use bpf_probes::emulate::Context;
-use tracing_policy::diagnostic::Code;
 use tracing_policy::schema::{ArgumentType, Operator, Word};
 use tracing_policy::source::SourceText;
 
