@@ -12,6 +12,7 @@ mod automaton;
 mod buffer;
 mod bytes;
 mod change;
+mod chunks;
 mod deny;
 mod expression;
 mod field;
