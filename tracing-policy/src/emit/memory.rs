@@ -77,7 +77,7 @@ impl Memory {
         let first = CLAIMED_STATE + state.bytes;
         let record = first + areas * AREA_BYTES;
         let bytes = match purpose {
-            Purpose::Report => record + longest_record(hook) + chunk_bytes,
+            Purpose::Report | Purpose::Return => record + longest_record(hook) + chunk_bytes,
             Purpose::Deny => record,
         };
         let entries = if can_be_preempted { CLAIMS } else { 1 };

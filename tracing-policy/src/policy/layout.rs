@@ -17,6 +17,8 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// The value of the return's record, where the return is asked for.
+    pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
     pub data_values: usize,
 }
@@ -34,6 +36,8 @@ pub enum EventForm {
         /// The subsystem.
         subsystem: std::sync::Arc<str>,
     },
+    /// `process_loader`: of the values the first is the mapped file, others are not shown.
+    Loader,
     /// `process_uprobe`; the function's name is that of the symbol.
     Uprobe {
         /// The file.
