@@ -245,7 +245,7 @@ fn what_gives_no_event_is_counted_by_reason() {
     let mut bench = Bench::new(&config());
     let mut no_layout = hook(INIT, 1_000, Action::Post, b"/x");
     let place = std::mem::offset_of!(HookRecord, layout);
-    zerocopy::IntoBytes::as_mut_bytes(&mut *no_layout)[place] = 9;
+    zerocopy::IntoBytes::as_mut_bytes(&mut *no_layout)[place] = 99;
     let fixed = HookRecord {
         header: header(bpf_probes::abi::RecordKind::Hook, 1),
         layout: 1,
