@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, contention, enforcers, gap, kinds, lifecycle, lists, machine, many, network, overload,
-    paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
+    arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
+    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -106,6 +106,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: SEL-15, SEL-16, SEL-17, SEL-18 (numbers, ranges), SEL-19, SEL-20, SEL-21, SEL-22, SEL-23, SEL-27
+    plain("a_policy_of_each_family_tells_calls_apart", language::families),
     // proves: SEL-04 (in a machine), ACT-12
     plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
