@@ -106,6 +106,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: HOOK-06 (in a machine)
+    plain("a_fentry_reports_what_was_returned", returns::by_trampoline),
     // proves: SEL-04 (in a machine), ACT-12
     plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10

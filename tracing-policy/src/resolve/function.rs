@@ -6,7 +6,7 @@ use bpf_probes::kernel::{KernelView, SyscallName, Traceable};
 use super::policy::Placed;
 use super::{argument, mechanism};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Convention, Function, Hook, HookKey, SyscallAbi};
+use crate::policy::{Convention, Function, Hook, HookKey, Means, SyscallAbi};
 
 /// Where a kprobe attaches; `None` when the report says why it cannot.
 pub(super) fn place(
@@ -20,6 +20,9 @@ pub(super) fn place(
         & argument::fit_return(hook, &key, kernel, report);
     let due = mechanism::duties(hook);
     let point = match (function, syscall_name(function)) {
+        (_, name) if hook.means == Means::Trampoline => {
+            attach::Hook::fentry(key.function.clone(), name, &due)
+        }
         (_, Some(name)) => attach::Hook::syscall(name, &due),
         (Function::Kernel(symbol), _) => attach::Hook::function(symbol.clone(), &due),
         (Function::Syscall { name, .. }, None) => attach::Hook::function(name.clone(), &due),
