@@ -6,9 +6,11 @@
 mod arguments;
 mod churn;
 mod contention;
+mod enforcers;
 mod gap;
 mod kinds;
 mod lifecycle;
+mod lists;
 mod loads;
 mod machine;
 mod many;

@@ -21,6 +21,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.note_member(&mut f)?;
         self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;

@@ -7,6 +7,7 @@ mod buffers;
 mod children;
 mod contention;
 mod many;
+mod members;
 mod reports;
 mod returns;
 mod running;

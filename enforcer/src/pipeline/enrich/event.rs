@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp, Tracepoint, Uprobe};
+use api::event::{
+    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Value,
+};
 use api::name::{Action, exit_status};
 
 use tracing_policy::policy::EventForm;
@@ -73,6 +75,14 @@ pub(crate) fn hook_event(
             origin,
             ..Kprobe::default()
         }),
+        EventForm::Loader => {
+            let path = args.into_iter().find_map(|argument| {
+                let Some(Value::File(file)) = argument.value else { return None };
+                Some(file.path)
+            });
+            let path = path.unwrap_or_default();
+            EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
+        }
         EventForm::Lsm => {
             EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
         }

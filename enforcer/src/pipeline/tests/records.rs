@@ -201,8 +201,10 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
     layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
+    layouts.insert(9, loader);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);
