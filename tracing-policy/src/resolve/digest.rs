@@ -43,8 +43,8 @@ fn compute(bytes: &[u8], algorithm: DigestAlgorithm) -> Vec<u8> {
 pub(super) fn described(bytes: &[u8], digests: &[Digest]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (digest, found) in digests.iter().zip(found(bytes, digests)) {
-        let hex: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
-        let hex = if hex.is_empty() { "none".to_owned() } else { hex };
+        let pairs: Vec<String> = found.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = if pairs.is_empty() { "none".to_owned() } else { pairs.concat() };
         let line = format!("{}:{hex}", digest.algorithm.name());
         if !lines.contains(&line) {
             lines.push(line);
