@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -201,6 +201,11 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    let usdt = HookLayout {
+        form: EventForm::Usdt { path: "/bin/app".into(), provider: "app".into() },
+        function_name: "run".into(),
+        ..layout.clone()
+    };
     let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
     layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
@@ -208,6 +213,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);
+    layouts.insert(11, usdt);
     Arc::new(layouts)
 }
 
