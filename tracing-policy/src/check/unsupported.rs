@@ -34,11 +34,6 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
     refuse_field(what, field.filter(|on| on.value), report);
 }
 
-/// Refuses what of the spec is not compiled yet.
-pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
-    refuse_list("fentries", &spec.fentries, report);
-}
-
 /// Refuses what of a kprobe is not compiled yet.
 pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
     refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
