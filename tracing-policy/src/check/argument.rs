@@ -146,7 +146,11 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
     let most = match section {
         Section::Tracepoints => MAX_FIELD,
         Section::Usdts => MAX_OPERAND,
-        Section::Kprobes | Section::LsmHooks | Section::RawTracepoints | Section::Uprobes => MAX_INDEX,
+        Section::Kprobes
+        | Section::Fentries
+        | Section::LsmHooks
+        | Section::RawTracepoints
+        | Section::Uprobes => MAX_INDEX,
     };
     let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= most);
     let is_common = section == Section::Tracepoints && written.index.value < COMMON_FIELDS;

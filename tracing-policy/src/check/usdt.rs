@@ -4,7 +4,7 @@ use super::section::{Section, Target};
 use super::uprobe::path;
 use super::{argument, selector, text, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Hook, HookKind, Usdt};
+use crate::policy::{Absence, Hook, HookKind, Means, Usdt};
 use crate::schema;
 use crate::source::Spanned;
 
@@ -29,6 +29,7 @@ pub(super) fn usdt(written: schema::Usdt, report: &mut Report) -> Option<Hook> {
         tags,
         untyped: None,
         returned: None,
+        means: Means::Any,
         span: written.span,
     })
 }
