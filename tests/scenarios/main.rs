@@ -31,6 +31,7 @@ mod selectors;
 mod shadow;
 mod syscalls;
 mod uprobes;
+mod usdts;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

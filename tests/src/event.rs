@@ -18,6 +18,8 @@ pub struct Event {
     pub process_tracepoint: Option<Hook>,
     /// A place in a program was passed.
     pub process_uprobe: Option<Hook>,
+    /// A static probe matched.
+    pub process_usdt: Option<Hook>,
     /// Executable code was mapped.
     pub process_loader: Option<Loader>,
     /// Name of the node.
@@ -80,6 +82,12 @@ pub struct Hook {
     pub path: String,
     /// The function there.
     pub symbol: String,
+    /// Whose static probe it is.
+    pub provider: String,
+    /// Which static probe.
+    pub name: String,
+    /// What is special about the event.
+    pub flags: String,
     /// What it was called with.
     pub args: Vec<Argument>,
     /// What it returned.

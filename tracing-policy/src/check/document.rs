@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe, usdt};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Means, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -36,7 +36,6 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let mut spec = document.spec;
     macros::expand(&mut spec, report);
     scope(&spec, report);
-    unsupported::spec(&spec, report);
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
@@ -52,6 +51,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
             .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
     );
     hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
+    hooks.extend(spec.usdts.value.into_iter().map(|one| usdt::usdt(one, report).map(|hook| vec![hook])));
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());

@@ -66,6 +66,7 @@ pub(super) fn enforcers(
         | Action::Sigkill
         | Action::Signal(_)
         | Action::Override(_)
+        | Action::Set(_)
         | Action::CleanupEnforcerNotification
         | Action::Enforce(_) => None,
     });

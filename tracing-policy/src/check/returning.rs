@@ -111,7 +111,7 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
             unsupported::refuse(&format!("`{name}` of a uprobe"), span, report);
             return;
         }
-        Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints => {
+        Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints | Section::Usdts => {
             error.help(format!("{} has no return", section.one()))
         }
     });

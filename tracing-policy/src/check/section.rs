@@ -17,12 +17,19 @@ pub(super) enum Section {
     RawTracepoints,
     /// `uprobes`
     Uprobes,
+    /// `usdts`
+    Usdts,
 }
 
 impl Section {
     /// Whether its hooks are tracepoints.
     pub(super) fn is_tracepoint(self) -> bool {
         matches!(self, Self::Tracepoints | Self::RawTracepoints)
+    }
+
+    /// Whether its hooks are in programs and libraries, whose arguments are theirs.
+    pub(super) fn is_of_user_space(self) -> bool {
+        matches!(self, Self::Uprobes | Self::Usdts)
     }
 
     /// One of its hooks, in words.
@@ -34,6 +41,7 @@ impl Section {
             Self::Tracepoints => "a tracepoint",
             Self::RawTracepoints => "a raw tracepoint",
             Self::Uprobes => "a uprobe",
+            Self::Usdts => "a USDT probe",
         }
     }
 }

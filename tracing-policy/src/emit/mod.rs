@@ -26,6 +26,7 @@ mod network;
 mod note;
 mod number;
 mod object;
+mod operand;
 mod output;
 mod overrider;
 mod packet;

@@ -6,6 +6,7 @@ use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
 use super::uprobe::Uprobe;
+use super::usdt::Usdt;
 use crate::schema;
 use crate::source::{Span, Spanned};
 
@@ -76,6 +77,8 @@ pub enum HookKind {
     Loader,
     /// A place in a program or library: `process_uprobe`.
     Uprobe(Uprobe),
+    /// A static probe: `process_usdt`.
+    Usdt(Usdt),
 }
 
 /// A tracepoint.

@@ -23,8 +23,9 @@ mod process;
 mod resolved;
 mod selector;
 mod uprobe;
+mod usdt;
 
-pub use action::{Action, Notification, ReturnValue, SignalNumber, Told};
+pub use action::{Action, Notification, ReturnValue, SetValue, SignalNumber, Told};
 pub use argument::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
     Place, Signedness, Width,
@@ -52,3 +53,4 @@ pub use selector::{
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
 pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};
+pub use usdt::Usdt;

@@ -15,3 +15,4 @@ mod running;
 mod tracepoints;
 mod types;
 mod uprobes;
+mod usdts;
