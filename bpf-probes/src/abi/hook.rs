@@ -16,12 +16,16 @@ pub enum Action {
     Override = 5,
     /// Sent a signal.
     Signal = 10,
+    /// The owner of a socket was remembered.
+    TrackSock = 11,
+    /// It was forgotten.
+    UntrackSock = 12,
 }
 
 impl Action {
     /// The action with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Post, Self::Sigkill, Self::Override, Self::Signal]
+        [Self::Post, Self::Sigkill, Self::Override, Self::Signal, Self::TrackSock, Self::UntrackSock]
             .into_iter()
             .find(|action| *action as u8 == number)
     }

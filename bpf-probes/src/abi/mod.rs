@@ -14,6 +14,7 @@ mod limit;
 mod network;
 mod note;
 mod object;
+mod owner;
 mod recorded;
 mod state;
 mod value;
@@ -33,6 +34,7 @@ pub use note::{NOTES, Note, NoteKey};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
+pub use owner::{SOCKETS, SocketOwner};
 pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,

@@ -1,15 +1,19 @@
 //! Actions and their parameters.
 
+use super::argument::Arguments;
 use super::section::{Section, Target};
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Function, HookKind, ReturnValue, SignalNumber};
+use crate::policy::{
+    Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SignalNumber,
+};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
 /// An entry of `matchActions`.
 pub(super) fn action(
     written: &schema::Action,
+    arguments: &Arguments,
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
@@ -30,10 +34,10 @@ pub(super) fn action(
             return None;
         }
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
+        ActionKind::TrackSock => Action::TrackSock(socket(written, arguments, report)?),
+        ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
         ActionKind::GetUrl
         | ActionKind::DnsLookup
-        | ActionKind::TrackSock
-        | ActionKind::UntrackSock
         | ActionKind::NotifyEnforcer
         | ActionKind::CleanupEnforcerNotification => {
             let what = format!("the action {}", written.action.value.as_word());
@@ -73,6 +77,31 @@ fn has_action(section: Section, action: ActionKind) -> bool {
         Section::LsmHooks => of_lsm.contains(&action),
         Section::Tracepoints | Section::RawTracepoints => {
             !matches!(action, ActionKind::Override | ActionKind::TrackSock | ActionKind::UntrackSock)
+        }
+    }
+}
+
+/// The argument that is the socket: its place in the list, the first unless said otherwise.
+fn socket(written: &schema::Action, arguments: &Arguments, report: &mut Report) -> Option<ArgumentId> {
+    let (position, span) = match &written.arg_sock {
+        Some(position) => (position.value as usize, position.span),
+        None => (0, written.action.span),
+    };
+    let Some(entry) = arguments.by_position(position) else {
+        let message = format!("there is no argument {position} in `args`");
+        let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
+        report.push(error.help("`argSock` counts the entries of `args`, from 0"));
+        return None;
+    };
+    let socket = ObjectKind::Network(NetworkType::Sock);
+    let of_file = ObjectKind::Network(NetworkType::Socket);
+    match entry.argument.as_ref()?.ty.value {
+        ArgumentType::Object(kind) if kind == socket || kind == of_file => ArgumentId::new(position),
+        _ => {
+            let message = format!("argument {position} is no socket");
+            let error = Diagnostic::error(Code::OperatorMismatch, span, message);
+            report.push(error.help("give it the type sock or socket"));
+            None
         }
     }
 }
@@ -122,7 +151,8 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 6] = [
+    let known: [Parameter; 7] = [
+        ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
         ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
@@ -130,10 +160,9 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 10] = [
+    let later: [Parameter; 9] = [
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
-        ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
         ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),

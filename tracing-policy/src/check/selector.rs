@@ -49,7 +49,7 @@ fn one(
     let filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let actions: Vec<_> =
-        written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+        written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),

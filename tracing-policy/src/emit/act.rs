@@ -49,6 +49,9 @@ impl Emitter<'_> {
         let Then { report, end, .. } = then;
         let before = f.set_origin(selector.origin);
         self.record_anew(f, selector)?;
+        if selector.posts() {
+            self.attribute(f, rider)?;
+        }
         if selector.enforces() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
@@ -79,6 +82,16 @@ impl Emitter<'_> {
                     last = abi::Action::Post;
                     continue;
                 }
+                (Action::TrackSock(socket), _) => {
+                    self.track(f, selector, *socket)?;
+                    last = abi::Action::TrackSock;
+                    continue;
+                }
+                (Action::UntrackSock(socket), _) => {
+                    self.untrack(f, selector, *socket)?;
+                    last = abi::Action::UntrackSock;
+                    continue;
+                }
                 (Action::NoPost, _) => Counter::NoPost,
                 (Action::Sigkill | Action::Signal(_), Mode::Enforce) => Counter::Signal,
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
@@ -92,7 +105,7 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
-                Action::Post | Action::NoPost => (None, None),
+                Action::Post | Action::NoPost | Action::TrackSock(_) | Action::UntrackSock(_) => (None, None),
             };
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);

@@ -35,6 +35,7 @@ mod stack;
 mod state;
 mod table;
 mod task;
+mod track;
 
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;

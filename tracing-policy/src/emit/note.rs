@@ -153,7 +153,12 @@ impl Emitter<'_> {
             Role::ReportAndOverride => {
                 let value = selector.actions.iter().rev().find_map(|action| match action {
                     Action::Override(value) => Some(value.get()),
-                    Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+                    Action::Post
+                    | Action::NoPost
+                    | Action::Sigkill
+                    | Action::Signal(_)
+                    | Action::TrackSock(_)
+                    | Action::UntrackSock(_) => None,
                 });
                 value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
             }

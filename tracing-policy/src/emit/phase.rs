@@ -92,8 +92,9 @@ impl<'a> Emitter<'a> {
         });
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
+        let acted_on = it.selector.acts_on().filter(|_| self.body.purpose == Purpose::Report);
         let mut needs: Vec<_> =
-            tested.chain(reported).filter(|id| self.state().users(*id).is_some()).collect();
+            tested.chain(reported).chain(acted_on).filter(|id| self.state().users(*id).is_some()).collect();
         needs.sort_unstable();
         needs.dedup();
         needs

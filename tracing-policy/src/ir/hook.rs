@@ -6,7 +6,7 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, Convention, Place, PostOptions};
+use crate::policy::{Action, ArgumentId, ArgumentType, Convention, Place, PostOptions};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub struct Selector {
     pub tests: Vec<Test>,
     /// The actions in their order; an empty list reports.
     pub actions: Vec<Action>,
+    /// Where the arguments that actions name are read.
+    pub sockets: Vec<(ArgumentId, ReadId)>,
     /// How a match is reported.
     pub post: PostOptions,
     /// The selector in the text.
@@ -95,8 +97,18 @@ impl Selector {
         self.actions.iter().rev().find_map(|action| match action {
             Action::Override(value) if value.is_errno() => Some(value.get()),
             Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
-            Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+            Action::Post
+            | Action::NoPost
+            | Action::Sigkill
+            | Action::Signal(_)
+            | Action::TrackSock(_)
+            | Action::UntrackSock(_) => None,
         })
+    }
+
+    /// The arguments that its actions look at.
+    pub fn acts_on(&self) -> impl Iterator<Item = ReadId> {
+        self.sockets.iter().map(|(_, read)| *read)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Purpose, Reads, bytes, network, number, process};
 use crate::Rider;
-use crate::ir::{self, Check, SourceMap, Test};
+use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.
@@ -51,6 +51,7 @@ pub(super) fn selectors(
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            sockets: sockets(rider, selector, reads),
             post: match purpose {
                 Purpose::Report => selector.post,
                 Purpose::Deny => PostOptions::default(),
@@ -59,6 +60,15 @@ pub(super) fn selectors(
         });
     }
     lowered
+}
+
+/// The arguments that actions name, where they are read.
+fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(ArgumentId, ReadId)> {
+    let named = selector.actions.iter().filter_map(|action| match action.value {
+        Action::TrackSock(socket) | Action::UntrackSock(socket) => Some(socket),
+        Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) | Action::Override(_) => None,
+    });
+    named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
 fn denies(selector: &Selector) -> bool {

@@ -1,5 +1,7 @@
 //! What a selector does when it matches.
 
+use super::argument::ArgumentId;
+
 /// One action; a selector runs its actions in the order of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -13,13 +15,17 @@ pub enum Action {
     Signal(SignalNumber),
     /// Let the call return this instead of doing its work.
     Override(ReturnValue),
+    /// Remember whose the socket in this argument is: reports about it are the owner's from then on.
+    TrackSock(ArgumentId),
+    /// Forget it.
+    UntrackSock(ArgumentId),
 }
 
 impl Action {
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
-            Self::Post | Self::NoPost => false,
+            Self::Post | Self::NoPost | Self::TrackSock(_) | Self::UntrackSock(_) => false,
             Self::Sigkill | Self::Signal(_) | Self::Override(_) => true,
         }
     }

@@ -18,5 +18,6 @@ mod run;
 mod scope;
 mod stacks;
 mod tracepoints;
+mod track;
 mod types;
 mod uprobes;

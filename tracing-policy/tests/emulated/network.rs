@@ -20,7 +20,7 @@ const VERSIONS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 
 /// A socket as a test describes it.
 #[derive(Clone, Copy, Debug)]
-struct Socket {
+pub(crate) struct Socket {
     family: u16,
     source: &'static str,
     destination: &'static str,
@@ -29,7 +29,7 @@ struct Socket {
     state: u8,
 }
 
-const TCP: Socket = Socket {
+pub(crate) const TCP: Socket = Socket {
     family: 2,
     source: "192.168.1.5",
     destination: "10.1.2.3",
@@ -85,7 +85,7 @@ fn fields<'a>(machine: &'a mut Machine, view: &'a KernelView) -> Fields<'a> {
     Fields { facts: Facts::of(view), world: machine.world_mut() }
 }
 
-fn sock(machine: &mut Machine, view: &KernelView, socket: Socket) -> u64 {
+pub(crate) fn sock(machine: &mut Machine, view: &KernelView, socket: Socket) -> u64 {
     let mut it = fields(machine, view);
     let sock = it.object("sock");
     let common = |field: &str| format!("__sk_common.{field}");
@@ -108,7 +108,7 @@ fn sock(machine: &mut Machine, view: &KernelView, socket: Socket) -> u64 {
 }
 
 /// A `struct socket` of a `struct sock`.
-fn socket(machine: &mut Machine, view: &KernelView, sock: u64) -> u64 {
+pub(crate) fn socket(machine: &mut Machine, view: &KernelView, sock: u64) -> u64 {
     let mut it = fields(machine, view);
     let socket = it.object("socket");
     it.set(socket, "socket", "sk", &sock.to_le_bytes());

@@ -98,12 +98,13 @@ impl<'k> Emulated<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
-        let asks_for_limits =
-            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::LIMITS);
-        if compiled.bodies.iter().any(asks_for_limits) {
-            let maps = vec![bpf_probes::sensor::shared::limits()];
-            let limits = CollectionSpec { maps, imports: Vec::new(), programs: Vec::new() };
-            machine.load(&limits).unwrap();
+        for map in [bpf_probes::sensor::shared::limits(), bpf_probes::sensor::shared::sockets()] {
+            let asks_for_it =
+                |body: &CompiledBody| body.collection.imports.iter().any(|import| import.name == map.name);
+            if compiled.bodies.iter().any(asks_for_it) {
+                let on_demand = CollectionSpec { maps: vec![map], imports: Vec::new(), programs: Vec::new() };
+                machine.load(&on_demand).unwrap();
+            }
         }
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();
