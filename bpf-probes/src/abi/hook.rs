@@ -14,6 +14,10 @@ pub enum Action {
     Sigkill = 3,
     /// Denied with an errno.
     Override = 5,
+    /// The daemon is to fetch a URL.
+    GetUrl = 7,
+    /// The daemon is to look up a name.
+    DnsLookup = 8,
     /// Sent a signal.
     Signal = 10,
     /// The owner of a socket was remembered.
@@ -25,7 +29,7 @@ pub enum Action {
 impl Action {
     /// The action with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Post, Self::Sigkill, Self::Override, Self::Signal, Self::TrackSock, Self::UntrackSock]
+        [Self::Post, Self::Sigkill, Self::Override, Self::GetUrl, Self::DnsLookup, Self::Signal, Self::TrackSock, Self::UntrackSock]
             .into_iter()
             .find(|action| *action as u8 == number)
     }

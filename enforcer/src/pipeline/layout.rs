@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api::event::Origin;
 use tracing_policy::ir::{RecordLayout, ValueKind};
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{EventForm, Request};
 
 /// One value of a hook record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,6 +28,8 @@ pub struct HookLayout {
     pub origin: Arc<Origin>,
     /// The values, in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// By selector: what a record of it asks for.
+    pub requests: Vec<Vec<Request>>,
 }
 
 impl From<&RecordLayout> for HookLayout {
@@ -45,6 +47,7 @@ impl From<&RecordLayout> for HookLayout {
                 tags: layout.tags.iter().map(|tag| tag.as_str().into()).collect(),
             }),
             values: values.collect(),
+            requests: layout.requests.clone(),
         }
     }
 }

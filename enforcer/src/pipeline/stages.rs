@@ -27,6 +27,7 @@ pub(super) struct Stages {
     identify: Identify,
     layouts: LayoutView,
     symbols: Symbols,
+    requests: Option<Requests>,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
@@ -41,6 +42,7 @@ impl Stages {
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
+            requests: config.requests.clone(),
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
@@ -118,6 +120,10 @@ impl Stages {
         let subject = self.identify.hook(hook.fixed);
         let kind = hook_event(subject, hook, layout, &mut self.symbols)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
+        if let Some(requests) = &self.requests {
+            let asked = layout.requests.get(usize::from(hook.fixed.selector));
+            asked.into_iter().flatten().for_each(|request| requests.ask(request));
+        }
         Ok((kind, self.identify.time(hook.fixed.header.ktime)))
     }
 

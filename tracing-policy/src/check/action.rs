@@ -36,9 +36,9 @@ pub(super) fn action(
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
         ActionKind::TrackSock => Action::TrackSock(socket(written, arguments, report)?),
         ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
-        ActionKind::GetUrl
-        | ActionKind::DnsLookup
-        | ActionKind::NotifyEnforcer
+        ActionKind::GetUrl => Action::GetUrl,
+        ActionKind::DnsLookup => Action::DnsLookup,
+        ActionKind::NotifyEnforcer
         | ActionKind::CleanupEnforcerNotification => {
             let what = format!("the action {}", written.action.value.as_word());
             unsupported::refuse(&what, written.action.span, report);
@@ -55,7 +55,7 @@ pub(super) fn action(
 }
 
 /// Whether a kind of hook can do it at all. `Set` has a message of its own.
-fn has_action(section: Section, action: ActionKind) -> bool {
+pub(super) fn has_action(section: Section, action: ActionKind) -> bool {
     let of_lsm = [
         ActionKind::Post,
         ActionKind::NoPost,
@@ -93,17 +93,17 @@ fn socket(written: &schema::Action, arguments: &Arguments, report: &mut Report) 
         report.push(error.help("`argSock` counts the entries of `args`, from 0"));
         return None;
     };
-    let socket = ObjectKind::Network(NetworkType::Sock);
-    let of_file = ObjectKind::Network(NetworkType::Socket);
-    match entry.argument.as_ref()?.ty.value {
-        ArgumentType::Object(kind) if kind == socket || kind == of_file => ArgumentId::new(position),
-        _ => {
-            let message = format!("argument {position} is no socket");
-            let error = Diagnostic::error(Code::OperatorMismatch, span, message);
-            report.push(error.help("give it the type sock or socket"));
-            None
-        }
+    let is_socket = matches!(
+        entry.argument.as_ref()?.ty.value,
+        ArgumentType::Object(ObjectKind::Network(NetworkType::Sock | NetworkType::Socket))
+    );
+    if !is_socket {
+        let message = format!("argument {position} is no socket");
+        let error = Diagnostic::error(Code::OperatorMismatch, span, message);
+        report.push(error.help("give it the type sock or socket"));
+        return None;
     }
+    ArgumentId::new(position)
 }
 
 fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {
@@ -151,7 +151,9 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 7] = [
+    let known: [Parameter; 9] = [
+        ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
+        ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
@@ -160,9 +162,7 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 9] = [
-        ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
-        ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
+    let later: [Parameter; 7] = [
         ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
         ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),

@@ -25,6 +25,7 @@ mod network;
 mod options;
 mod post;
 mod process;
+mod request;
 mod section;
 mod selector;
 mod text;

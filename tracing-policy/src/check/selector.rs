@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, unsupported};
+use super::{action, filter, post, process, request, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -50,6 +50,7 @@ fn one(
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
+    let requests = request::requests(&written.match_actions, target.section, report);
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
@@ -59,6 +60,7 @@ fn one(
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
         post: post?,
+        requests: requests?,
         span: written.span,
     })
 }

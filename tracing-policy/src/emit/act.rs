@@ -92,6 +92,15 @@ impl Emitter<'_> {
                     last = abi::Action::UntrackSock;
                     continue;
                 }
+                // the daemon does it when it has the report
+                (Action::GetUrl, _) => {
+                    last = abi::Action::GetUrl;
+                    continue;
+                }
+                (Action::DnsLookup, _) => {
+                    last = abi::Action::DnsLookup;
+                    continue;
+                }
                 (Action::NoPost, _) => Counter::NoPost,
                 (Action::Sigkill | Action::Signal(_), Mode::Enforce) => Counter::Signal,
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
@@ -105,7 +114,12 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
-                Action::Post | Action::NoPost | Action::TrackSock(_) | Action::UntrackSock(_) => (None, None),
+                Action::Post
+                | Action::NoPost
+                | Action::TrackSock(_)
+                | Action::UntrackSock(_)
+                | Action::GetUrl
+                | Action::DnsLookup => (None, None),
             };
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);

@@ -158,7 +158,9 @@ impl Emitter<'_> {
                     | Action::Sigkill
                     | Action::Signal(_)
                     | Action::TrackSock(_)
-                    | Action::UntrackSock(_) => None,
+                    | Action::UntrackSock(_)
+                    | Action::GetUrl
+                    | Action::DnsLookup => None,
                 });
                 value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
             }

@@ -55,7 +55,7 @@ impl Emitter<'_> {
     /// Where the address of a socket is kept that an action names.
     fn tracked(&self, selector: &Selector, socket: ArgumentId) -> Option<u32> {
         let read = selector.sockets.iter().find(|(argument, _)| *argument == socket)?.1;
-        Some(self.socket_address(read)?)
+        self.socket_address(read)
     }
 
     fn socket_address(&self, read: ReadId) -> Option<u32> {

@@ -102,7 +102,9 @@ impl Selector {
             | Action::Sigkill
             | Action::Signal(_)
             | Action::TrackSock(_)
-            | Action::UntrackSock(_) => None,
+            | Action::UntrackSock(_)
+            | Action::GetUrl
+            | Action::DnsLookup => None,
         })
     }
 

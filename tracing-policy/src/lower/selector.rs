@@ -66,7 +66,13 @@ pub(super) fn selectors(
 fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(ArgumentId, ReadId)> {
     let named = selector.actions.iter().filter_map(|action| match action.value {
         Action::TrackSock(socket) | Action::UntrackSock(socket) => Some(socket),
-        Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) | Action::Override(_) => None,
+        Action::Post
+        | Action::NoPost
+        | Action::Sigkill
+        | Action::Signal(_)
+        | Action::Override(_)
+        | Action::GetUrl
+        | Action::DnsLookup => None,
     });
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }

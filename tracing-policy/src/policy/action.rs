@@ -19,13 +19,22 @@ pub enum Action {
     TrackSock(ArgumentId),
     /// Forget it.
     UntrackSock(ArgumentId),
+    /// Have the daemon fetch a URL when the report arrives.
+    GetUrl,
+    /// Have it look up a name.
+    DnsLookup,
 }
 
 impl Action {
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
-            Self::Post | Self::NoPost | Self::TrackSock(_) | Self::UntrackSock(_) => false,
+            Self::Post
+            | Self::NoPost
+            | Self::TrackSock(_)
+            | Self::UntrackSock(_)
+            | Self::GetUrl
+            | Self::DnsLookup => false,
             Self::Sigkill | Self::Signal(_) | Self::Override(_) => true,
         }
     }

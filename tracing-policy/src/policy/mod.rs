@@ -18,6 +18,7 @@ mod network;
 mod policy;
 mod post;
 mod process;
+mod request;
 mod resolved;
 mod selector;
 mod uprobe;
@@ -38,6 +39,7 @@ pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,
 };
+pub use request::{HostName, Request, Url, UrlProblem};
 pub use resolved::{
     Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
 };

@@ -22,6 +22,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
         values: hook.arguments.iter().filter_map(value).collect(),
+        requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
     }
 }
 

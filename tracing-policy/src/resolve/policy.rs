@@ -116,6 +116,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             arguments: Vec::new(),
             actions: Vec::new(),
             post: PostOptions::default(),
+            requests: Vec::new(),
             span: hook.span,
         }];
     }
