@@ -21,10 +21,8 @@ fn procfs() -> tempfile::TempDir {
 }
 
 fn stacks(event: &Event) -> (Vec<StackFrame>, Vec<StackFrame>) {
-    match &event.kind {
-        EventKind::Kprobe(kprobe) => (kprobe.kernel_stack.clone(), kprobe.user_stack.clone()),
-        other => panic!("{other:?}"),
-    }
+    let EventKind::Kprobe(kprobe) = &event.kind else { panic!("{event:?}") };
+    (kprobe.kernel_stack.clone(), kprobe.user_stack.clone())
 }
 
 fn frame(address: u64, offset: u64, symbol: &str, module: &str) -> StackFrame {
