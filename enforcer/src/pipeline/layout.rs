@@ -30,6 +30,8 @@ pub struct HookLayout {
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 impl From<&RecordLayout> for HookLayout {
@@ -48,6 +50,7 @@ impl From<&RecordLayout> for HookLayout {
             }),
             values: values.collect(),
             requests: layout.requests.clone(),
+            data_values: layout.data_values,
         }
     }
 }

@@ -342,6 +342,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             tags: Vec::new(),
             values: Vec::new(),
             requests: Vec::new(),
+            data_values: 0,
         },
         span: Span::new(0, 1),
         hold: None,

@@ -46,8 +46,10 @@ fn one(
         .into_iter()
         .map(|entry| filter::binary(entry, "matchBinaries", report))
         .collect();
-    let filters: Vec<_> =
+    let mut filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
+    let data = written.match_data.value.into_iter();
+    filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);

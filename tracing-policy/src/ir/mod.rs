@@ -14,7 +14,7 @@ mod table;
 pub use crate::policy::{CapabilitySetKind, NetworkType, ObjectKind, RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
 pub use filter::{AddressTest, BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
-pub use hook::{Hook, Read, ReadId, Rider, Selector};
+pub use hook::{Hook, PathId, Read, ReadId, Rider, Selector};
 pub use search::{ContainsTest, Search, SearchBit, SearchId};
 pub use source_map::{SourceMap, SourcePlace};
 pub use table::{Table, TableId, TableSubject};

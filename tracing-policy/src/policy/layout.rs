@@ -20,6 +20,8 @@ pub struct RecordLayout {
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 /// Which event a record becomes.

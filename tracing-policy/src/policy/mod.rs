@@ -11,6 +11,7 @@
 mod action;
 mod argument;
 mod capability;
+mod found;
 mod hook;
 mod layout;
 mod network;
@@ -29,7 +30,8 @@ pub use argument::{
     Place, Signedness, Width,
 };
 pub use capability::{capability_names, capability_number};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
+pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};

@@ -1,6 +1,7 @@
 //! Compiled policies on the interpreter, against the plain meaning of the policy.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod agreement;
 mod changes;
 mod faults;
 mod goldens;
@@ -12,8 +13,9 @@ mod network;
 mod notes;
 mod operators;
 mod origins;
+mod pairs;
 mod process;
-mod property;
+mod reached;
 mod run;
 mod scope;
 mod stacks;
