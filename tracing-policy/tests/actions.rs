@@ -70,7 +70,8 @@ fn every_action_on_every_kind_of_hook_is_accepted_or_refused_with_its_code() {
             };
             let first = errors.first().map(|error| (error.code, error.primary.span.start as usize));
             // of a parameter that is wrong, that is shown
-            let parameter = text.find("argSock: ").filter(|_| expected == NoSocket).map(|at| at + "argSock: ".len());
+            let parameter =
+                text.find("argSock: ").filter(|_| expected == NoSocket).map(|at| at + "argSock: ".len());
             let at = parameter.unwrap_or(text.find("action: ").unwrap() + "action: ".len());
             assert_eq!(first, Some((code, at)), "{action} on {kind}: {errors:?}");
         }

@@ -29,9 +29,18 @@ pub enum Action {
 impl Action {
     /// The action with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Post, Self::Sigkill, Self::Override, Self::GetUrl, Self::DnsLookup, Self::Signal, Self::TrackSock, Self::UntrackSock]
-            .into_iter()
-            .find(|action| *action as u8 == number)
+        [
+            Self::Post,
+            Self::Sigkill,
+            Self::Override,
+            Self::GetUrl,
+            Self::DnsLookup,
+            Self::Signal,
+            Self::TrackSock,
+            Self::UntrackSock,
+        ]
+        .into_iter()
+        .find(|action| *action as u8 == number)
     }
 }
 

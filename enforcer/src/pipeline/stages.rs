@@ -16,6 +16,7 @@ use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
 use super::record::{Hook, Record};
+use crate::requests::Requests;
 
 /// What one record became, with the time of the event.
 type Outcome = Result<(EventKind, Timestamp), NoEvent>;

@@ -153,7 +153,8 @@ mod tests {
         let text = String::from_utf8(text).unwrap().to_ascii_lowercase();
         assert!(text.starts_with("get /a/b?c=d http/1.1\r\n"), "{text}");
         assert!(text.contains(&format!("\r\nhost: {address}\r\n")), "{text}");
-        let answer = format!("HTTP/1.1 302 Found\r\nLocation: http://{address}/again\r\nContent-Length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 302 Found\r\nLocation: http://{address}/again\r\nContent-Length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).unwrap();
         wait_for(|| requests.counters().made.load(Ordering::Relaxed) == 1);
         drop(requests);

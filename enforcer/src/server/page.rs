@@ -236,8 +236,7 @@ fn policies(observed: &Observed) -> Vec<Metric> {
 
 fn requests(requests: &Requests) -> Metric {
     let counters = requests.counters();
-    let results =
-        [("made", &counters.made), ("failed", &counters.failed), ("dropped", &counters.dropped)];
+    let results = [("made", &counters.made), ("failed", &counters.failed), ("dropped", &counters.dropped)];
     let samples = results.map(|(name, count)| (label("result", name), count.load(Ordering::Relaxed)));
     counter("enforcer_policy_requests", "What became of GetUrl and DnsLookup", samples.to_vec())
 }

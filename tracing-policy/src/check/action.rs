@@ -38,8 +38,7 @@ pub(super) fn action(
         ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
         ActionKind::GetUrl => Action::GetUrl,
         ActionKind::DnsLookup => Action::DnsLookup,
-        ActionKind::NotifyEnforcer
-        | ActionKind::CleanupEnforcerNotification => {
+        ActionKind::NotifyEnforcer | ActionKind::CleanupEnforcerNotification => {
             let what = format!("the action {}", written.action.value.as_word());
             unsupported::refuse(&what, written.action.span, report);
             return None;

@@ -4,7 +4,8 @@ use super::{Purpose, Reads, bytes, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector,
+    Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.

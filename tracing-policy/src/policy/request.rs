@@ -117,8 +117,20 @@ mod tests {
             assert_eq!((url.host(), url.port(), url.path()), expected, "{text}");
         }
         for bad in [
-            "", "ebpf.io", "ftp://x", "http://", "http://u:p@x/", "http://x:0/", "http://x:+8/", "http://x:70000",
-            "http://x/a b", "http://x/\r\nHost: y", "http://[::1", "http://[x]/", "http://\u{e4}.de/", "http:/x",
+            "",
+            "ebpf.io",
+            "ftp://x",
+            "http://",
+            "http://u:p@x/",
+            "http://x:0/",
+            "http://x:+8/",
+            "http://x:70000",
+            "http://x/a b",
+            "http://x/\r\nHost: y",
+            "http://[::1",
+            "http://[x]/",
+            "http://\u{e4}.de/",
+            "http:/x",
         ] {
             assert_eq!(Url::new(bad), Err(UrlProblem::Malformed), "{bad}");
         }

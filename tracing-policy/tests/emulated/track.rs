@@ -32,7 +32,9 @@ fn whose(it: &mut Emulated<'_>) -> Vec<(u32, u64, u32)> {
 #[test]
 fn reports_about_a_tracked_socket_are_those_of_its_owner() {
     let by = |pid: u32, action: &str| {
-        format!("{{matchPIDs: [{{operator: In, values: [{pid}]}}], matchActions: [{{action: {action}, argSock: 1}}]}}")
+        format!(
+            "{{matchPIDs: [{{operator: In, values: [{pid}]}}], matchActions: [{{action: {action}, argSock: 1}}]}}"
+        )
     };
     let selectors = format!("{}, {}, {{}}", by(5, "TrackSock"), by(6, "UntrackSock"));
     let arguments = "{index: 1, type: int}, {index: 0, type: sock}";
@@ -69,8 +71,9 @@ fn a_socket_is_tracked_without_a_report_by_its_file_too() {
     let selector = "{matchActions: [{action: TrackSock}, {action: NoPost}]}";
     for view in &kernels() {
         for of_file in [false, true] {
-            let ty = if of_file { "socket" } else { "sock" };
-            let text = policy("tcp_close", &format!("{{index: 0, type: {ty}}}"), selector);
+            let (call_of, ty) =
+                if of_file { ("security_socket_connect", "socket") } else { ("tcp_close", "sock") };
+            let text = policy(call_of, &format!("{{index: 0, type: {ty}}}"), selector);
             let mut it = Emulated::new(&[resolved(&text, view)], view);
             let sock = sock(&mut it.machine, view, TCP);
             let argument = if of_file { socket(&mut it.machine, view, sock) } else { sock };

@@ -87,7 +87,8 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
-        let limits = CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
+        let limits =
+            CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
         let limits = load(&limits, &MapSet::new(), &context);
         let mut maps = base.maps().clone();
         maps.extend(limits.maps().iter().cloned());
