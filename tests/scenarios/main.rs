@@ -3,6 +3,7 @@
 //! `e2e-guest run VARIANT NAME…` runs scenarios one after the other, each in a process of its own;
 //! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost.
 
+mod arguments;
 mod churn;
 mod contention;
 mod gap;

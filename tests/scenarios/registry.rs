@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    reports, samples, selectors, shadow, syscalls,
+    arguments, churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes,
+    refusals, reports, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -99,6 +99,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
+    // proves: ARG-02 (char_buf), ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
     // proves: ACT-03 (override_return)

@@ -98,6 +98,10 @@ pub struct Argument {
     pub string_arg: Option<String>,
     /// Of type `int`.
     pub int_arg: Option<i64>,
+    /// An unsigned number.
+    pub uint_arg: Option<u64>,
+    /// A buffer, in base64.
+    pub bytes_arg: Option<String>,
     /// Of type `sock` or `socket`.
     pub sock_arg: Option<Connection>,
     /// Of type `skb`.

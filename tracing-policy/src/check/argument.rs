@@ -221,7 +221,10 @@ pub(super) fn argument_type(
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
         }
-        Written::CharBuf | Written::CharIovec | Written::DataLoc | Written::IovIter => {
+        Written::CharBuf => ArgumentType::CharBuf,
+        Written::CharIovec => ArgumentType::CharIovec,
+        Written::IovIter => ArgumentType::IovIter,
+        Written::DataLoc => {
             unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
             return None;
         }

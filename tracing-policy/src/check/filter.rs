@@ -1,7 +1,7 @@
 //! Single filters: which operator goes with which type, and its values.
 
 use super::argument::{Arguments, Entry};
-use super::{capability, file_type, network, unsupported, value};
+use super::{capability, expression, file_type, network, unsupported, value};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Argument, ArgumentFilter, ArgumentId, ArgumentType, BinaryFilter, Case, Children, ContainsTest, Family,
@@ -49,6 +49,9 @@ pub(super) fn argument(
     if written.operator.value == Operator::CapabilitiesGained {
         return gained(&written, arguments, report);
     }
+    if written.operator.value == Operator::CelExpr {
+        return expression::expression(&written, arguments, report);
+    }
     let (id, entry) = target(&written, arguments, report)?;
     on(written, id, entry, report)
 }
@@ -87,6 +90,11 @@ fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report
             no_values(span, report);
             return None;
         }
+        let with_nul = written.values.iter().find(|value| value.value.contains(&0));
+        if let Some(value) = with_nul.filter(|_| argument.ty.value.is_buffer()) {
+            unsupported::refuse("a NUL byte in a text to look for", value.span, report);
+            return None;
+        }
         let values = value::parts(written.values, argument.ty.value == ArgumentType::String, report)?;
         return Some(ArgumentFilter::Contains { argument: id, test: ContainsTest { case, values }, span });
     }
@@ -102,6 +110,10 @@ fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report
         }
         (ArgumentType::String, _) => {
             let test = string(operator, written.values, span, argument, value::strings, report)?;
+            ArgumentFilter::String { argument: id, test, span }
+        }
+        (ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter, _) => {
+            let test = string(operator, written.values, span, argument, value::buffers, report)?;
             ArgumentFilter::String { argument: id, test, span }
         }
         (ArgumentType::NetDevice, _) => {
@@ -161,6 +173,7 @@ fn search_case(operator: Operator) -> Option<Case> {
 /// Whether texts can be looked for in an argument.
 fn is_searched(ty: ArgumentType) -> bool {
     matches!(ty, ArgumentType::String | ArgumentType::NetDevice | ArgumentType::SockaddrUn)
+        || ty.is_buffer()
         || (ty.is_path() && ty != ArgumentType::Kiocb)
 }
 
@@ -238,11 +251,11 @@ fn target<'a>(
     Some((ArgumentId::new(position)?, entry))
 }
 
-/// Whether later versions compile the operator for the types of this one.
-fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
+/// Whether later versions compile the operator.
+fn comes_later(operator: Operator) -> bool {
     match operator {
-        Operator::CelExpr => matches!(ty, ArgumentType::Integer(_)),
-        Operator::Equal
+        Operator::CelExpr
+        | Operator::Equal
         | Operator::NotEqual
         | Operator::Prefix
         | Operator::NotPrefix
@@ -283,7 +296,7 @@ fn comes_later(operator: Operator, ty: ArgumentType) -> bool {
 /// Refuses an operator that the argument's type does not have, or not yet.
 pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known: &str, report: &mut Report) {
     let word = operator.value.as_word();
-    if comes_later(operator.value, argument.ty.value) {
+    if comes_later(operator.value) {
         unsupported::refuse(&format!("the operator {word}"), operator.span, report);
         return;
     }
@@ -298,6 +311,7 @@ pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known:
         ArgumentType::LinuxBinprm => "linux_binprm",
         ArgumentType::Filename => "filename",
         ArgumentType::NetDevice => "net_device",
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => "buffer",
         ArgumentType::Capability => "capability",
         ArgumentType::BpfCmd => "bpf_cmd",
         ArgumentType::Capabilities(_) => "set of capabilities",

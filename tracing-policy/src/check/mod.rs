@@ -6,7 +6,7 @@
 //! the next stage. What the language has and this version does not compile is refused with
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
-//! One part of the language a file: `document` (name, kind, scope), `options`, `hook`, `argument`, `selector`,
+//! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be) and `unsupported`.
@@ -17,6 +17,7 @@ mod capability;
 mod digest;
 mod document;
 mod elsewhere;
+mod expression;
 mod file_type;
 mod filter;
 mod hook;

@@ -124,6 +124,8 @@ codes! {
     Refused = "P0046",
     /// A file that cannot be read, or is not the one that the policy means.
     BadFile = "P0047",
+    /// An expression that cannot be compiled.
+    BadExpression = "P0048",
 }
 
 impl Code {

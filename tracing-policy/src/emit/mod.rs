@@ -9,9 +9,11 @@
 mod act;
 mod address;
 mod automaton;
+mod buffer;
 mod bytes;
 mod change;
 mod deny;
+mod expression;
 mod field;
 mod kind;
 mod limit;

@@ -168,6 +168,22 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Appends the size of the whole buffer behind the header at `R1`, which is in `R2`, and moves `R1` and `R8` by as much.
+    fn append_whole_size(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
+        let failed = f.label();
+        load(f, Size::Half, R3, bytes.header + 4)?;
+        f.alu(AluOp::And, R3, i32::from(value_flag::ERROR));
+        f.jump_if(Condition::Ne, R3, 0, failed);
+        f.alu(AluOp::Add, R2, 8);
+        f.store(Size::Double, R1, 0, R2);
+        load(f, Size::Double, R2, bytes.whole())?;
+        f.store(Size::Double, R1, 8, R2);
+        f.alu(AluOp::Add, R1, 8);
+        f.alu(AluOp::Add, R8, 8);
+        f.bind(failed);
+        Ok(())
+    }
+
     /// Appends a path or string at `R7 + R8`.
     fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
         let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
@@ -176,6 +192,9 @@ impl Emitter<'_> {
         f.alu_reg(AluOp::Add, R1, R8);
         load(f, Size::Double, R2, bytes.header)?;
         f.store(Size::Double, R1, 0, R2);
+        if self.hook.read(id).ty.is_buffer() {
+            Self::append_whole_size(f, bytes)?;
+        }
         f.alu(AluOp::Add, R8, header);
         load(f, Size::Word, R9, bytes.header)?;
         f.jump_if(Condition::Le, R9, LONGEST, fits);

@@ -40,6 +40,7 @@ impl Phase {
             Check::Contains(test) => Self::Read(test.read),
             Check::Leaf { read, .. } => Self::Leaf(*read),
             Check::Bytes(test) => Self::Read(test.read),
+            Check::Expression(test) => test.last.map_or(Self::First, Self::Read),
         }
     }
 
@@ -89,12 +90,20 @@ impl<'a> Emitter<'a> {
             Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
             Check::Contains(test) => Some(test.read),
             Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
+            Check::Expression(_) => None,
+        });
+        let of_expressions = it.selector.tests.iter().flat_map(|test| {
+            if let Check::Expression(test) = &test.check { test.reads.as_slice() } else { &[] }
         });
         let reports = self.body.purpose == Purpose::Report && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
         let acted_on = it.selector.acts_on().filter(|_| self.body.purpose == Purpose::Report);
-        let mut needs: Vec<_> =
-            tested.chain(reported).chain(acted_on).filter(|id| self.state().users(*id).is_some()).collect();
+        let mut needs: Vec<_> = tested
+            .chain(of_expressions.copied())
+            .chain(reported)
+            .chain(acted_on)
+            .filter(|id| self.state().users(*id).is_some())
+            .collect();
         needs.sort_unstable();
         needs.dedup();
         needs

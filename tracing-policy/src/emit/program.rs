@@ -176,9 +176,22 @@ impl<'a> Emitter<'a> {
         policy: u32,
         fail: Label,
     ) -> Result<(), BuildError> {
-        use crate::ir::Check;
         let before = f.set_origin(test.origin);
-        match &test.check {
+        self.check(f, &test.check, policy, fail)?;
+        f.set_origin(before);
+        Ok(())
+    }
+
+    /// Emits what is tested: falls through when it passes, else goes to `fail`.
+    pub(super) fn check(
+        &self,
+        f: &mut Function<'_>,
+        check: &crate::ir::Check,
+        policy: u32,
+        fail: Label,
+    ) -> Result<(), BuildError> {
+        use crate::ir::Check;
+        match check {
             Check::Enforcing => {
                 Self::mode(f, policy);
                 f.jump_if(Condition::Ne, R1, 0, fail);
@@ -197,8 +210,8 @@ impl<'a> Emitter<'a> {
             Check::Contains(test) => self.contains(f, test, fail)?,
             Check::Readable(read) => self.readable(f, *read, fail)?,
             Check::Address(test) => self.address(f, test, fail)?,
+            Check::Expression(test) => self.expression(f, test, policy, fail)?,
         }
-        f.set_origin(before);
         Ok(())
     }
 

@@ -46,7 +46,7 @@ pub(super) struct BytesState {
     pub(super) testable: u32,
     /// `u64`: `struct dentry *`; of a `struct sockaddr_un` its bytes, where they are known.
     pub(super) dentry: u32,
-    /// `u64`: `struct vfsmount *`.
+    /// `u64`: `struct vfsmount *`; of a buffer the bytes that there are.
     pub(super) mount: u32,
     /// `u64`: the last eight bytes of the last component, the last byte highest.
     pub(super) leaf_tail: u32,
@@ -58,6 +58,19 @@ pub(super) struct BytesState {
     pub(super) users: u32,
     /// Which of the areas it is read into.
     pub(super) area: usize,
+}
+
+impl BytesState {
+    /// `u64`: the bytes of a buffer, of which some may not be read.
+    pub(super) fn whole(self) -> u32 {
+        self.mount
+    }
+}
+
+/// Areas that a path or string takes. Pieces of a buffer are put behind each other, and the verifier sees no more than that each of place and size is
+/// within an area.
+fn read_areas(ty: ArgumentType) -> usize {
+    if matches!(ty, ArgumentType::CharIovec | ArgumentType::IovIter) { 2 } else { 1 }
 }
 
 /// Offsets of what is kept for a note.
@@ -96,10 +109,14 @@ pub(super) struct State {
     pub(super) task: BTreeMap<Subject, u32>,
     /// By read.
     pub(super) reads: Vec<ReadState>,
+    /// Areas that paths and strings need.
+    areas: u32,
     /// By table: `u64`s of the answer.
     pub(super) tables: Vec<u32>,
     /// By search: `u64`, the filters found.
     pub(super) searches: Vec<u32>,
+    /// Words of numbers that wait for others.
+    pub(super) expression: u32,
     /// One byte a selector, all riders' in order.
     pub(super) alive: u32,
     /// What the call is to return.
@@ -118,6 +135,13 @@ impl Room {
     fn take(&mut self, bytes: u32) -> u32 {
         let at = self.next.next_multiple_of(bytes.min(8));
         self.next = at + bytes;
+        at
+    }
+
+    /// Room for so many words, which may be none.
+    fn take_words(&mut self, words: u32) -> u32 {
+        let at = self.next.next_multiple_of(8);
+        self.next = at + 8 * words;
         at
     }
 }
@@ -142,7 +166,8 @@ impl State {
             let bytes = match read.ty.family() {
                 Family::Number(_) | Family::Object(_) | Family::Nothing => None,
                 Family::String | Family::Path => {
-                    areas += 1;
+                    let first = areas;
+                    areas += read_areas(read.ty);
                     Some(BytesState {
                         header: room.take(8),
                         dentry: room.take(8),
@@ -153,13 +178,13 @@ impl State {
                         leaf_length: room.take(4),
                         users: room.take(4),
                         mode: has_type_tests(hook, id).then(|| room.take(8)),
-                        area: areas - 1,
+                        area: first,
                     })
                 }
             };
             ReadState { raw, bytes, error, object }
         });
-        let reads = reads.collect();
+        let reads: Vec<_> = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
@@ -186,8 +211,10 @@ impl State {
             parent_classes,
             task,
             reads,
+            areas: u32::try_from(areas).unwrap_or(u32::MAX),
             tables,
             searches,
+            expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             stacks: stack::are_reported(hook)
@@ -210,6 +237,7 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.expression,
         ] {
             *offset += by;
         }
@@ -255,8 +283,7 @@ impl State {
 
     /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
-        let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
-        u32::try_from(bytes + usize::from(self.stacks.is_some())).unwrap_or(u32::MAX)
+        self.areas + u32::from(self.stacks.is_some())
     }
 
     /// What is kept of a path or string; `None` for a number.

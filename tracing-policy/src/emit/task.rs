@@ -27,6 +27,7 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
         | Check::Readable(_)
         | Check::Bytes(_)
         | Check::Contains(_)
+        | Check::Expression(_)
         | Check::Address(_) => None,
     });
     let looked_up = hook.tables.iter().filter_map(|table| match table.subject {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::expression::ExpressionTest;
 use super::filter::{AddressTest, BytesTest, Check, Leaf, NumberTest, Subject, Test};
 use super::hook::{Hook, Selector};
 use super::table::TableSubject;
 use super::{ReadId, TableBit};
-use crate::policy::{AF_UNIX, Kin, NetworkField, NetworkSubject, Sense, StringForm};
+use crate::policy::{AF_UNIX, Integer, Kin, Known, NetworkField, NetworkSubject, Sense, StringForm};
 
 /// An argument's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,7 +57,11 @@ impl Hook {
     }
 
     fn passes(&self, test: &Test, policy: u32, call: &Call) -> bool {
-        match &test.check {
+        self.holds(&test.check, policy, call)
+    }
+
+    fn holds(&self, check: &Check, policy: u32, call: &Call) -> bool {
+        match check {
             Check::Enforcing => !call.monitored.contains(&policy),
             Check::Class { number, of, sense, unknown_passes } => {
                 let classes = match of {
@@ -84,6 +89,7 @@ impl Hook {
                 .is_some_and(|subject| test.values.iter().any(|value| test.case.contains(subject, value))),
             Check::Readable(read) => !matches!(call.values.get(read.index()), Some(Value::Error) | None),
             Check::Address(test) => self.address(test, call),
+            Check::Expression(test) => self.expression(test, policy, call),
         }
     }
 
@@ -149,8 +155,44 @@ impl Hook {
         hit == (test.sense == Sense::Plain)
     }
 
+    fn expression(&self, test: &ExpressionTest, policy: u32, call: &Call) -> bool {
+        let readable = |read: &ReadId| match call.values.get(read.index()) {
+            Some(Value::Number(_)) => true,
+            Some(Value::Bytes(_)) => bytes(*read, call, &self.reads).is_some(),
+            Some(Value::Error | Value::Network(_)) | None => false,
+        };
+        let leaves = Leaves { hook: self, test, policy, call };
+        test.reads.iter().all(readable) && test.condition.holds(&leaves)
+    }
+
     fn table(&self, bit: TableBit) -> Option<&TableSubject> {
         self.tables.get(bit.table.index()).map(|table| &table.subject)
+    }
+}
+
+/// What the leaves of an expression are in a call; all its arguments are readable.
+struct Leaves<'a> {
+    hook: &'a Hook,
+    test: &'a ExpressionTest,
+    policy: u32,
+    call: &'a Call,
+}
+
+impl Known<usize, ReadId> for Leaves<'_> {
+    fn passes(&self, atom: &usize) -> bool {
+        self.test.atoms.get(*atom).is_some_and(|check| self.hook.holds(check, self.policy, self.call))
+    }
+
+    fn number(&self, read: &ReadId) -> u64 {
+        match self.call.values.get(read.index()) {
+            Some(Value::Number(number)) => Integer::new(*number).register(),
+            Some(Value::Bytes(_) | Value::Error | Value::Network(_)) | None => 0,
+        }
+    }
+
+    fn size(&self, read: &ReadId) -> u64 {
+        let bytes = bytes(*read, self.call, &self.hook.reads).map_or(0, <[u8]>::len);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 

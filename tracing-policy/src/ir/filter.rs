@@ -3,6 +3,7 @@
 use bpf_probes::asm::Origin;
 use bpf_probes::kernel::Namespace;
 
+use super::expression::ExpressionTest;
 use super::hook::ReadId;
 use super::search::ContainsTest;
 use super::table::TableId;
@@ -64,6 +65,23 @@ pub enum Check {
     Readable(ReadId),
     /// An address.
     Address(AddressTest),
+    /// Several arguments at once.
+    Expression(ExpressionTest),
+}
+
+impl Check {
+    /// The tests inside an expression.
+    pub fn atoms(&self) -> &[Self] {
+        if let Self::Expression(test) = self { &test.atoms } else { &[] }
+    }
+
+    /// The tests inside an expression, or this one alone.
+    pub(crate) fn parts_mut(&mut self) -> &mut [Self] {
+        if !matches!(self, Self::Expression(_)) {
+            return std::slice::from_mut(self);
+        }
+        if let Self::Expression(test) = self { &mut test.atoms } else { &mut [] }
+    }
 }
 
 /// A number that can be tested.

@@ -5,6 +5,7 @@
 //! intervals of a test are disjoint, ascending and within the type of what is tested.
 
 mod evaluate;
+mod expression;
 mod filter;
 mod hook;
 mod search;
@@ -13,6 +14,8 @@ mod table;
 
 pub use crate::policy::{CapabilitySetKind, NetworkType, ObjectKind, RecordLayout, ValueKind, ValueLayout};
 pub use evaluate::{Call, Value};
+pub use expression::ExpressionTest;
+pub(crate) use expression::is_simple;
 pub use filter::{AddressTest, BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
 pub use hook::{Hook, PathId, Read, ReadId, Rider, Selector};
 pub use search::{ContainsTest, Search, SearchBit, SearchId};

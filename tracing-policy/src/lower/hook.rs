@@ -124,7 +124,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         leaf::add(selector, &reads);
     }
-    let tables = table::extract(&mut lowered);
+    let tables = table::extract(&mut lowered, &reads);
     let searches = search::extract(&mut lowered);
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         selector.tests.sort_by_key(|test| order(&test.check));
@@ -150,8 +150,12 @@ fn order(check: &ir::Check) -> (u8, u16) {
         ir::Check::Readable(read) => (5, 4 * read.0 + 2),
         ir::Check::Bytes(test) => (5, 4 * test.read.0 + 3),
         ir::Check::Contains(test) => (5, 4 * test.read.0 + 3),
+        ir::Check::Expression(test) => test.last.map_or((3, 1), |last| (5, 4 * last.0 + 3)),
     }
 }
 
+/// A filter's place: rider, selector, test, and within an expression its position there.
+pub(crate) type FilterPlace = (usize, usize, usize, Option<usize>);
+
 /// Groups filters by what they look at.
-pub(crate) type Groups<K> = BTreeMap<K, Vec<(usize, usize, usize)>>;
+pub(crate) type Groups<K> = BTreeMap<K, Vec<FilterPlace>>;

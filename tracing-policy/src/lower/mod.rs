@@ -3,6 +3,7 @@
 //! Each argument is read once for all policies, tests stand in the order of their cost, and lists that are long in all become look-ups.
 
 mod bytes;
+mod expression;
 mod hook;
 mod leaf;
 mod network;
@@ -12,5 +13,5 @@ mod search;
 mod selector;
 mod table;
 
-pub(crate) use hook::{Groups, Reads};
+pub(crate) use hook::{FilterPlace, Groups, Reads};
 pub use hook::{Purpose, hook};

@@ -12,8 +12,10 @@ const MOST_BYTES: usize = 16_384;
 pub(super) fn extract(riders: &mut [Rider]) -> Vec<Search> {
     let mut searches: Vec<Search> = Vec::new();
     let selectors = riders.iter_mut().flat_map(|rider| &mut rider.selectors);
-    for test in selectors.flat_map(|selector| &mut selector.tests) {
-        let Check::Contains(test) = &mut test.check else { continue };
+    let tests = selectors.flat_map(|selector| &mut selector.tests);
+    let checks = tests.flat_map(|test| test.check.parts_mut());
+    for check in checks {
+        let Check::Contains(test) = check else { continue };
         let bytes: usize = test.values.iter().map(Vec::len).sum();
         let index = room_for(&searches, test.read, test.case, bytes).unwrap_or_else(|| {
             searches.push(Search { read: test.read, case: test.case, bits: 0, values: Vec::new() });

@@ -1,6 +1,6 @@
 //! Selectors and their filters.
 
-use super::{Purpose, Reads, bytes, network, number, process};
+use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
@@ -46,6 +46,11 @@ pub(super) fn selectors(
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
+            if let ArgumentFilter::Expression { condition, arguments, .. } = filter {
+                let checks = expression::tests(rider, condition, arguments, reads).unwrap_or_default();
+                tests.extend(checks.into_iter().map(|check| Test { check, origin }));
+                continue;
+            }
             tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
         }
         lowered.push(ir::Selector {
@@ -93,7 +98,8 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
-fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
+/// The test of one argument.
+pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
     let read = reads.of_argument(rider, filter.argument())?;
     match filter {
         ArgumentFilter::Integer { test, .. } => {
@@ -101,7 +107,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
-            Some(bytes::test(read, test))
+            Some(bytes::test(read, test, reads.get(read)?.ty.is_buffer()))
         }
         ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),
@@ -109,5 +115,7 @@ fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option
             Some(Check::Gained { before: reads.of_argument(rider, *before)?, after: read })
         }
         ArgumentFilter::Network { test, .. } => Some(network::test(read, reads.get(read)?.ty, test)),
+        // more than one test, each of which comes here
+        ArgumentFilter::Expression { .. } => None,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Groups;
-use crate::ir::{Check, ReadId, Rider, Subject, Table, TableBit, TableId, TableSubject};
+use super::{FilterPlace, Groups, Reads};
+use crate::ir::{Check, ReadId, Rider, Subject, Table, TableBit, TableId, TableSubject, Test};
 use crate::policy::{End, Network, StringForm};
 
 /// Values that are compared one by one, over all filters on the same thing.
@@ -18,22 +18,26 @@ pub(crate) const LONGEST: usize = 256;
 pub(crate) const LONGEST_END: usize = 128;
 
 /// Moves the values of long lists into tables.
-pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
+pub(super) fn extract(riders: &mut [Rider], reads: &Reads) -> Vec<Table> {
+    // keys end in zeros, which buffers may hold
+    let is_buffer = |read: ReadId| reads.get(read).is_some_and(|read| read.ty.is_buffer());
     let mut bytes: Groups<(ReadId, u8)> = BTreeMap::new();
     let mut numbers: Groups<(Subject, bool)> = BTreeMap::new();
     let mut addresses: Groups<(ReadId, End)> = BTreeMap::new();
     for (r, rider) in riders.iter().enumerate() {
         for (s, selector) in rider.selectors.iter().enumerate() {
-            for (t, test) in selector.tests.iter().enumerate() {
-                match &test.check {
+            for (place, check) in with_atoms(&selector.tests) {
+                let place = (r, s, place.0, place.1);
+                match check {
+                    Check::Bytes(test) if is_buffer(test.read) => {}
                     Check::Bytes(test) => {
-                        bytes.entry((test.read, test.form as u8)).or_default().push((r, s, t));
+                        bytes.entry((test.read, test.form as u8)).or_default().push(place);
                     }
                     Check::Number(test) if test.intervals.len() > FEW_INTERVALS => {
-                        numbers.entry((test.subject, test.signed)).or_default().push((r, s, t));
+                        numbers.entry((test.subject, test.signed)).or_default().push(place);
                     }
                     Check::Address(test) if test.networks.len() > FEW_NETWORKS => {
-                        addresses.entry((test.read, test.end)).or_default().push((r, s, t));
+                        addresses.entry((test.read, test.end)).or_default().push(place);
                     }
                     Check::Number(_)
                     | Check::Address(_)
@@ -43,6 +47,7 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
                     | Check::FileType { .. }
                     | Check::Gained { .. }
                     | Check::Contains(_)
+                    | Check::Expression(_)
                     | Check::Readable(_) => {}
                 }
             }
@@ -61,15 +66,26 @@ pub(super) fn extract(riders: &mut [Rider]) -> Vec<Table> {
     tables
 }
 
-fn check(riders: &mut [Rider], (r, s, t): (usize, usize, usize)) -> &mut Check {
-    &mut riders[r].selectors[s].tests[t].check
+/// Tests with those inside expressions, and where each is.
+fn with_atoms(tests: &[Test]) -> impl Iterator<Item = ((usize, Option<usize>), &Check)> {
+    tests.iter().enumerate().flat_map(|(t, test)| {
+        let atoms = test.check.atoms().iter().enumerate().map(move |(a, atom)| ((t, Some(a)), atom));
+        std::iter::once(((t, None), &test.check)).chain(atoms)
+    })
+}
+
+fn check(riders: &mut [Rider], (r, s, t, a): FilterPlace) -> &mut Check {
+    match (&mut riders[r].selectors[s].tests[t].check, a) {
+        (Check::Expression(test), Some(a)) => &mut test.atoms[a],
+        (check, _) => check,
+    }
 }
 
 fn next_id(tables: &[Table]) -> TableId {
     TableId(u16::try_from(tables.len()).unwrap_or(u16::MAX))
 }
 
-fn extract_bytes(riders: &mut [Rider], places: &[(usize, usize, usize)], tables: &mut Vec<Table>) {
+fn extract_bytes(riders: &mut [Rider], places: &[FilterPlace], tables: &mut Vec<Table>) {
     let mut total = 0;
     let mut what = None;
     for &place in places {
@@ -109,7 +125,7 @@ fn extract_numbers(
     riders: &mut [Rider],
     subject: Subject,
     signed: bool,
-    places: &[(usize, usize, usize)],
+    places: &[FilterPlace],
     tables: &mut Vec<Table>,
 ) {
     let mut intervals = BTreeMap::new();
@@ -127,7 +143,7 @@ fn extract_numbers(
 fn extract_addresses(
     riders: &mut [Rider],
     (read, end): (ReadId, End),
-    places: &[(usize, usize, usize)],
+    places: &[FilterPlace],
     tables: &mut Vec<Table>,
 ) {
     let mut networks: BTreeMap<Network, BTreeSet<u32>> = BTreeMap::new();

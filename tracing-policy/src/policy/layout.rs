@@ -72,6 +72,8 @@ pub enum ValueKind {
     Syscall,
     /// Bytes without NUL; `string_arg`.
     String,
+    /// How many bytes there were (`u64`), and those that were read; `bytes_arg`, or `truncated_bytes_arg` where there were more.
+    Bytes,
     /// A path, with `i_mode` in the header's status; `file_arg`.
     File,
     /// A path, with `i_mode` in the header's status; `path_arg`.

@@ -11,6 +11,7 @@
 mod action;
 mod argument;
 mod capability;
+mod expression;
 mod found;
 mod hook;
 mod layout;
@@ -30,6 +31,8 @@ pub use argument::{
     Place, Signedness, Width,
 };
 pub use capability::{capability_names, capability_number};
+pub(crate) use expression::register as expression_register;
+pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
 pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
 pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};

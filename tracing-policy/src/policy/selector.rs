@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::argument::ArgumentId;
+use super::expression::Condition;
 use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
@@ -170,10 +171,19 @@ pub enum ArgumentFilter {
         /// The entry in the text.
         span: Span,
     },
+    /// Of several arguments at once. Where one of them cannot be read or has no path, it does not pass, whatever it says.
+    Expression {
+        /// What must hold; its leaves are filters of numbers, strings, paths and texts in them.
+        condition: Box<Condition<Self, ArgumentId>>,
+        /// The arguments that it names; at least one.
+        arguments: Vec<ArgumentId>,
+        /// The entry in the text.
+        span: Span,
+    },
 }
 
 impl ArgumentFilter {
-    /// The argument it tests; of two the later one.
+    /// The argument it tests; of two the later one, of an expression the first.
     pub fn argument(&self) -> ArgumentId {
         match self {
             Self::Integer { argument, .. } | Self::String { argument, .. } | Self::Path { argument, .. } => {
@@ -182,12 +192,15 @@ impl ArgumentFilter {
             Self::FileType { argument, .. } | Self::Contains { argument, .. } => *argument,
             Self::CapabilitiesGained { after, .. } => *after,
             Self::Network { argument, .. } => *argument,
+            Self::Expression { arguments, .. } => arguments.first().copied().unwrap_or_default(),
         }
     }
 
     /// Whether it tests that argument.
     pub fn tests(&self, id: ArgumentId) -> bool {
-        self.argument() == id || matches!(self, Self::CapabilitiesGained { before, .. } if *before == id)
+        self.argument() == id
+            || matches!(self, Self::CapabilitiesGained { before, .. } if *before == id)
+            || matches!(self, Self::Expression { arguments, .. } if arguments.contains(&id))
     }
 
     /// Where it was written.
@@ -196,7 +209,7 @@ impl ArgumentFilter {
             Self::Integer { span, .. } | Self::String { span, .. } | Self::Path { span, .. } => *span,
             Self::FileType { span, .. } | Self::CapabilitiesGained { span, .. } => *span,
             Self::Contains { span, .. } => *span,
-            Self::Network { span, .. } => *span,
+            Self::Network { span, .. } | Self::Expression { span, .. } => *span,
         }
     }
 }

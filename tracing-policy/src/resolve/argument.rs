@@ -121,9 +121,12 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         | ArgumentType::Capability
         | ArgumentType::BpfCmd => return true,
         // `union bpf_attr` is no struct, and `kernel_cap_t` has no name that all kernels know
-        ArgumentType::String | ArgumentType::Capabilities(_) | ArgumentType::Object(ObjectKind::BpfAttr) => {
-            None
-        }
+        ArgumentType::String
+        | ArgumentType::CharBuf
+        | ArgumentType::CharIovec
+        | ArgumentType::Capabilities(_)
+        | ArgumentType::Object(ObjectKind::BpfAttr) => None,
+        ArgumentType::IovIter => Some("iov_iter"),
         ArgumentType::File => Some("file"),
         ArgumentType::Path => Some("path"),
         ArgumentType::Kiocb => Some("kiocb"),

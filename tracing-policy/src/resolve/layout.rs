@@ -30,6 +30,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
 fn value(argument: &Argument) -> Option<ValueLayout> {
     let kind = match argument.ty.value {
         ArgumentType::String | ArgumentType::Filename | ArgumentType::NetDevice => ValueKind::String,
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => ValueKind::Bytes,
         ArgumentType::File | ArgumentType::Fd | ArgumentType::Kiocb => ValueKind::File,
         ArgumentType::Path | ArgumentType::Dentry => ValueKind::Path,
         ArgumentType::LinuxBinprm => ValueKind::LinuxBinprm,

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
+mod buffers;
 mod changes;
+mod expression;
 mod faults;
 mod goldens;
 mod kernel;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 
 mod acts;
+mod buffers;
 mod children;
 mod contention;
 mod many;

@@ -48,7 +48,7 @@ fn root_programs_for_every_type_are_verified() {
     }
 }
 
-// proves: SEL-18 (verifier), SEL-23 (verifier), SEL-27 (verifier)
+// proves: SEL-18 (verifier), SEL-23 (verifier), SEL-27 (verifier), SEL-28 (verifier)
 #[test]
 fn root_programs_for_every_operator_are_verified() {
     let kernel = kernel_view(&ProbeOptions::default()).unwrap();
@@ -65,6 +65,14 @@ fn root_programs_for_every_operator_are_verified() {
             "{index: 0, type: kernel_cap_t}, {index: 1, type: cap_effective}",
             "{args: [0, 1], operator: CapabilitiesGained}",
         ),
+        (
+            "{index: 0, type: path}, {index: 1, type: file}",
+            "{operator: CelExpr, values: [\"arg0.startsWith('/a') != arg1.contains('b') || size(arg0) == 3\"]}",
+        ),
+        (
+            "{index: 0, type: int}, {index: 1, type: uint64}",
+            "{operator: CelExpr, values: [\"(arg0 + 1 == -3 ? not(arg1) : arg1 - 7) > and(arg1, uint(arg0)) == true\"]}",
+        ),
     ];
     let of = |(arguments, filter): &(&str, &str)| {
         policy("sys_dup2", arguments, &format!("{{matchArgs: [{filter}]}}"))
@@ -76,6 +84,25 @@ fn root_programs_for_every_operator_are_verified() {
     for text in &all {
         drop(start(std::slice::from_ref(text), &kernel));
     }
+}
+
+// proves: SEL-28 (live)
+#[test]
+fn root_an_expression_is_decided_in_live_calls() {
+    let kernel = kernel_view(&ProbeOptions::default()).unwrap();
+    let (_dir, path) = secret("expressed");
+    let shown = path.to_str().unwrap();
+    let expression =
+        format!("arg0.endsWith('/expressed') && (arg0 == '{shown}' || arg1 == 7) && and(arg1, 3) != 1");
+    let selector = format!("{{matchArgs: [{{operator: CelExpr, values: [\"{expression}\"]}}]}}");
+    let arguments = "{index: 1, type: string}, {index: 2, type: int}";
+    let mut running = start(&[policy("sys_openat", arguments, &selector)], &kernel);
+    drop(std::fs::File::open(&path).unwrap());
+    drop(std::fs::File::options().write(true).open(&path).unwrap());
+    drop(std::fs::File::open("/dev/null").unwrap());
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0].values[0].1, shown.as_bytes());
 }
 
 // proves: ARG-06 (fd), SEL-22

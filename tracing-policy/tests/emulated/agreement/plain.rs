@@ -131,5 +131,6 @@ fn argument(filter: &ArgumentFilter, declared: &[Argument], call: &Call) -> bool
             }
             (Some(Net::Named(_)), NetworkTest::Address { .. }) => panic!("a name has no address"),
         },
+        ArgumentFilter::Expression { .. } => panic!("expressions have tests of their own"),
     }
 }

@@ -143,11 +143,18 @@ pub(crate) fn rows(ty: ArgumentType, operator: Operator) -> Pair {
         Operator::Protocol => network::of(kind, network::PROTOCOLS, false),
         Operator::State if kind == Kind::Network(Net::Packet) => network::packet_states(),
         Operator::State => network::of(kind, network::STATES, false),
-        // not compiled yet; of other types than numbers it is refused for good
-        Operator::CelExpr => {
-            let later = matches!(kind, Kind::Number { .. }) && ty != ArgumentType::BpfCmd;
-            return Pair::Refused(if later { Code::NotSupportedYet } else { Code::OperatorMismatch });
-        }
+        // more of them has tests of its own; what stands for the values where it is refused is no expression
+        Operator::CelExpr => match kind {
+            Kind::Number { .. } => vec![Row {
+                values: vec!["arg0 == 5".to_owned()],
+                hit: vec![Subject::Number(5)],
+                miss: vec![Subject::Number(6), Subject::Number(0)],
+                ..Row::default()
+            }],
+            Kind::Set | Kind::Text(_) | Kind::Path { .. } | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => {
+                return Pair::Refused(Code::BadExpression);
+            }
+        },
         Operator::CapabilitiesGained
         | Operator::FileType
         | Operator::NotFileType
