@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes,
-    refusals, reports, samples, selectors, shadow, syscalls,
+    arguments, churn, contention, enforcers, gap, kinds, lifecycle, lists, machine, many, network, overload,
+    paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -108,6 +108,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: SEL-04 (in a machine), ACT-12
+    plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -124,6 +126,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
+    // proves: POL-09 (in a machine), HOOK-18 (in a machine), ACT-11 (in a machine)
+    plain("an_enforcer_denies_and_kills_who_it_was_told_about", enforcers::notified),
+    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
+    // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
+    plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
+    // proves: POL-05 (generated_ftrace, in a machine)
+    plain("a_pattern_stands_for_the_functions_that_match_it", lists::pattern),
+    // proves: HOOK-21 (in a machine), SEL-18 (list:NAME, in a machine), POL-06 (in a machine)
+    plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
+    // proves: POL-12 (callNotFound, in a machine), POL-16 (partially enabled, in a machine)
+    plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
@@ -142,5 +156,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .on_all_kernels(),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
+    // proves: HOOK-02, EVT-18 (merge)
+    contended("each_call_is_reported_once_with_what_it_returned", returns::contended),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),
 ];

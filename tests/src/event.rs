@@ -16,10 +16,24 @@ pub struct Event {
     pub process_lsm: Option<Hook>,
     /// A tracepoint matched.
     pub process_tracepoint: Option<Hook>,
+    /// Executable code was mapped.
+    pub process_loader: Option<Loader>,
     /// Name of the node.
     pub node_name: String,
     /// When, RFC 3339.
     pub time: String,
+}
+
+/// `process_loader`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Loader {
+    /// Who.
+    pub process: Process,
+    /// The mapped file.
+    pub path: String,
+    /// Its build id, in base64.
+    pub buildid: String,
 }
 
 /// `process_exec`.
@@ -62,6 +76,11 @@ pub struct Hook {
     pub event: String,
     /// What it was called with.
     pub args: Vec<Argument>,
+    /// What it returned.
+    #[serde(rename = "return")]
+    pub returned: Option<Argument>,
+    /// What was done when it returned.
+    pub return_action: String,
     /// What was done, `KPROBE_ACTION_POST` and the like.
     pub action: String,
     /// Which policy.

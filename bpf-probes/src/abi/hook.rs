@@ -24,6 +24,10 @@ pub enum Action {
     TrackSock = 11,
     /// It was forgotten.
     UntrackSock = 12,
+    /// Told the enforcers.
+    NotifyEnforcer = 13,
+    /// Took back what they were told.
+    CleanupEnforcerNotification = 14,
 }
 
 impl Action {
@@ -38,6 +42,8 @@ impl Action {
             Self::Signal,
             Self::TrackSock,
             Self::UntrackSock,
+            Self::NotifyEnforcer,
+            Self::CleanupEnforcerNotification,
         ]
         .into_iter()
         .find(|action| *action as u8 == number)
@@ -50,6 +56,8 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
+    /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
+    pub const DISMISSED: u8 = 4;
     /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
     pub const KERNEL_STACK: u8 = 64;
     /// And then those of the program's stack.

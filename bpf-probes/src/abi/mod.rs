@@ -4,6 +4,7 @@
 //! Invariants: no type has implicit padding (zerocopy's `IntoBytes` proves it), so nothing uninitialised crosses; every length is checked by
 //! the reader against the bytes there are.
 
+mod call;
 mod data;
 mod exec;
 mod exit;
@@ -15,10 +16,12 @@ mod network;
 mod note;
 mod object;
 mod owner;
+mod pending;
 mod recorded;
 mod state;
 mod value;
 
+pub use call::{CALLS, Call, CallKey, ReturnRecord, call_flag};
 pub use data::{DATA_CHUNK, DataRecord};
 pub use exec::{
     Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,
@@ -35,6 +38,7 @@ pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
 pub use owner::{SOCKETS, SocketOwner};
+pub use pending::{PENDING, Pending, PendingKey};
 pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,

@@ -114,6 +114,10 @@ pub mod map_name {
     pub const NOTES: &str = "notes";
     /// Hash of the address of a `struct sock` (`u64`) to [`crate::abi::SocketOwner`]; there only while a policy reports or tracks sockets.
     pub const SOCKETS: &str = "sockets";
+    /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
+    pub const PENDING: &str = "pending";
+    /// LRU hash of [`crate::abi::CallKey`] to [`crate::abi::Call`].
+    pub const CALLS: &str = "calls";
     /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
     pub const LIMITS: &str = "limits";
 }
@@ -161,11 +165,13 @@ pub enum Loss {
     Scratch = 7,
     /// No note could be left for the hooks on a denied call's way; the caller was killed instead.
     Note = 8,
+    /// A call whose return was to be seen was not seen to return, or no room was left to wait for it.
+    Return = 9,
 }
 
 impl Loss {
     /// All kinds, in order of index.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -175,6 +181,7 @@ impl Loss {
         Self::Process,
         Self::Scratch,
         Self::Note,
+        Self::Return,
     ];
 
     /// The name in metrics and status.
@@ -189,11 +196,12 @@ impl Loss {
             Self::Process => "process",
             Self::Scratch => "scratch",
             Self::Note => "note",
+            Self::Return => "return",
         }
     }
 }
 
-/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`).
+/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`, and what was missed).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the wire message")]
@@ -210,10 +218,14 @@ pub enum Counter {
     NoPost = 9,
     /// Reports that a rate limit left out; in no wire message.
     Limited = 10,
+    /// What enforcers were told about a thread was told anew before it was done; in no wire message.
+    NotifyOverwritten = 11,
+    /// What enforcers were told about a thread was taken back before it was done; in no wire message.
+    NotifyUnused = 12,
 }
 
 /// Counters of one selector.
-pub const SELECTOR_COUNTERS: usize = 11;
+pub const SELECTOR_COUNTERS: usize = 13;
 /// Selectors that can be counted at once.
 pub const SELECTORS: usize = 2048;
 

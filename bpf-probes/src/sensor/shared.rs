@@ -3,8 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES, Note, NoteKey,
-    ProcessState, Recorded, SOCKETS, SocketOwner, map_name,
+    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES,
+    Note, NoteKey, PENDING, Pending, PendingKey, ProcessState, Recorded, SOCKETS, SocketOwner, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -52,6 +52,19 @@ pub fn notes() -> MapSpec {
 pub fn sockets() -> MapSpec {
     let map = MapSpec::hash(map_name::SOCKETS, size::<u64>(), size::<SocketOwner>(), SOCKETS);
     MapSpec { kind: MapKind::LruHash, ..map }
+}
+
+/// What enforcers were told about threads. All its memory is there from the start, as that of notes.
+pub fn pending() -> MapSpec {
+    MapSpec::hash(map_name::PENDING, size::<PendingKey>(), size::<Pending>(), PENDING)
+}
+
+/// Calls under way whose return is to be seen. The longest unused goes when it is full: what a thread that died in a call left behind does not stay for ever.
+pub fn calls() -> MapSpec {
+    MapSpec {
+        kind: MapKind::LruHash,
+        ..MapSpec::hash(map_name::CALLS, size::<CallKey>(), size::<Call>(), CALLS)
+    }
 }
 
 /// When what is alike was reported last.

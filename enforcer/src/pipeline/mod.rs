@@ -11,6 +11,7 @@
 //! A record borrows its ring until it has become an event, so the stages share one thread; one reader keeps the order over both rings.
 //! What goes in comes out or is counted: [`Totals::balanced`]. Nothing here waits for a subscriber.
 
+mod build_id;
 mod clock;
 mod config;
 mod counters;
@@ -22,6 +23,7 @@ mod patience;
 mod publish;
 mod read;
 mod record;
+mod returns;
 mod run;
 mod stages;
 
@@ -33,6 +35,7 @@ pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, Ta
 pub use layout::{HookLayout, Layouts, ValueLayout};
 pub use publish::{Delivery, Hub, Subscribe, SubscriberStats, Subscription};
 pub use read::{RecordSource, Recorded, RingName, Sources, record_bytes};
+pub use returns::ReturnStats;
 pub use run::{Pipeline, PipelineHandle, SpawnError, Summary};
 
 #[cfg(test)]

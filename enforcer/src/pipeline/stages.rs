@@ -1,21 +1,24 @@
 //! The stages between reading and publishing, one after the other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
-use bpf_probes::abi::RecordKind;
+use bpf_probes::abi::{RecordKind, hook_flag};
 
+use super::build_id;
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
 use super::decode::decode;
-use super::enrich::{Symbols, exec_event, exit_event, hook_event};
+use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
-use super::record::{Hook, Record};
+use super::record::{Hook, Record, Return};
+use super::returns::{Entered, Returns};
 use crate::requests::Requests;
 
 /// What one record became, with the time of the event.
@@ -27,12 +30,15 @@ pub(super) struct Stages {
     node: Arc<Node>,
     identify: Identify,
     layouts: LayoutView,
+    returns: Returns,
     symbols: Symbols,
     requests: Option<Requests>,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
     totals: Totals,
+    /// Where procfs is mounted.
+    proc_root: PathBuf,
 }
 
 impl Stages {
@@ -42,11 +48,13 @@ impl Stages {
             node: Arc::clone(&config.node),
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
+            returns: Returns::new(config.calls),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             requests: config.requests.clone(),
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
+            proc_root: config.proc_root.clone(),
         }
     }
 
@@ -100,6 +108,7 @@ impl Stages {
             }
             Record::Exit(exit) => {
                 self.totals.add_decoded(RecordKind::Exit);
+                self.returns.end(exit.process.tgid);
                 let subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
                 let time = self.identify.time(exit.header.ktime);
                 Ok((exit_event(subject, exit.code, time), time))
@@ -113,19 +122,46 @@ impl Stages {
                 self.identify.data(&data);
                 Err(NoEvent::Data)
             }
+            Record::Return(record) => {
+                self.totals.add_decoded(RecordKind::Return);
+                self.returned(&record)
+            }
         }
     }
 
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let kind = hook_event(subject, hook, layout, &mut self.symbols)
+        let mut kind = hook_event(subject, hook, layout, &mut self.symbols)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         if let Some(requests) = &self.requests {
             let asked = layout.requests.get(usize::from(hook.fixed.selector));
             asked.into_iter().flatten().for_each(|request| requests.ask(request));
         }
-        Ok((kind, self.identify.time(hook.fixed.header.ktime)))
+        if let EventKind::Loader(event) = &mut kind {
+            let pid = event.process.pid.unwrap_or_default();
+            event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);
+        }
+        let time = self.identify.time(hook.fixed.header.ktime);
+        if layout.returned.is_some() {
+            self.returns.enter(hook.fixed, Entered { kind, time });
+            return Err(NoEvent::Waits);
+        }
+        Ok((kind, time))
+    }
+
+    /// The other half of a call's event.
+    fn returned(&mut self, record: &Return<'_>) -> Outcome {
+        let entered = self.returns.leave(record.fixed);
+        if record.fixed.flags & hook_flag::DISMISSED != 0 {
+            return Err(NoEvent::Dismissed);
+        }
+        let Entered { mut kind, time } = entered.ok_or(NoEvent::NotEntered)?;
+        let layout = self.layouts.get(record.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
+        let layout = layout.returned.as_ref().ok_or(NoEvent::UnknownLayout)?;
+        add_return(&mut kind, record, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        self.returns.joined();
+        Ok((kind, time))
     }
 
     fn count(&mut self, kind: &EventKind) {
@@ -149,6 +185,7 @@ impl Stages {
     pub(super) fn count_published(&mut self) {
         self.totals.published += self.events.len() as u64;
         (self.totals.table, self.totals.lookups, self.totals.data) = self.identify.stats();
+        self.totals.returns = self.returns.stats();
     }
 
     /// Counts what was skipped in a ring that could not be read.

@@ -13,8 +13,8 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Member,
+    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -287,7 +287,7 @@ impl ProcessList for FakeProcesses {
     }
 }
 
-/// Understands `NAME HOOK HOOK …`; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
+/// Understands `NAME HOOK HOOK …`; the kernel lacks a hook `!x`, one `x*3` is a hook on three places; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
 #[derive(Clone, Default)]
 pub(super) struct FakeCompiler {
     pub(super) compiled: Rc<Cell<usize>>,
@@ -309,6 +309,11 @@ fn places(function: &str) -> Vec<(Role, AttachSpec)> {
     places
 }
 
+/// How many places a hook has together: 0 when it is on one.
+fn many(function: &str) -> usize {
+    function.split_once('*').map_or(0, |(_, many)| many.parse().unwrap())
+}
+
 /// A hook on `function` with these tests.
 pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
     let attachment = |(role, target)| Attachment {
@@ -321,6 +326,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         key: HookKey { function: function.to_owned(), convention: Convention::Function },
         attachments: places(function).into_iter().map(attachment).collect(),
         arguments: Vec::new(),
+        returned: None,
         selectors: vec![Selector {
             label: None,
             pids: Vec::new(),
@@ -328,6 +334,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             post: PostOptions::default(),
             requests: Vec::new(),
             span: Span::default(),
@@ -342,8 +350,12 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             tags: Vec::new(),
             values: Vec::new(),
             requests: Vec::new(),
+            returned: None,
             data_values: 0,
         },
+        members: (0..many(function))
+            .map(|at| Member { function: format!("{function} {at}"), number: None })
+            .collect(),
         span: Span::new(0, 1),
         hold: None,
     }
@@ -360,8 +372,15 @@ impl Compiler for FakeCompiler {
             attach_user: AttachPreference::Planner,
             hooks: Vec::new(),
         };
-        let hooks = words.map(|word| hook(word, Vec::new())).collect();
-        Ok((Resolved { policy, mode: Mode::Enforce, hooks, warnings: Vec::new() }, Vec::new()))
+        let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));
+        let absent = absent.into_iter().map(|word| AbsentHook {
+            function: word.trim_start_matches('!').to_owned(),
+            span: Span::default(),
+        });
+        let hooks = here.into_iter().map(|word| hook(word, Vec::new())).collect();
+        let resolved =
+            Resolved { policy, mode: Mode::Enforce, hooks, absent: absent.collect(), warnings: Vec::new() };
+        Ok((resolved, Vec::new()))
     }
 
     fn compile_hook(&self, riders: &[Rider<'_>]) -> Result<CompiledHook, CompileError> {

@@ -71,7 +71,7 @@ const fn op_code(loss: Loss) -> Option<&'static str> {
         Loss::Hook | Loss::Enforcement => Some("13"),
         Loss::Fork => Some("23"),
         Loss::Data => Some("24"),
-        Loss::Process | Loss::Scratch | Loss::Note => None,
+        Loss::Process | Loss::Scratch | Loss::Note | Loss::Return => None,
     }
 }
 
@@ -124,7 +124,7 @@ fn event_path(observed: &Observed) -> Vec<Metric> {
     let op = |kind| match kind {
         RecordKind::Exec => "5",
         RecordKind::Exit => "7",
-        RecordKind::Hook => "13",
+        RecordKind::Hook | RecordKind::Return => "13",
         RecordKind::Fork => "23",
         RecordKind::Data => "24",
     };
@@ -180,6 +180,15 @@ fn process_table(observed: &Observed) -> Vec<Metric> {
             alone(table.released_early),
         ),
         counter("tetragon_process_cache_misses", "Processes that were not in the table", misses),
+        gauge("enforcer_calls_under_way", "Calls whose return is waited for", alone(totals.returns.waiting)),
+        counter(
+            "enforcer_calls_without_return",
+            "Calls that were reported at their entry and given up, by reason",
+            vec![
+                (label("reason", "evicted"), totals.returns.evicted),
+                (label("reason", "process_ended"), totals.returns.ended),
+            ],
+        ),
         counter(
             "tetragon_data_cache_evictions",
             "Long values thrown away incomplete",
@@ -222,15 +231,21 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
 fn policies(observed: &Observed) -> Vec<Metric> {
     let policies = observed.board.policies();
     let in_state = |state| policies.iter().filter(|policy| policy.state == state).count() as u64;
-    let loaded =
-        [("enabled", State::Enabled), ("disabled", State::Disabled), ("load_error", State::LoadError)];
+    let loaded = [
+        ("enabled", State::Enabled),
+        ("partially_enabled", State::PartiallyEnabled),
+        ("disabled", State::Disabled),
+        ("load_error", State::LoadError),
+    ];
     let loaded = loaded.map(|(name, state)| (label("state", name), in_state(state)));
     let memory = policies.iter().map(|policy| (names(policy), policy.memory())).collect();
     let actions = policies.iter().flat_map(|policy| actions(observed, policy)).collect();
+    let missed = policies.iter().flat_map(|policy| missed_notifications(observed, policy)).collect();
     vec![
         gauge("tetragon_tracingpolicy_loaded", "Policies, by state", loaded.to_vec()),
         gauge("tetragon_tracingpolicy_kernel_memory_bytes", "Kernel memory of a policy", memory),
         counter("tetragon_tracingpolicy_selector_actions", "Actions of a selector", actions),
+        counter("tetragon_enforcer_missed_notifications", "What enforcers were told and did not do", missed),
     ]
 }
 
@@ -258,6 +273,26 @@ const ACTIONS: [(&str, Counter); 11] = [
     ("monitor_set", Counter::MonitorSet),
     ("rate_limited", Counter::Limited),
 ];
+
+/// What a policy told its enforcers in vain, by the hook that told anew or took it back.
+fn missed_notifications(observed: &Observed, policy: &PolicyStatus) -> Vec<(Labels, u64)> {
+    let reasons = [("overwritten", Counter::NotifyOverwritten), ("no_action", Counter::NotifyUnused)];
+    let mut samples = Vec::new();
+    for hook in &policy.hooks {
+        let all = (hook.first_selector..).take(hook.selectors.len());
+        let mut sum = SelectorCounts::default();
+        all.for_each(|selector| sum.add(&observed.cells.selector_counts(selector)));
+        for (reason, counter) in reasons.iter().filter(|(_, counter)| sum.get(*counter) > 0) {
+            let labels = vec![
+                ("info", hook.function.clone()),
+                ("policy", policy.identity.name.clone()),
+                ("reason", (*reason).to_owned()),
+            ];
+            samples.push((labels, sum.get(*counter)));
+        }
+    }
+    samples
+}
 
 /// What each selector of a policy did; only what it did at all.
 fn actions(observed: &Observed, policy: &PolicyStatus) -> Vec<(Labels, u64)> {

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::{Section, Target};
-use super::unsupported;
+use super::{enforcer, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SignalNumber,
@@ -38,11 +38,8 @@ pub(super) fn action(
         ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
         ActionKind::GetUrl => Action::GetUrl,
         ActionKind::DnsLookup => Action::DnsLookup,
-        ActionKind::NotifyEnforcer | ActionKind::CleanupEnforcerNotification => {
-            let what = format!("the action {}", written.action.value.as_word());
-            unsupported::refuse(&what, written.action.span, report);
-            return None;
-        }
+        ActionKind::NotifyEnforcer => Action::NotifyEnforcer(enforcer::notification(written, report)?),
+        ActionKind::CleanupEnforcerNotification => Action::CleanupEnforcerNotification,
         ActionKind::Set => {
             let message = format!("{} has no action Set", target.section.one());
             let error = Diagnostic::error(Code::OperatorMismatch, written.action.span, message);
@@ -123,7 +120,8 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) | None => return value,
+        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_) | HookKind::Loader)
+        | None => return value,
     };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());

@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, tracepoint, unsupported, uprobe};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
@@ -40,6 +40,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
+    list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
     hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
     hooks.extend(
@@ -51,7 +52,9 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
-    let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
+    let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
+    hooks.extend(spec.loader.as_ref().filter(|on| on.value).and_then(|on| loader::hook(on.span)));
+    hooks.extend(enforcer::enforcers(&spec.enforcers, &hooks, &lists, report)?);
     let policy = Policy {
         name,
         mode_requested: options.mode,

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, request, unsupported};
+use super::{action, filter, post, process, request, returning, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -41,6 +41,7 @@ fn one(
     unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
     let process = process::filters(&mut written, report);
+    let returned = returning::selector(&mut written, arguments, target, report);
     let binaries: Vec<_> = written
         .match_binaries
         .into_iter()
@@ -53,6 +54,7 @@ fn one(
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);
+    let returned = returned?;
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
@@ -61,6 +63,8 @@ fn one(
         process: process?,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        return_arguments: returned.filters,
+        return_actions: returned.actions,
         post: post?,
         requests: requests?,
         span: written.span,

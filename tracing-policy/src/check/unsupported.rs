@@ -38,16 +38,10 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
 pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("fentries", &spec.fentries, report);
     refuse_list("usdts", &spec.usdts, report);
-    refuse_list("enforcers", &spec.enforcers, report);
-    refuse_true("loader", spec.loader.as_ref(), report);
 }
 
 /// Refuses what of a kprobe is not compiled yet.
 pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
-    refuse_true("return", hook.returns.as_ref(), report);
-    if let Some(argument) = &hook.return_arg {
-        refuse("returnArg", argument.span, report);
-    }
     refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
 }
 
@@ -65,8 +59,6 @@ pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
 
 /// Refuses what of a selector is not compiled yet.
 pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
-    refuse_list("matchReturnArgs", &selector.match_return_args, report);
-    refuse_list("matchReturnActions", &selector.match_return_actions, report);
     if let Some(workloads) = &selector.match_workloads {
         refuse("matchWorkloads", workloads.span, report);
     }

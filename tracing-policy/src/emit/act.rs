@@ -12,8 +12,10 @@ use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
+use super::pending;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
+use crate::lower::Purpose;
 use crate::policy::{Action, Role};
 
 /// `SIGKILL`
@@ -52,7 +54,7 @@ impl Emitter<'_> {
         if selector.posts() {
             self.attribute(f, rider)?;
         }
-        if selector.enforces() {
+        if selector.enforces_ever() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
             f.jump_if(Condition::Ne, R1, 0, monitor);
@@ -106,6 +108,24 @@ impl Emitter<'_> {
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
                 (Action::Override(_), Mode::Enforce) => Counter::Override,
                 (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+                (Action::NotifyEnforcer(notification), Mode::Enforce) => {
+                    pending::notify(f, rider, selector, *notification)?;
+                    Counter::NotifyEnforcer
+                }
+                (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
+                (Action::CleanupEnforcerNotification, _) => {
+                    pending::clean_up(f, rider, selector)?;
+                    last = abi::Action::CleanupEnforcerNotification;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Enforce) => {
+                    self.enforce(f, rider)?;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Monitor) => {
+                    pending::forget_told(f, rider)?;
+                    continue;
+                }
             };
             let (signal, done) = match action {
                 Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
@@ -114,8 +134,11 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
+                Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
                 Action::Post
                 | Action::NoPost
+                | Action::CleanupEnforcerNotification
+                | Action::Enforce(_)
                 | Action::TrackSock(_)
                 | Action::UntrackSock(_)
                 | Action::GetUrl
@@ -131,9 +154,13 @@ impl Emitter<'_> {
             count(f, rider, selector, counter);
             last = done.unwrap_or(last);
         }
+        self.leave_unreported(f, rider, selector)?;
         if selector.posts() {
             self.limit(f, rider, selector, last, then.last, then.end)?;
-            count(f, rider, selector, Counter::Post);
+            // one half of an event is counted with the other, at the return
+            if !rider.returns || self.body.purpose == Purpose::Return {
+                count(f, rider, selector, Counter::Post);
+            }
             self.note_action(f, selector, last, mode)?;
         }
         Ok(())
@@ -164,7 +191,7 @@ impl Emitter<'_> {
         f.alu(AluOp::Lsh, R1, 24);
         f.alu(AluOp::Or, R1, word);
         f.store(Size::Word, R7, at, R1);
-        let enforced = selector.enforces() && !monitored;
+        let enforced = selector.enforces_ever() && !monitored;
         store_imm(f, Size::Word, state.ring, i32::from(enforced))
     }
 }

@@ -40,13 +40,14 @@ impl Notes {
             | Convention::RawTracepoint
             | Convention::User => NoteKey::of_function(&key.function),
             Convention::Syscall { number } => u64::from(number),
+            Convention::Syscall32 { number } => u64::from(number) | 1 << 32,
         };
         Self { hook, convention: key.convention }
     }
 
     /// Whether notes are those of a system call.
     pub(super) fn are_of_syscall(self) -> bool {
-        matches!(self.convention, Convention::Syscall { .. })
+        self.convention.is_syscall()
     }
 
     /// `key = the current thread's key`. Loses `R0` to `R5`.
@@ -63,7 +64,7 @@ pub(super) const KEY_BYTES: u32 = 16;
 /// Bytes of a note on the stack.
 const NOTE_BYTES: u32 = 24;
 
-pub(super) fn offset(offset: usize) -> u32 {
+fn offset(offset: usize) -> u32 {
     u32::try_from(offset).expect("a note is small")
 }
 
@@ -160,7 +161,10 @@ impl Emitter<'_> {
                     | Action::TrackSock(_)
                     | Action::UntrackSock(_)
                     | Action::GetUrl
-                    | Action::DnsLookup => None,
+                    | Action::DnsLookup
+                    | Action::NotifyEnforcer(_)
+                    | Action::CleanupEnforcerNotification
+                    | Action::Enforce(_) => None,
                 });
                 value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
             }
@@ -171,6 +175,7 @@ impl Emitter<'_> {
             | Role::DenyNoted
             | Role::Forget
             | Role::ForgetAndKill
+            | Role::Return
             | Role::Override => None,
         }
     }

@@ -12,7 +12,7 @@ use bpf_probes::routine::submit_record;
 use super::memory::{address, load, store};
 use super::program::Emitter;
 use super::state::{BytesState, ObjectState};
-use crate::ir::{Read, ReadId, Rider};
+use crate::ir::{Members, Read, ReadId, Rider};
 use crate::policy::{ArgumentType, Family};
 
 /// Longest value.
@@ -43,8 +43,13 @@ impl Emitter<'_> {
         f.alu(AluOp::Rsh, R1, 32);
         // the upper half is the reserved word
         f.store(Size::Double, R7, field(offset_of!(HookRecord, process.tgid)), R1);
+        self.note_inode_modes(f)
+    }
+
+    /// Adds the inodes' modes to the headers of all paths.
+    pub(super) fn note_inode_modes(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         for (id, read) in self.hook.reads() {
-            if let Some(bytes) = state.bytes(id) {
+            if let Some(bytes) = self.state().bytes(id) {
                 self.note_inode_mode(f, id, read, bytes)?;
             }
         }
@@ -83,11 +88,24 @@ impl Emitter<'_> {
     pub(super) fn record(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
         address(f, R7, self.memory.record);
-        let layout = rider.layout_number.cast_signed();
-        f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, layout)), layout);
+        if self.hook.members == Members::One {
+            let layout = rider.layout_number.cast_signed();
+            f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, layout)), layout);
+        } else {
+            self.layout_of_member(f, rider)?;
+            f.store(Size::Word, R7, field(offset_of!(HookRecord, layout)), R1);
+        }
         let values = i32::try_from(rider.values.len()).unwrap_or(i32::MAX);
         f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
         f.constant(R8, u64::from(fixed));
+        self.append_values(f, rider)?;
+        self.append_stacks(f, rider)?;
+        f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
+        self.send(f, rider)
+    }
+
+    /// Appends all values of a rider's record at `R7 + R8`.
+    pub(super) fn append_values(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         for id in &rider.values {
             if let Some(object) = self.state().object(*id) {
                 Self::append_object(f, object)?;
@@ -98,14 +116,12 @@ impl Emitter<'_> {
                 None => self.append_number(f, *id)?,
             }
         }
-        self.append_stacks(f, rider)?;
-        f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
-        self.send(f, rider)
+        Ok(())
     }
 
     fn send(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         let mut posting = rider.selectors.iter().filter(|selector| selector.posts());
-        if !posting.any(crate::ir::Selector::enforces) {
+        if !posting.any(crate::ir::Selector::enforces_ever) {
             return submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook);
         }
         let (observed, out) = (f.label(), f.label());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stack::{self, StackState};
 use super::task;
-use crate::ir::{Check, Hook, ReadId, Subject};
+use crate::ir::{Check, Hook, Members, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
 
 /// Offsets of an argument's state.
@@ -84,6 +84,19 @@ pub(super) struct NoteState {
     pub(super) registers: u32,
 }
 
+/// Offsets of what the entry of a call left for one rider, at its return.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallState {
+    /// `u64`: time of the entry's record.
+    pub(super) ktime: u32,
+    /// `u32`: the selector that matched, counted from 1; 0 when none did.
+    pub(super) entered: u32,
+    /// `u32`: [`bpf_probes::abi::call_flag`] bits.
+    pub(super) flags: u32,
+    /// `u32`: the thread then.
+    pub(super) tid: u32,
+}
+
 /// Offsets in an entry of working memory.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -91,6 +104,8 @@ pub(super) struct State {
     pub(super) pid_tgid: u32,
     /// `u64`: when the process's image began, 0 when it is not known.
     pub(super) ktime: u32,
+    /// `u64`, if the program serves many places: the number of the one that the call is at.
+    pub(super) member: u32,
     /// `u32`: 1 when the process is known.
     pub(super) known: u32,
     /// `u32`: process number in its own namespace.
@@ -121,6 +136,12 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// [`bpf_probes::abi::CallKey`]
+    pub(super) call_key: u32,
+    /// [`bpf_probes::abi::Call`]
+    pub(super) call: u32,
+    /// At a return, by rider.
+    pub(super) calls: Vec<CallState>,
     /// Stacks, where one is reported.
     pub(super) stacks: Option<StackState>,
     /// Bytes in all.
@@ -198,10 +219,12 @@ impl State {
         let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let searches = hook.searches.iter().map(|_| room.take(8)).collect();
+        let (returns, calls) = calls(hook, &mut room);
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
             pid_tgid: room.take(8),
             ktime: room.take(8),
+            member: if hook.members == Members::One { 0 } else { room.take(8) },
             known: room.take(4),
             own_pid: room.take(4),
             live: room.take(4),
@@ -217,6 +240,9 @@ impl State {
             expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            call_key: if returns { room.take(24) } else { 0 },
+            call: if returns { room.take(16) } else { 0 },
+            calls,
             stacks: stack::are_reported(hook)
                 .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
@@ -228,6 +254,7 @@ impl State {
         for offset in [
             &mut self.pid_tgid,
             &mut self.ktime,
+            &mut self.member,
             &mut self.known,
             &mut self.own_pid,
             &mut self.live,
@@ -237,6 +264,8 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.call_key,
+            &mut self.call,
             &mut self.expression,
         ] {
             *offset += by;
@@ -253,6 +282,11 @@ impl State {
             .chain(&mut self.searches)
         {
             *offset += by;
+        }
+        for call in &mut self.calls {
+            for offset in [&mut call.ktime, &mut call.entered, &mut call.flags, &mut call.tid] {
+                *offset += by;
+            }
         }
         for read in &mut self.reads {
             read.raw += by;
@@ -301,6 +335,25 @@ impl State {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
     }
+}
+
+/// Whether calls are seen to return, and room for what their entries left, where this is the return.
+fn calls(hook: &Hook, room: &mut Room) -> (bool, Vec<CallState>) {
+    let returns = hook.riders.iter().any(|rider| rider.returns);
+    let riders = if is_return(hook) { hook.riders.len() } else { 0 };
+    let calls = (0..riders).map(|_| CallState {
+        ktime: room.take(8),
+        entered: room.take(4),
+        flags: room.take(4),
+        tid: room.take(4),
+    });
+    (returns, calls.collect())
+}
+
+/// Whether the program looks at what calls returned.
+fn is_return(hook: &Hook) -> bool {
+    let mut tests = hook.selectors().flat_map(|selector| &selector.tests);
+    tests.any(|test| matches!(test.check, Check::Entered { .. }))
 }
 
 /// Whether the type of a file is tested.

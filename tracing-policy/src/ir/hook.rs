@@ -27,6 +27,20 @@ pub struct Hook {
     pub riders: Vec<Rider>,
     /// What the origins mean.
     pub places: SourceMap,
+    /// Which of many places a call is at.
+    pub members: Members,
+}
+
+/// How a program that serves many places finds out which one it is at. Members are numbered from 0 on, and their records' layouts likewise.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Members {
+    /// It serves one.
+    #[default]
+    One,
+    /// The attachment's cookie is the member's number.
+    Cookie,
+    /// By the numbers of system calls, in the order of members.
+    Syscalls(Vec<u32>),
 }
 
 /// An argument, read as a type.
@@ -72,6 +86,8 @@ pub struct Rider {
     pub first_selector: u32,
     /// What its records carry, in their order.
     pub values: Vec<ReadId>,
+    /// Whether the call's return is to be seen: then the entry's record is one half of an event, and the entry leaves word for the return.
+    pub returns: bool,
     /// Its selectors; the first whose tests all pass acts.
     pub selectors: Vec<Selector>,
 }
@@ -85,6 +101,8 @@ pub struct Selector {
     pub tests: Vec<Test>,
     /// The actions in their order; an empty list reports.
     pub actions: Vec<Action>,
+    /// At an entry: what is done at the return.
+    pub return_actions: Vec<Action>,
     /// Where the arguments that actions name are read.
     pub sockets: Vec<(ArgumentId, ReadId)>,
     /// How a match is reported.
@@ -96,12 +114,22 @@ pub struct Selector {
 impl Selector {
     /// Whether a match is reported.
     pub fn posts(&self) -> bool {
-        !self.actions.contains(&Action::NoPost)
+        !self.actions.contains(&Action::NoPost) && !self.does_what_was_told()
     }
 
     /// Whether it does more than report.
     pub fn enforces(&self) -> bool {
         self.actions.iter().any(|action| action.enforces())
+    }
+
+    /// Whether what it does at the entry or at the return is enforcement, whose records go to the ring of that.
+    pub fn enforces_ever(&self) -> bool {
+        self.enforces() || self.return_actions.iter().any(|action| action.enforces())
+    }
+
+    /// Whether the return matters even where the entry is not reported.
+    pub fn acts_on_return(&self) -> bool {
+        self.return_actions.iter().any(|action| !matches!(action, Action::Post | Action::NoPost))
     }
 
     /// What a denied call returns: the last `Override`'s.
@@ -116,13 +144,32 @@ impl Selector {
             | Action::TrackSock(_)
             | Action::UntrackSock(_)
             | Action::GetUrl
-            | Action::DnsLookup => None,
+            | Action::DnsLookup
+            | Action::NotifyEnforcer(_)
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_) => None,
         })
     }
 
     /// The arguments that its actions look at.
     pub fn acts_on(&self) -> impl Iterator<Item = ReadId> {
         self.sockets.iter().map(|(_, read)| *read)
+    }
+
+    /// Whether it is an enforcer's.
+    pub fn does_what_was_told(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Enforce(_)))
+    }
+
+    /// Whether it looks at what enforcers were told, or changes it.
+    pub fn is_about_enforcers(&self) -> bool {
+        let is_about = |action: &Action| {
+            matches!(
+                action,
+                Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_)
+            )
+        };
+        self.actions.iter().any(is_about)
     }
 }
 

@@ -6,8 +6,9 @@ use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, PathId, Read, ReadId};
 use crate::policy::{
-    Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, ObjectKind, Selector, ValuePath,
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, Attachment, Family, ObjectKind, Selector, ValuePath,
 };
+use bpf_probes::spec::AttachSpec;
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +17,8 @@ pub enum Purpose {
     Report,
     /// It denies and does nothing else.
     Deny,
+    /// It looks at what calls returned, and reports, counts and signals.
+    Return,
 }
 
 /// Where riders' arguments are among the hook's reads.
@@ -30,12 +33,16 @@ impl Reads {
         let mut list: Vec<Read> = Vec::new();
         let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
-            for (position, argument) in rider.hook.arguments.iter().enumerate() {
+            let arguments = match purpose {
+                Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+                Purpose::Return => rider.hook.returned.as_slice(),
+            };
+            for (position, argument) in arguments.iter().enumerate() {
                 if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
                     paths.push(path.clone());
                 }
                 let Some(read) = read(argument, &paths) else { continue };
-                let needed = purpose == Purpose::Report
+                let needed = purpose != Purpose::Deny
                     || read.ty == ArgumentType::Fd
                     || tests(&rider.hook.selectors, position);
                 if needed && read.ty != ArgumentType::Nop && !list.contains(&read) {
@@ -56,6 +63,11 @@ impl Reads {
     /// The read of a rider's argument.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
         rider.hook.arguments.get(id.index()).and_then(|argument| self.find(argument))
+    }
+
+    /// The read of what a rider's call returned.
+    pub(crate) fn of_return(&self, rider: &Rider<'_>) -> Option<ReadId> {
+        rider.hook.returned.as_ref().and_then(|argument| self.find(argument))
     }
 
     /// The reads of a rider's file descriptors.
@@ -111,6 +123,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
         let values = match purpose {
             Purpose::Report => rider.hook.arguments.iter().filter_map(|it| reads.find(it)).collect(),
             Purpose::Deny => Vec::new(),
+            Purpose::Return => rider.hook.returned.iter().filter_map(|it| reads.find(it)).collect(),
         };
         let selectors = selector::selectors(rider, number, purpose, &reads, &mut places);
         lowered.push(ir::Rider {
@@ -118,6 +131,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
             layout_number: rider.layout_number,
             first_selector: rider.first_selector,
             values,
+            returns: rider.hook.returned.is_some(),
             selectors,
         });
     }
@@ -131,7 +145,30 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     }
     let convention =
         riders.first().map_or(crate::policy::Convention::Function, |rider| rider.hook.key.convention);
-    ir::Hook { convention, reads: reads.list, paths: reads.paths, tables, searches, riders: lowered, places }
+    let members = riders.first().map(members).unwrap_or_default();
+    ir::Hook {
+        convention,
+        reads: reads.list,
+        paths: reads.paths,
+        tables,
+        searches,
+        riders: lowered,
+        places,
+        members,
+    }
+}
+
+/// How the places of a hook are told apart.
+fn members(rider: &Rider<'_>) -> ir::Members {
+    let is_multi = |attachment: &Attachment| matches!(attachment.target, AttachSpec::KprobeMulti { .. });
+    let hook = rider.hook;
+    if hook.members.is_empty() {
+        ir::Members::One
+    } else if hook.attachments.iter().any(is_multi) {
+        ir::Members::Cookie
+    } else {
+        ir::Members::Syscalls(hook.members.iter().map(|member| member.number.unwrap_or(u32::MAX)).collect())
+    }
 }
 
 /// Rank of a test: what it costs, arguments in the order of their reads.
@@ -139,6 +176,7 @@ fn order(check: &ir::Check) -> (u8, u16) {
     match check {
         ir::Check::Enforcing => (0, 0),
         ir::Check::Class { .. } => (1, 0),
+        ir::Check::Entered { .. } => (0, 0),
         ir::Check::Number(ir::NumberTest { subject: ir::Subject::Field(read, _), .. }) => (5, 4 * read.0 + 3),
         ir::Check::Address(test) => (5, 4 * test.read.0 + 3),
         ir::Check::Number(test) if test.subject.is_of_task() => (4, u16::from(test.table.is_some())),

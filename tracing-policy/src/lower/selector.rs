@@ -4,8 +4,8 @@ use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector,
-    Sense,
+    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Role,
+    Selector, Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.
@@ -18,7 +18,8 @@ pub(super) fn selectors(
 ) -> Vec<ir::Selector> {
     let all = &rider.hook.selectors;
     let kept = match purpose {
-        Purpose::Report => all.len(),
+        Purpose::Report if is_enforced_elsewhere(rider) => 0,
+        Purpose::Report | Purpose::Return => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
     };
@@ -26,7 +27,13 @@ pub(super) fn selectors(
     for (index, selector) in all.iter().take(kept).enumerate() {
         let mut tests = Vec::new();
         let origin = places.origin(number, selector.span);
-        if purpose == Purpose::Deny {
+        if purpose == Purpose::Return {
+            lowered.push(returning(rider, (number, index), selector, reads, places));
+            continue;
+        }
+        let is_enforcer = selector.actions.iter().any(|action| matches!(action.value, Action::Enforce(_)));
+        // an enforcer in monitor mode forgets what it was told
+        if purpose == Purpose::Deny && !is_enforcer {
             tests.push(Test { check: Check::Enforcing, origin });
         }
         let uses = rider.hook.class_uses.get(index).map(Vec::as_slice).unwrap_or_default();
@@ -57,10 +64,11 @@ pub(super) fn selectors(
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
             sockets: sockets(rider, selector, reads),
             post: match purpose {
                 Purpose::Report => selector.post,
-                Purpose::Deny => PostOptions::default(),
+                Purpose::Deny | Purpose::Return => PostOptions::default(),
             },
             origin,
         });
@@ -78,13 +86,52 @@ fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(Argume
         | Action::Signal(_)
         | Action::Override(_)
         | Action::GetUrl
-        | Action::DnsLookup => None,
+        | Action::DnsLookup
+        | Action::NotifyEnforcer(_)
+        | Action::CleanupEnforcerNotification
+        | Action::Enforce(_) => None,
     });
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
+/// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
+fn returning(
+    rider: &Rider<'_>,
+    place: (usize, usize),
+    selector: &Selector,
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> ir::Selector {
+    let (number, index) = place;
+    let origin = places.origin(number, selector.span);
+    let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
+    let entered = Check::Entered { rider: short(number), selector: short(index) };
+    let mut tests = vec![Test { check: entered, origin }];
+    for filter in &selector.return_arguments {
+        let origin = places.origin(number, filter.span());
+        let check = reads.of_return(rider).and_then(|read| of_read(rider, filter, read, reads));
+        tests.extend(check.map(|check| Test { check, origin }));
+    }
+    ir::Selector {
+        number: short(index),
+        tests,
+        actions: selector.return_actions.iter().map(|action| action.value).collect(),
+        return_actions: Vec::new(),
+        sockets: Vec::new(),
+        post: PostOptions::default(),
+        origin,
+    }
+}
+
 fn denies(selector: &Selector) -> bool {
-    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_)))
+    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_) | Action::Enforce(_)))
+}
+
+/// Whether another program of the hook does what its enforcer was told: the one that returns the error.
+fn is_enforced_elsewhere(rider: &Rider<'_>) -> bool {
+    let mut actions = rider.hook.selectors.iter().flat_map(|selector| &selector.actions);
+    let has_denier = rider.hook.attachments.iter().any(|attachment| attachment.role == Role::Deny);
+    has_denier && actions.any(|action| matches!(action.value, Action::Enforce(_)))
 }
 
 fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
@@ -101,6 +148,11 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
 /// The test of one argument.
 pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
     let read = reads.of_argument(rider, filter.argument())?;
+    of_read(rider, filter, read, reads)
+}
+
+/// The same of a value that is at hand.
+fn of_read(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
     match filter {
         ArgumentFilter::Integer { test, .. } => {
             let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };

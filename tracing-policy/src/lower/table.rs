@@ -47,6 +47,7 @@ pub(super) fn extract(riders: &mut [Rider], reads: &Reads) -> Vec<Table> {
                     | Check::FileType { .. }
                     | Check::Gained { .. }
                     | Check::Contains(_)
+                    | Check::Entered { .. }
                     | Check::Expression(_)
                     | Check::Readable(_) => {}
                 }

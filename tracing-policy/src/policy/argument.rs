@@ -38,6 +38,8 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// It is what the call returns.
+    Return,
     /// It is the current task.
     Task,
     /// In a register at the hook.

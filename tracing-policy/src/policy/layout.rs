@@ -20,6 +20,8 @@ pub struct RecordLayout {
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// The value of the return's record, where the return is asked for.
+    pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
     pub data_values: usize,
 }
@@ -37,6 +39,8 @@ pub enum EventForm {
         /// The subsystem.
         subsystem: std::sync::Arc<str>,
     },
+    /// `process_loader`: of the values the first is the mapped file, others are not shown.
+    Loader,
     /// `process_uprobe`; the function's name is that of the symbol.
     Uprobe {
         /// The file.

@@ -25,7 +25,7 @@ mod resolved;
 mod selector;
 mod uprobe;
 
-pub use action::{Action, ReturnValue, SignalNumber};
+pub use action::{Action, Notification, ReturnValue, SignalNumber, Told};
 pub use argument::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
     Place, Signedness, Width,
@@ -46,7 +46,8 @@ pub use process::{
 };
 pub use request::{HostName, Request, Url, UrlProblem};
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
+    AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
+    ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,

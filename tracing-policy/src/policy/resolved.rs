@@ -18,8 +18,19 @@ pub struct Resolved {
     pub mode: Mode,
     /// One for each hook that the policy names and this kernel has, in the order of the text.
     pub hooks: Vec<ResolvedHook>,
+    /// The hooks that this kernel has no place for and that the policy goes without (`ignore.callNotFound`).
+    pub absent: Vec<AbsentHook>,
     /// What there is to say about it on this kernel, such as hooks that it goes without.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// A hook that a policy goes without.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AbsentHook {
+    /// What this kernel does not have.
+    pub function: String,
+    /// The hook in the policy's text.
+    pub span: Span,
 }
 
 /// What hooks of different policies must have in common to be compiled into one program.
@@ -47,6 +58,11 @@ pub enum Convention {
         /// Its number, for tracepoints that see all calls.
         number: u32,
     },
+    /// The same of a 32-bit program's: the fields `bx, cx, dx, si, di, bp` hold them, in their lower halves.
+    Syscall32 {
+        /// Its number among the calls of 32-bit programs.
+        number: u32,
+    },
     /// In the context of an LSM program.
     Lsm,
     /// In the record of a tracepoint.
@@ -55,6 +71,13 @@ pub enum Convention {
     RawTracepoint,
     /// In the registers of a thread in user space.
     User,
+}
+
+impl Convention {
+    /// Whether it is a system call's.
+    pub const fn is_syscall(self) -> bool {
+        matches!(self, Self::Syscall { .. } | Self::Syscall32 { .. })
+    }
 }
 
 /// One hook of a policy.
@@ -66,6 +89,8 @@ pub struct ResolvedHook {
     pub attachments: Vec<Attachment>,
     /// The arguments, in the order of the policy's list.
     pub arguments: Vec<Argument>,
+    /// What is reported as the return value, if the return is asked for.
+    pub returned: Option<Argument>,
     /// The selectors, in order; at least one (a hook without selectors has one that always matches and posts).
     pub selectors: Vec<Selector>,
     /// Tests of the process, decided at exec and fork; numbers are given by whoever loads.
@@ -74,10 +99,36 @@ pub struct ResolvedHook {
     pub class_uses: Vec<Vec<ClassUse>>,
     /// How its records are to be read.
     pub layout: RecordLayout,
+    /// Where it is a hook on many places with one program for all: these, in the order of their numbers; else empty.
+    pub members: Vec<Member>,
     /// The hook in the policy's text.
     pub span: Span,
     /// What keeps the hooked file open.
     pub hold: Option<Hold>,
+}
+
+/// One of many places that share a program.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Member {
+    /// The function, as events show it.
+    pub function: String,
+    /// The number of a system call.
+    pub number: Option<u32>,
+}
+
+impl ResolvedHook {
+    /// How many layouts its records have: those of members are numbered one after the other, in their order.
+    pub fn layout_count(&self) -> usize {
+        self.members.len().max(1)
+    }
+
+    /// How its records are to be read, of one member after the other.
+    pub fn layouts(&self) -> impl Iterator<Item = RecordLayout> {
+        let alone = self.members.is_empty().then(|| self.layout.clone());
+        let of_member =
+            |member: &Member| RecordLayout { function_name: member.function.clone(), ..self.layout.clone() };
+        alone.into_iter().chain(self.members.iter().map(of_member))
+    }
 }
 
 /// One attachment of a hook.
@@ -117,6 +168,8 @@ pub enum Role {
     /// Overrides the return value with what was noted for this thread (`bpf_override_return`). Attached itself, without a stub: the kernel lets no such program be
     /// tail-called (`kernel/bpf/core.c: bpf_prog_map_compatible`).
     Override,
+    /// At the return: for policies that matched at the entry, filters what was returned, reports and signals.
+    Return,
 }
 
 /// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
@@ -127,6 +180,8 @@ pub enum Seat {
     Deny,
     /// Clears up when the call is over.
     Exit,
+    /// Looks at what the entry left and at what was returned.
+    Return,
     /// Filters, reports and what else is due at the entry.
     Entry,
     /// The same, attached later than the program that overrides there: of kprobes on one function the latest runs first, and one that overrides is the last
@@ -145,6 +200,7 @@ impl Role {
                 Seat::Entry
             }
             Self::ReportAndOverride => Seat::Ahead,
+            Self::Return => Seat::Return,
         }
     }
 }

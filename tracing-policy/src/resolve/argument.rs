@@ -5,7 +5,9 @@ use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, NetworkType, ObjectKind};
+use crate::policy::{
+    Argument, ArgumentType, Convention, Family, Function, Hook, HookKey, NetworkType, ObjectKind,
+};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(
@@ -16,7 +18,9 @@ pub(super) fn fit(
     report: &mut Report,
 ) -> bool {
     match key.convention {
-        Convention::Syscall { .. } => fit_syscall(hook, function, report),
+        Convention::Syscall { .. } => fit_syscall(hook, function, kernel, report),
+        // what its parameters are is not known: some calls pass 64-bit numbers in two halves
+        Convention::Syscall32 { .. } => true,
         Convention::Function
         | Convention::Lsm
         | Convention::Tracepoint
@@ -31,8 +35,8 @@ pub(super) fn fit(
     }
 }
 
-fn fit_syscall(hook: &Hook, function: &Function, report: &mut Report) -> bool {
-    let name = syscall_name(function);
+fn fit_syscall(hook: &Hook, function: &Function, kernel: &KernelView, report: &mut Report) -> bool {
+    let name = syscall_name(function, kernel);
     let Some(known) = name.as_ref().and_then(bpf_probes::kernel::SyscallName::known) else {
         return true;
     };
@@ -101,6 +105,38 @@ pub(super) fn fit_parameters(
         }
     }
     all
+}
+
+/// Whether what is returned can be read as the policy says.
+pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+    let Some(returned) = &hook.returned else { return true };
+    let name = &key.function;
+    let message = match key.convention {
+        // a number for whoever made the call
+        Convention::Syscall { .. } | Convention::Syscall32 { .. } => {
+            if matches!(returned.ty.value.family(), Family::Number(_)) {
+                return true;
+            }
+            format!("{name} returns `long`")
+        }
+        Convention::User => return true,
+        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+            let btf = kernel.btf();
+            let Some(prototype) = kernel.function_btf(name).and_then(|id| btf.prototype(id).ok()) else {
+                return true;
+            };
+            if btf.peel(prototype.returns).is_ok_and(|id| id == TypeId::VOID) {
+                format!("{name} returns nothing")
+            } else if fits(returned.ty.value, prototype.returns, btf) {
+                return true;
+            } else {
+                format!("{name} returns `{}`", btf.describe(prototype.returns))
+            }
+        }
+    };
+    let error = Diagnostic::error(Code::PrototypeMismatch, returned.ty.span, message);
+    report.push(error.labelled("read as another type"));
+    false
 }
 
 fn beyond(argument: &Argument, parameters: usize, prototype: &str) -> Diagnostic {

@@ -9,6 +9,7 @@ use crate::policy::{
 pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayout {
     let (form, function_name) = match &hook.kind.value {
         HookKind::Kprobe(_) => (EventForm::Kprobe, key.function.clone()),
+        HookKind::Loader => (EventForm::Loader, key.function.clone()),
         HookKind::Lsm(name) => (EventForm::Lsm, name.clone()),
         HookKind::Tracepoint(one) => {
             (EventForm::Tracepoint { subsystem: one.subsystem.as_str().into() }, one.event.clone())
@@ -24,6 +25,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
         values: hook.arguments.iter().filter_map(value).collect(),
         requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
+        returned: hook.returned.as_ref().and_then(value),
     }
 }
 

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
 use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Context, Machine, Outcome};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording};
+use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording, shared};
 use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
 use tracing_policy::source::SourceText;
@@ -119,12 +119,11 @@ impl<'k> Base<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
-        for map in [bpf_probes::sensor::shared::limits(), bpf_probes::sensor::shared::sockets()] {
+        for map in [shared::limits(), shared::sockets(), shared::pending()] {
             let asks_for_it =
                 |body: &CompiledBody| body.collection.imports.iter().any(|import| import.name == map.name);
             if compiled.bodies.iter().any(asks_for_it) {
-                let on_demand = CollectionSpec { maps: vec![map], imports: Vec::new(), programs: Vec::new() };
-                machine.load(&on_demand).unwrap();
+                machine.load(&CollectionSpec { maps: vec![map], ..CollectionSpec::default() }).unwrap();
             }
         }
         for body in &compiled.bodies {

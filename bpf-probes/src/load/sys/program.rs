@@ -215,13 +215,15 @@ pub(in crate::load) fn kprobe_multi_link(
 ) -> Result<OwnedFd, SysError> {
     const CALL: &str = "bpf(BPF_LINK_CREATE, kprobe.multi)";
     let mut names: Vec<*const libc::c_char> = symbols.iter().map(|name| name.as_ptr()).collect();
+    let cookies: Vec<u64> = (0..).take(names.len()).collect();
     let mut opts = link_opts();
     opts.__bindgen_anon_1.kprobe_multi = ffi::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_2 {
         cnt: u32::try_from(names.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?,
         syms: names.as_mut_ptr(),
+        cookies: cookies.as_ptr(),
         ..Default::default()
     };
-    // SAFETY: `opts` is live, of the size that it states; `syms` goes to `cnt` NUL-terminated live names.
+    // SAFETY: `opts` is live, of the size that it states; `syms` goes to `cnt` NUL-terminated live names, `cookies` to as many live numbers.
     let result =
         unsafe { ffi::bpf_link_create(program.as_raw_fd(), 0, ffi::BPF_TRACE_KPROBE_MULTI, &raw const opts) };
     own(CALL, result)

@@ -7,8 +7,8 @@ use zerocopy::FromBytes;
 use super::DecodeError;
 use super::object::{RawObject, object};
 use super::stack::Frames;
-use crate::pipeline::layout::HookLayout;
-use crate::pipeline::record::Hook;
+use crate::pipeline::layout::{HookLayout, ValueLayout};
+use crate::pipeline::record::{Hook, Return};
 
 /// One value, checked against its layout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,14 +67,28 @@ pub(crate) fn values<'ring, 'layout>(
     if usize::try_from(have).ok() != Some(need) {
         return Err(DecodeError::ValueCount { have, need });
     }
-    Ok(Values { rest: hook.values, layout, index: 0 })
+    Ok(Values { rest: hook.values, layouts: &layout.values, index: 0 })
+}
+
+/// What a call returned.
+///
+/// # Errors
+/// When there is not one value, or it does not fit the layout.
+pub(crate) fn returned<'ring>(
+    record: &Return<'ring>,
+    layout: &ValueLayout,
+) -> Result<RawValue<'ring>, DecodeError> {
+    let have = record.fixed.values;
+    let values = Values { rest: record.values, layouts: std::slice::from_ref(layout), index: 0 };
+    let mut values = if have == 1 { values } else { Values { layouts: &[], ..values } };
+    values.next().unwrap_or(Err(DecodeError::ValueCount { have, need: 1 }))
 }
 
 /// What [`values`] returns.
 #[derive(Clone, Debug)]
 pub(crate) struct Values<'ring, 'layout> {
     rest: &'ring [u8],
-    layout: &'layout HookLayout,
+    layouts: &'layout [ValueLayout],
     index: usize,
 }
 
@@ -82,14 +96,14 @@ impl<'ring> Iterator for Values<'ring, '_> {
     type Item = Result<RawValue<'ring>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let kind = self.layout.values.get(self.index)?.kind;
+        let kind = self.layouts.get(self.index)?.kind;
         let value = self.take(kind);
-        self.index = if value.is_ok() { self.index + 1 } else { self.layout.values.len() };
+        self.index = if value.is_ok() { self.index + 1 } else { self.layouts.len() };
         Some(value)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.layout.values.len() - self.index;
+        let left = self.layouts.len() - self.index;
         (0, Some(left))
     }
 }

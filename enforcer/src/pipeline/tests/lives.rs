@@ -290,6 +290,22 @@ fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
     assert!(json.contains(rest), "{json}");
 }
 
+// proves: EVT-08, HOOK-17 (event)
+#[test]
+fn mapped_code_is_an_event_with_its_path_and_no_build_id_where_the_file_cannot_be_read() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(9, shell, 3_000, Action::Post, b"/lib/x.so"));
+    let EventKind::Loader(loader) = &event.kind else { panic!("no loader event: {event:?}") };
+    assert_eq!((&*loader.path, &*loader.build_id, loader.process.pid), ("/lib/x.so", &[][..], Some(10)));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.starts_with("{\"process_loader\":{\"process\":"), "{json}");
+    assert!(json.contains("\"path\":\"/lib/x.so\""), "{json}");
+}
+
 // proves: ARG-19 (as events show it)
 #[test]
 fn what_a_policy_reads_elsewhere_is_the_events_data() {

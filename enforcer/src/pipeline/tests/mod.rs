@@ -1,6 +1,7 @@
 //! The stages together, on made-up records.
 
 mod asks;
+mod halves;
 mod lives;
 mod native;
 mod records;
