@@ -9,6 +9,7 @@ mod contention;
 mod enforcers;
 mod gap;
 mod kinds;
+mod language;
 mod lifecycle;
 mod lists;
 mod loads;

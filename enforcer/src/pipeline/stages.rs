@@ -11,7 +11,7 @@ use super::build_id;
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
-use super::decode::decode;
+use super::decode::{LongValue, decode};
 use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
@@ -132,7 +132,9 @@ impl Stages {
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let mut kind = hook_event(subject, hook, layout, &mut self.symbols)
+        let identify = &mut self.identify;
+        let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
+        let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         if let Some(requests) = &self.requests {
             let asked = layout.requests.get(usize::from(hook.fixed.selector));

@@ -20,6 +20,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         path: None,
         size_index: None,
         size: None,
+        max_data: false,
         is_data: false,
         label: None,
         span,

@@ -13,6 +13,7 @@ mod buffer;
 mod bytes;
 mod call;
 mod change;
+mod chunks;
 mod deny;
 mod expression;
 mod field;

@@ -204,6 +204,7 @@ impl Emitter<'_> {
     fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
         let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
         let (fits, behind) = (f.label(), f.label());
+        self.append_long(f, id, bytes, behind)?;
         f.copy(R1, R7);
         f.alu_reg(AluOp::Add, R1, R8);
         load(f, Size::Double, R2, bytes.header)?;

@@ -56,6 +56,7 @@ impl Emitter<'_> {
         if self.hook.reads.iter().any(|read| read.ty.is_path()) {
             add_path_walk(program, self.facts)?;
         }
+        self.add_pieces(program)?;
         self.add_look_ups(program)?;
         self.add_searches(program)
     }

@@ -56,6 +56,8 @@ pub struct Read {
     pub path: Option<PathId>,
     /// Where its size is, if it is a buffer.
     pub size: Option<BufferSize>,
+    /// Whether it is a buffer that is reported as far as it goes.
+    pub max_data: bool,
     /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
     pub is_syscall: bool,
 }

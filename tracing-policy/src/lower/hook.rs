@@ -95,6 +95,7 @@ fn read(argument: &Argument, paths: &[ValuePath]) -> Option<Read> {
         place: argument.place,
         path,
         size: argument.size,
+        max_data: argument.max_data,
         is_syscall: argument.is_syscall,
     })
 }

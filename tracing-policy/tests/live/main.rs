@@ -6,6 +6,7 @@ mod acts;
 mod buffers;
 mod children;
 mod contention;
+mod cost;
 mod many;
 mod members;
 mod reports;

@@ -78,6 +78,22 @@ pub(in crate::load) fn program_load(
     request: &LoadRequest<'_>,
     log: Option<&mut [u8]>,
 ) -> Result<OwnedFd, SysError> {
+    load(request, log.map(|log| (LOG_WALK, log)))
+}
+
+/// The same, with what the verifier says at the end about the program as a whole.
+pub(in crate::load) fn program_load_counted(
+    request: &LoadRequest<'_>,
+    log: &mut [u8],
+) -> Result<OwnedFd, SysError> {
+    load(request, Some((LOG_STATS, log)))
+}
+
+/// Levels of the verifier's log: each instruction that is walked (`BPF_LOG_LEVEL1`), sums (`BPF_LOG_STATS`, 5.2).
+const LOG_WALK: u32 = 1;
+const LOG_STATS: u32 = 4;
+
+fn load(request: &LoadRequest<'_>, log: Option<(u32, &mut [u8])>) -> Result<OwnedFd, SysError> {
     const CALL: &str = "bpf(BPF_PROG_LOAD)";
     let mut opts = ffi::bpf_prog_load_opts {
         sz: size_of::<ffi::bpf_prog_load_opts>() as u64,
@@ -93,8 +109,8 @@ pub(in crate::load) fn program_load(
             u32::try_from(functions.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?;
         opts.func_info_rec_size = info_len::<FuncInfo>();
     }
-    if let Some(log) = log {
-        opts.log_level = 1;
+    if let Some((level, log)) = log {
+        opts.log_level = level;
         opts.log_size = u32::try_from(log.len()).map_err(|_long| SysError::new(CALL, libc::E2BIG))?;
         opts.log_buf = log.as_mut_ptr().cast();
     }
