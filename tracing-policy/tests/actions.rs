@@ -17,8 +17,10 @@ enum Answer {
     Later,
     /// There is no socket that it could be about.
     NoSocket,
+    /// There are no enforcers that it could be about.
+    NoEnforcer,
 }
-use Answer::{Later, Never, NoSocket, Yes};
+use Answer::{Later, Never, NoEnforcer, NoSocket, Yes};
 
 /// A hook of each kind, up to its arguments.
 const KINDS: [(&str, &str); 7] = [
@@ -42,8 +44,14 @@ const ACTIONS: [(&str, [Answer; 7]); 12] = [
     ("DnsLookup, argFqdn: example.com", [Yes, Yes, Yes, Yes, Yes, Never, Never]),
     ("TrackSock, argSock: 0", [NoSocket, NoSocket, Yes, Never, Never, Never, Never]),
     ("UntrackSock", [NoSocket, NoSocket, Yes, Never, Never, Never, Never]),
-    ("NotifyEnforcer, argError: -1", [Later, Later, Later, Later, Later, Never, Never]),
-    ("CleanupEnforcerNotification", [Later, Later, Later, Later, Later, Never, Later]),
+    (
+        "NotifyEnforcer, argError: -1",
+        [NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, Never, Never],
+    ),
+    (
+        "CleanupEnforcerNotification",
+        [NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, Never, NoEnforcer],
+    ),
     ("Set, argIndex: 0, argValue: 1", [Never, Never, Never, Never, Never, Never, Never]),
 ];
 
@@ -67,12 +75,14 @@ fn every_action_on_every_kind_of_hook_is_accepted_or_refused_with_its_code() {
                 Never => Code::OperatorMismatch,
                 Later => Code::NotSupportedYet,
                 NoSocket => Code::UndeclaredArgument,
+                NoEnforcer => Code::MissingField,
             };
             let first = errors.first().map(|error| (error.code, error.primary.span.start as usize));
             // of a parameter that is wrong, that is shown
             let parameter =
                 text.find("argSock: ").filter(|_| expected == NoSocket).map(|at| at + "argSock: ".len());
-            let at = parameter.unwrap_or(text.find("action: ").unwrap() + "action: ".len());
+            let whole = text.find("{action: ").filter(|_| expected == NoEnforcer);
+            let at = parameter.or(whole).unwrap_or(text.find("action: ").unwrap() + "action: ".len());
             assert_eq!(first, Some((code, at)), "{action} on {kind}: {errors:?}");
         }
     }

@@ -80,27 +80,15 @@ impl Emitter<'_> {
         let mut last = abi::Action::Post;
         for action in &selector.actions {
             let counter = match (action, mode) {
-                (Action::Post, _) => {
-                    last = abi::Action::Post;
-                    continue;
-                }
-                (Action::TrackSock(socket), _) => {
-                    self.track(f, selector, *socket)?;
-                    last = abi::Action::TrackSock;
-                    continue;
-                }
-                (Action::UntrackSock(socket), _) => {
-                    self.untrack(f, selector, *socket)?;
-                    last = abi::Action::UntrackSock;
-                    continue;
-                }
-                // the daemon does it when it has the report
-                (Action::GetUrl, _) => {
-                    last = abi::Action::GetUrl;
-                    continue;
-                }
-                (Action::DnsLookup, _) => {
-                    last = abi::Action::DnsLookup;
+                (
+                    Action::Post
+                    | Action::TrackSock(_)
+                    | Action::UntrackSock(_)
+                    | Action::GetUrl
+                    | Action::DnsLookup,
+                    _,
+                ) => {
+                    last = self.observe(f, selector, *action)?;
                     continue;
                 }
                 (Action::NoPost, _) => Counter::NoPost,
@@ -164,6 +152,38 @@ impl Emitter<'_> {
             self.note_action(f, selector, last, mode)?;
         }
         Ok(())
+    }
+
+    /// Does what changes nothing for anybody; returns what a record says of it.
+    fn observe(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        action: Action,
+    ) -> Result<abi::Action, BuildError> {
+        if let Action::TrackSock(socket) = action {
+            self.track(f, selector, socket)?;
+            return Ok(abi::Action::TrackSock);
+        }
+        if let Action::UntrackSock(socket) = action {
+            self.untrack(f, selector, socket);
+            return Ok(abi::Action::UntrackSock);
+        }
+        // the daemon makes requests when it has the report
+        Ok(match action {
+            Action::GetUrl => abi::Action::GetUrl,
+            Action::DnsLookup => abi::Action::DnsLookup,
+            Action::Post
+            | Action::NoPost
+            | Action::Sigkill
+            | Action::Signal(_)
+            | Action::Override(_)
+            | Action::TrackSock(_)
+            | Action::UntrackSock(_)
+            | Action::NotifyEnforcer(_)
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_) => abi::Action::Post,
+        })
     }
 
     /// Keeps for the record which selector matched and what was done last.

@@ -96,18 +96,12 @@ impl Emitter<'_> {
     }
 
     /// Forgets whose the socket is.
-    pub(super) fn untrack(
-        &self,
-        f: &mut Function<'_>,
-        selector: &Selector,
-        socket: ArgumentId,
-    ) -> Result<(), BuildError> {
-        let Some(key) = self.tracked(selector, socket) else { return Ok(()) };
+    pub(super) fn untrack(&self, f: &mut Function<'_>, selector: &Selector, socket: ArgumentId) {
+        let Some(key) = self.tracked(selector, socket) else { return };
         f.comment("the socket is nobody's");
         address(f, R2, key);
         f.assembler().load_map(R1, map_name::SOCKETS);
         f.call(Helper::MapDeleteElem);
-        Ok(())
     }
 
     /// Writes into the record whose it is: that of the owner of the first reported socket that is tracked, else of who runs.
