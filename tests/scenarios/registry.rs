@@ -108,6 +108,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: HOOK-06 (in a machine)
+    plain("a_fentry_reports_what_was_returned", returns::by_trampoline),
     // proves: SEL-15, SEL-16, SEL-17, SEL-18 (numbers, ranges), SEL-19, SEL-20, SEL-21, SEL-22, SEL-23, SEL-27
     plain("a_policy_of_each_family_tells_calls_apart", language::families),
     // proves: SEL-04 (in a machine), ACT-12

@@ -62,6 +62,14 @@ pub(super) fn has_action(section: Section, action: ActionKind) -> bool {
     ];
     match section {
         Section::Kprobes => true,
+        Section::Fentries => !matches!(
+            action,
+            ActionKind::Sigkill
+                | ActionKind::Signal
+                | ActionKind::Override
+                | ActionKind::NotifyEnforcer
+                | ActionKind::CleanupEnforcerNotification
+        ),
         Section::Uprobes => !matches!(
             action,
             ActionKind::GetUrl

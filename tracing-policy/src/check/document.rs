@@ -3,7 +3,7 @@
 use super::list::Lists;
 use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Hook, Policy, PolicyName};
+use crate::policy::{Hook, Means, Policy, PolicyName};
 use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
 use crate::source::Spanned;
 
@@ -42,7 +42,9 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let lists = Lists::of(&spec.lists.value, report);
     list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
-    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
+    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, Means::Any, &lists, report)));
+    let fentries = spec.fentries.value.into_iter();
+    hooks.extend(fentries.map(|one| hook::kprobe(one, Means::Trampoline, &lists, report)));
     hooks.extend(
         spec.tracepoints
             .value

@@ -155,6 +155,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         selectors: vec![selector],
         message: None,
         tags: Vec::new(),
+        means: crate::policy::Means::Any,
         returned: None,
         untyped: None,
         span,

@@ -7,6 +7,8 @@ use crate::policy::HookKind;
 pub(super) enum Section {
     /// `kprobes`
     Kprobes,
+    /// `fentries`
+    Fentries,
     /// `lsmhooks`
     LsmHooks,
     /// `tracepoints`, whose arguments are fields of a record
@@ -27,6 +29,7 @@ impl Section {
     pub(super) fn one(self) -> &'static str {
         match self {
             Self::Kprobes => "a kprobe",
+            Self::Fentries => "a fentry",
             Self::LsmHooks => "an LSM hook",
             Self::Tracepoints => "a tracepoint",
             Self::RawTracepoints => "a raw tracepoint",

@@ -16,6 +16,8 @@ pub struct Hook {
     pub kind: Spanned<HookKind>,
     /// What to do on a kernel that has no such place.
     pub absence: Absence,
+    /// By what means it is to be hooked.
+    pub means: Means,
     /// The arguments that events carry and filters test, in the order of the text.
     pub arguments: Vec<Argument>,
     /// What events carry as the return value, if the return is asked for.
@@ -49,6 +51,16 @@ impl Hook {
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())
     }
+}
+
+/// By what means a function is to be hooked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Means {
+    /// Whatever the attach planner takes.
+    #[default]
+    Any,
+    /// By trampoline where that misses no call (`fentries`).
+    Trampoline,
 }
 
 /// What is hooked; the kind decides which event a match becomes.
