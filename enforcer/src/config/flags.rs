@@ -66,10 +66,10 @@ pub struct Flags {
     /// Name of the cluster to show in events
     #[arg(long, value_name = "NAME")]
     pub cluster_name: Option<String>,
-    /// Make the requests that policies ask for by GetUrl and DnsLookup
+    /// Make the requests (HTTP, DNS) that policies ask for
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub allow_policy_requests: Option<bool>,
-    /// Whom DnsLookup asks [default: 1.1.1.1:53]
+    /// DNS server that is asked for policies [default: 1.1.1.1:53]
     #[arg(long, value_name = "ADDRESS")]
     pub policy_resolver: Option<String>,
     /// How much to log: trace, debug, info, warning, error [default: info]

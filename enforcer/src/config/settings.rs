@@ -30,7 +30,7 @@ pub struct Settings {
     pub btf: Option<PathBuf>,
     /// Name of the cluster in events.
     pub cluster_name: String,
-    /// Whom policies' DnsLookup asks; `None`: policies' requests are not made.
+    /// Whom policies' `DnsLookup` asks; `None`: policies' requests are not made.
     pub policy_requests: Option<SocketAddr>,
     /// What is logged, and how.
     pub log: LogSettings,

@@ -1,4 +1,4 @@
-//! Requests that policies make through the daemon: GetUrl and DnsLookup.
+//! Requests that policies make through the daemon: `GetUrl` and `DnsLookup`.
 //!
 //! Off unless `--allow-policy-requests` is given: an agent that sends requests from every node on a policy's word is a way out of the node, and a hammer. What is asked
 //! for waits in a queue with a bound, a few are made at a time, each within a limit of time; answers are not looked at, and no redirect is followed.
