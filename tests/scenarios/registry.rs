@@ -100,6 +100,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
     // proves: ACT-13, ACT-14
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
+    // proves: ACT-10 (TrackSock)
+    plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03

@@ -1,5 +1,9 @@
 //! How matches are reported: how often, and with which stacks.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
 use e2e::ensure;
 use e2e::event::{Event, Hook};
 use e2e::expect::Outcome;
@@ -74,5 +78,55 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
         "addresses: {:?}",
         hook.kernel_stack_trace
     );
+    Ok(())
+}
+
+/// Connections to one port are tracked; what is sent over them and over those to another is reported.
+const SOCKETS: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: reports}
+spec:
+  kprobes:
+  - call: tcp_connect
+    syscall: false
+    args: [{index: 0, type: sock}]
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8081']}]
+      matchActions: [{action: TrackSock, argSock: 0}]
+  - call: tcp_sendmsg
+    syscall: false
+    args: [{index: 0, type: sock}]
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8081', '8082']}]
+";
+
+/// What another process sends over a tracked socket is reported as its owner's.
+pub(crate) fn tracked_sockets(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().policy(SOCKETS).start(guest)?;
+    let mut events = daemon.events()?;
+    let listeners = [TcpListener::bind("127.0.0.1:8081")?, TcpListener::bind("127.0.0.1:8082")?];
+    daemon.settle(&mut events)?;
+    let mut children = Vec::new();
+    let mut streams = Vec::new();
+    for listener in &listeners {
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo x >&0"]).stdin(Stdio::from(OwnedFd::from(stream.try_clone()?)));
+        let mut child = command.spawn()?;
+        children.push(child.id());
+        ensure!(child.wait()?.success(), "the other process could not send");
+        streams.push(stream);
+    }
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event: &Event| event.of_policy(POLICY)).collect();
+    let shown: Vec<(&str, &str, u32)> =
+        hooks.iter().map(|it| (it.function_name.as_str(), it.action.as_str(), it.process.pid)).collect();
+    let own = std::process::id();
+    let expected = [
+        ("tcp_connect", "KPROBE_ACTION_TRACKSOCK", own),
+        ("tcp_sendmsg", "KPROBE_ACTION_POST", own),
+        ("tcp_sendmsg", "KPROBE_ACTION_POST", children[1]),
+    ];
+    ensure!(shown == expected, "reported: {shown:?}, expected: {expected:?}");
     Ok(())
 }

@@ -68,7 +68,11 @@ pub(super) fn enforcers(
         | Action::Override(_)
         | Action::Set(_)
         | Action::CleanupEnforcerNotification
-        | Action::Enforce(_) => None,
+        | Action::Enforce(_)
+        | Action::TrackSock(_)
+        | Action::UntrackSock(_)
+        | Action::GetUrl
+        | Action::DnsLookup => None,
     });
     let told = Told::by(notifications);
     let mut enforced: Vec<Hook> = Vec::new();
@@ -142,6 +146,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),
+        requests: Vec::new(),
         span,
     };
     Hook {

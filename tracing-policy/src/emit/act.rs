@@ -51,6 +51,9 @@ impl Emitter<'_> {
         let Then { report, end, .. } = then;
         let before = f.set_origin(selector.origin);
         self.record_anew(f, selector)?;
+        if selector.posts() {
+            self.attribute(f, rider)?;
+        }
         if selector.enforces_ever() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
@@ -80,8 +83,15 @@ impl Emitter<'_> {
         }
         for action in &selector.actions {
             let counter = match (action, mode) {
-                (Action::Post, _) => {
-                    last = abi::Action::Post;
+                (
+                    Action::Post
+                    | Action::TrackSock(_)
+                    | Action::UntrackSock(_)
+                    | Action::GetUrl
+                    | Action::DnsLookup,
+                    _,
+                ) => {
+                    last = self.observe(f, selector, *action)?;
                     continue;
                 }
                 (Action::NoPost, _) => Counter::NoPost,
@@ -110,19 +120,7 @@ impl Emitter<'_> {
                     continue;
                 }
             };
-            let (signal, done) = match action {
-                Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
-                Action::Signal(number) => (Some(u64::from(number.get())), Some(abi::Action::Signal)),
-                Action::Override(_) => {
-                    let kills = self.body.role == Role::ReportAndKillDenied;
-                    (kills.then_some(SIGKILL), Some(abi::Action::Override))
-                }
-                Action::Set(_) => (None, Some(abi::Action::Set)),
-                Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
-                Action::Post | Action::NoPost | Action::CleanupEnforcerNotification | Action::Enforce(_) => {
-                    (None, None)
-                }
-            };
+            let (signal, done) = self.effect(*action);
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);
                 f.call(Helper::SendSignal);
@@ -146,6 +144,61 @@ impl Emitter<'_> {
             self.note_action(f, selector, last, mode)?;
         }
         Ok(())
+    }
+
+    /// The signal that an action sends, and what a record says of it.
+    fn effect(&self, action: Action) -> (Option<u64>, Option<abi::Action>) {
+        match action {
+            Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
+            Action::Signal(number) => (Some(u64::from(number.get())), Some(abi::Action::Signal)),
+            Action::Override(_) => {
+                let kills = self.body.role == Role::ReportAndKillDenied;
+                (kills.then_some(SIGKILL), Some(abi::Action::Override))
+            }
+            Action::Set(_) => (None, Some(abi::Action::Set)),
+            Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
+            Action::Post
+            | Action::NoPost
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_)
+            | Action::TrackSock(_)
+            | Action::UntrackSock(_)
+            | Action::GetUrl
+            | Action::DnsLookup => (None, None),
+        }
+    }
+
+    /// Does what changes nothing for anybody; returns what a record says of it.
+    fn observe(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        action: Action,
+    ) -> Result<abi::Action, BuildError> {
+        if let Action::TrackSock(socket) = action {
+            self.track(f, selector, socket)?;
+            return Ok(abi::Action::TrackSock);
+        }
+        if let Action::UntrackSock(socket) = action {
+            self.untrack(f, selector, socket);
+            return Ok(abi::Action::UntrackSock);
+        }
+        // the daemon makes requests when it has the report
+        Ok(match action {
+            Action::GetUrl => abi::Action::GetUrl,
+            Action::DnsLookup => abi::Action::DnsLookup,
+            Action::Post
+            | Action::NoPost
+            | Action::Sigkill
+            | Action::Signal(_)
+            | Action::Override(_)
+            | Action::TrackSock(_)
+            | Action::UntrackSock(_)
+            | Action::Set(_)
+            | Action::NotifyEnforcer(_)
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_) => abi::Action::Post,
+        })
     }
 
     /// Keeps for the record which selector matched and what was done last.

@@ -45,6 +45,7 @@ mod stack;
 mod state;
 mod table;
 mod task;
+mod track;
 
 pub(crate) use fault_in::fault_in;
 pub(crate) use note::Notes;

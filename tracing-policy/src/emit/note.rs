@@ -159,6 +159,10 @@ impl Emitter<'_> {
                     | Action::Sigkill
                     | Action::Signal(_)
                     | Action::Set(_)
+                    | Action::TrackSock(_)
+                    | Action::UntrackSock(_)
+                    | Action::GetUrl
+                    | Action::DnsLookup
                     | Action::NotifyEnforcer(_)
                     | Action::CleanupEnforcerNotification
                     | Action::Enforce(_) => None,

@@ -232,6 +232,9 @@ impl<'a> Emitter<'a> {
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
         }
+        if self.tracks_sockets() || self.attributes() {
+            maps.push(shared::sockets());
+        }
         if self.body.purpose == Purpose::Report && super::limit::limits(self.hook.selectors()) {
             maps.push(shared::limits());
         }

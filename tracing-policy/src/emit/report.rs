@@ -28,6 +28,7 @@ impl Emitter<'_> {
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, out)?;
+        self.begin_tracking(&mut f)?;
         self.begin_records(&mut f)?;
         self.take_stacks(&mut f, context)?;
         self.act_all(&mut f, program)?;

@@ -6,7 +6,9 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, BufferSize, Convention, Place, PostOptions, ValuePath};
+use crate::policy::{
+    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, ValuePath,
+};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -103,6 +105,8 @@ pub struct Selector {
     pub actions: Vec<Action>,
     /// At an entry: what is done at the return.
     pub return_actions: Vec<Action>,
+    /// Where the arguments that actions name are read.
+    pub sockets: Vec<(ArgumentId, ReadId)>,
     /// How a match is reported.
     pub post: PostOptions,
     /// The selector in the text.
@@ -140,10 +144,19 @@ impl Selector {
             | Action::Sigkill
             | Action::Signal(_)
             | Action::Set(_)
+            | Action::TrackSock(_)
+            | Action::UntrackSock(_)
+            | Action::GetUrl
+            | Action::DnsLookup
             | Action::NotifyEnforcer(_)
             | Action::CleanupEnforcerNotification
             | Action::Enforce(_) => None,
         })
+    }
+
+    /// The arguments that its actions look at.
+    pub fn acts_on(&self) -> impl Iterator<Item = ReadId> {
+        self.sockets.iter().map(|(_, read)| *read)
     }
 
     /// Whether it is an enforcer's.

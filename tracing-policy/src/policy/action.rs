@@ -1,5 +1,6 @@
 //! What a selector does when it matches.
 
+use super::argument::ArgumentId;
 use crate::binary::UsdtSource;
 
 /// One action; a selector runs its actions in the order of the text.
@@ -17,6 +18,14 @@ pub enum Action {
     Override(ReturnValue),
     /// Write an argument that lies in memory of user space.
     Set(SetValue),
+    /// Remember whose the socket in this argument is: reports about it are the owner's from then on.
+    TrackSock(ArgumentId),
+    /// Forget it.
+    UntrackSock(ArgumentId),
+    /// Have the daemon fetch a URL when the report arrives.
+    GetUrl,
+    /// Have it look up a name.
+    DnsLookup,
     /// Tell the policy's enforcers what to do with the next call of this thread that is theirs.
     NotifyEnforcer(Notification),
     /// Take back what they were told about this thread.
@@ -81,7 +90,13 @@ impl Action {
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
-            Self::Post | Self::NoPost | Self::CleanupEnforcerNotification => false,
+            Self::Post
+            | Self::NoPost
+            | Self::CleanupEnforcerNotification
+            | Self::TrackSock(_)
+            | Self::UntrackSock(_)
+            | Self::GetUrl
+            | Self::DnsLookup => false,
             Self::Sigkill
             | Self::Signal(_)
             | Self::Override(_)

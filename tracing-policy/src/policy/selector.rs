@@ -6,6 +6,7 @@ use super::expression::Condition;
 use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
+use super::request::Request;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -29,6 +30,8 @@ pub struct Selector {
     pub return_actions: Vec<Spanned<Action>>,
     /// How it is reported.
     pub post: PostOptions,
+    /// What the daemon asks for when it is reported.
+    pub requests: Vec<Request>,
     /// The whole selector in the text.
     pub span: Span,
 }

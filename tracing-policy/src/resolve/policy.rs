@@ -182,6 +182,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             post: PostOptions::default(),
+            requests: Vec::new(),
             span: hook.span,
         }];
     }
