@@ -31,6 +31,8 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
     let mut daemon = Settings::default().policy(TEXT).start(guest)?;
     let mut events = daemon.events()?;
     daemon.settle(&mut events)?;
+    // a shell that lives until its files have been looked at
+    must(&["dash", "-c", ": < /etc/shadow; sleep 2; true"])?;
     for _ in 0..5 {
         must(&["cat", "/etc/shadow"])?;
         must(&["cat", "/etc/passwd"])?;
