@@ -66,6 +66,8 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
     );
     drop(daemon);
 
+    // a folder of its own, for the first daemon's events are in the other
+    let guest = &Guest { variant: guest.variant, folder: guest.folder.join("exposed") };
     let mut daemon = Settings::default().policy(TEXT).flags(&["--expose-stack-addresses"]).start(guest)?;
     let mut events = daemon.events()?;
     must(&["cat", "/etc/shadow"])?;

@@ -19,7 +19,7 @@ fn a_record_asks_for_what_its_selector_says() {
     let config = Config { requests: Some(requests), ..config() };
     let mut bench = Bench::asking(&config, vec![vec![Request::Get(url)]]);
     bench.one(hook_of(1, INIT, 5, Action::Post, b"/x"));
-    bench.one(hook_of(4, INIT, 5, Action::GetUrl, b"/x"));
+    bench.one(hook_of(20, INIT, 5, Action::GetUrl, b"/x"));
     server.accept().unwrap();
     server.set_nonblocking(true).unwrap();
     assert!(server.accept().is_err(), "one request, of the hook that asks");

@@ -258,7 +258,7 @@ impl Bench {
         let replay = Replay::default();
         let layouts = layouts();
         let values = vec![ValueLayout { kind: ValueKind::File, label: "".into() }];
-        layouts.insert(4, HookLayout { values, requests, ..HookLayout::default() });
+        layouts.insert(20, HookLayout { values, requests, ..HookLayout::default() });
         let mut bench = Self { stages: Stages::new(config, layouts, &replay, &Fixed) };
         bench.stages.replay(&replay, None);
         let init = exec(INIT, key(0, 1), process_flag::CLONE, b"/sbin/init");
