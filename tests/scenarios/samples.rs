@@ -40,6 +40,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet"),
     ("tracingpolicy__modules-nohost", "podSelector: not supported yet"),
     ("tracingpolicy__sys_clock_settime", "`followForks` with `isNamespacePID` is not supported yet"),
+    ("tracingpolicy__write", "`followForks` with `isNamespacePID` is not supported yet"),
     ("tracingpolicy__tcp-listen", "returnArgAction: not supported yet"),
 ];
 
