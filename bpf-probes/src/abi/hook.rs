@@ -59,7 +59,7 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
-    /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
+    /// In a [`crate::abi::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
     pub const DISMISSED: u8 = 4;
     /// The action was tried and failed.
     pub const ACTION_FAILED: u8 = 8;
