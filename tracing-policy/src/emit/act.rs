@@ -12,14 +12,12 @@ use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
+use super::note::SIGKILL;
 use super::pending;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::lower::Purpose;
 use crate::policy::{Action, Role};
-
-/// `SIGKILL`
-const SIGKILL: u64 = 9;
 
 /// Whether enforcement is carried out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,7 +89,8 @@ impl Emitter<'_> {
                     | Action::DnsLookup,
                     _,
                 ) => {
-                    last = self.observe(f, selector, *action)?;
+                    self.remember(f, selector, *action)?;
+                    last = self.effect(*action).1.unwrap_or(last);
                     continue;
                 }
                 (Action::NoPost, _) => Counter::NoPost,
@@ -108,7 +107,7 @@ impl Emitter<'_> {
                 (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
                 (Action::CleanupEnforcerNotification, _) => {
                     pending::clean_up(f, rider, selector)?;
-                    last = abi::Action::CleanupEnforcerNotification;
+                    last = self.effect(*action).1.unwrap_or(last);
                     continue;
                 }
                 (Action::Enforce(_), Mode::Enforce) => {
@@ -157,48 +156,25 @@ impl Emitter<'_> {
             }
             Action::Set(_) => (None, Some(abi::Action::Set)),
             Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
-            Action::Post
-            | Action::NoPost
-            | Action::CleanupEnforcerNotification
-            | Action::Enforce(_)
-            | Action::TrackSock(_)
-            | Action::UntrackSock(_)
-            | Action::GetUrl
-            | Action::DnsLookup => (None, None),
+            Action::Post => (None, Some(abi::Action::Post)),
+            Action::TrackSock(_) => (None, Some(abi::Action::TrackSock)),
+            Action::UntrackSock(_) => (None, Some(abi::Action::UntrackSock)),
+            Action::GetUrl => (None, Some(abi::Action::GetUrl)),
+            Action::DnsLookup => (None, Some(abi::Action::DnsLookup)),
+            Action::CleanupEnforcerNotification => (None, Some(abi::Action::CleanupEnforcerNotification)),
+            Action::NoPost | Action::Enforce(_) => (None, None),
         }
     }
 
-    /// Does what changes nothing for anybody; returns what a record says of it.
-    fn observe(
-        &self,
-        f: &mut Function<'_>,
-        selector: &Selector,
-        action: Action,
-    ) -> Result<abi::Action, BuildError> {
-        if let Action::TrackSock(socket) = action {
-            self.track(f, selector, socket)?;
-            return Ok(abi::Action::TrackSock);
+    /// Keeps or forgets whose a socket is, where the action says so.
+    fn remember(&self, f: &mut Function<'_>, selector: &Selector, action: Action) -> Result<(), BuildError> {
+        match (action, action.socket()) {
+            (Action::TrackSock(_), Some(socket)) => self.track(f, selector, socket)?,
+            (_, Some(socket)) => self.untrack(f, selector, socket),
+            // the daemon makes requests when it has the report
+            (_, None) => {}
         }
-        if let Action::UntrackSock(socket) = action {
-            self.untrack(f, selector, socket);
-            return Ok(abi::Action::UntrackSock);
-        }
-        // the daemon makes requests when it has the report
-        Ok(match action {
-            Action::GetUrl => abi::Action::GetUrl,
-            Action::DnsLookup => abi::Action::DnsLookup,
-            Action::Post
-            | Action::NoPost
-            | Action::Sigkill
-            | Action::Signal(_)
-            | Action::Override(_)
-            | Action::TrackSock(_)
-            | Action::UntrackSock(_)
-            | Action::Set(_)
-            | Action::NotifyEnforcer(_)
-            | Action::CleanupEnforcerNotification
-            | Action::Enforce(_) => abi::Action::Post,
-        })
+        Ok(())
     }
 
     /// Keeps for the record which selector matched and what was done last.

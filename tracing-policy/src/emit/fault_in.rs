@@ -46,21 +46,10 @@ pub(crate) fn fault_in(
         f.bind(next);
     }
     f.return_constant(0);
-    let kind = match body.kind {
-        ProgramKind::UprobeMulti => ProgramKind::UprobeMultiSleepable,
-        ProgramKind::Uprobe
-        | ProgramKind::Kprobe
-        | ProgramKind::KprobeMulti
-        | ProgramKind::Tracepoint
-        | ProgramKind::RawTracepoint
-        | ProgramKind::BtfTracepoint
-        | ProgramKind::Fentry
-        | ProgramKind::Fexit
-        | ProgramKind::FmodRet
-        | ProgramKind::Lsm
-        | ProgramKind::SocketFilter
-        | ProgramKind::UprobeSleepable
-        | ProgramKind::UprobeMultiSleepable => ProgramKind::UprobeSleepable,
+    let kind = if body.kind == ProgramKind::UprobeMulti {
+        ProgramKind::UprobeMultiSleepable
+    } else {
+        ProgramKind::UprobeSleepable
     };
     let code = Program::new().link(f.finish()?)?;
     let program = ProgramSpec {

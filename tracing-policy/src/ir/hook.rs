@@ -136,22 +136,8 @@ impl Selector {
 
     /// What a denied call returns: the last `Override`'s.
     pub fn denial(&self) -> Option<i32> {
-        self.actions.iter().rev().find_map(|action| match action {
-            Action::Override(value) if value.is_errno() => Some(value.get()),
-            Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
-            Action::Post
-            | Action::NoPost
-            | Action::Sigkill
-            | Action::Signal(_)
-            | Action::Set(_)
-            | Action::TrackSock(_)
-            | Action::UntrackSock(_)
-            | Action::GetUrl
-            | Action::DnsLookup
-            | Action::NotifyEnforcer(_)
-            | Action::CleanupEnforcerNotification
-            | Action::Enforce(_) => None,
-        })
+        let value = self.actions.iter().rev().find_map(|action| action.returned())?;
+        Some(if value.is_errno() { value } else { crate::policy::ReturnValue::EPERM }.get())
     }
 
     /// The arguments that its actions look at.

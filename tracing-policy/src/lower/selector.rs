@@ -78,20 +78,7 @@ pub(super) fn selectors(
 
 /// The arguments that actions name, where they are read.
 fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(ArgumentId, ReadId)> {
-    let named = selector.actions.iter().filter_map(|action| match action.value {
-        Action::TrackSock(socket) | Action::UntrackSock(socket) => Some(socket),
-        Action::Post
-        | Action::NoPost
-        | Action::Sigkill
-        | Action::Signal(_)
-        | Action::Override(_)
-        | Action::Set(_)
-        | Action::GetUrl
-        | Action::DnsLookup
-        | Action::NotifyEnforcer(_)
-        | Action::CleanupEnforcerNotification
-        | Action::Enforce(_) => None,
-    });
+    let named = selector.actions.iter().filter_map(|action| action.value.socket());
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 

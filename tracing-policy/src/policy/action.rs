@@ -87,6 +87,21 @@ impl Told {
 }
 
 impl Action {
+    /// What an `Override` lets the call return.
+    pub fn returned(self) -> Option<ReturnValue> {
+        if let Self::Override(value) = self { Some(value) } else { None }
+    }
+
+    /// The argument whose socket is tracked, or is not any more.
+    pub fn socket(self) -> Option<ArgumentId> {
+        if let Self::TrackSock(socket) | Self::UntrackSock(socket) = self { Some(socket) } else { None }
+    }
+
+    /// What enforcers are told.
+    pub fn notification(self) -> Option<Notification> {
+        if let Self::NotifyEnforcer(notification) = self { Some(notification) } else { None }
+    }
+
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
