@@ -16,7 +16,7 @@ use crate::config::{LogFormat, LogSettings};
 const OURS: [&str; 5] = ["api", "bpf_probes", "enforcer", "export", "tracing_policy"];
 
 /// How to log as long as nobody has said how.
-pub const FALLBACK: LogSettings = LogSettings { level: tracing::Level::INFO, format: LogFormat::Text };
+pub const FALLBACK: LogSettings = LogSettings { level: Level::INFO, format: LogFormat::Text };
 
 /// How much is logged; it can be changed while the daemon runs. Clones are of one log.
 #[derive(Clone, Debug)]

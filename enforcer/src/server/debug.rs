@@ -10,7 +10,7 @@ use tracing::Level;
 use crate::log::LevelControl;
 
 /// What the daemon logs.
-pub(super) fn get(level: &LevelControl, request: &GetDebugRequest) -> Result<GetDebugResponse, Status> {
+pub(super) fn get(level: &LevelControl, request: GetDebugRequest) -> Result<GetDebugResponse, Status> {
     about_the_level(request.flag)?;
     let arg = get_debug_response::Arg::Level(to_wire(level.level()).into());
     Ok(GetDebugResponse { flag: request.flag, arg: Some(arg) })
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn the_level_is_changed_and_told() {
         let (_filter, level) = LevelControl::detached(Level::INFO);
-        let get = |level: &LevelControl| get(level, &GetDebugRequest::default()).unwrap().arg;
+        let get = |level: &LevelControl| get(level, GetDebugRequest::default()).unwrap().arg;
         assert_eq!(get(&level), Some(get_debug_response::Arg::Level(LogLevel::Info.into())));
         for (wanted, expected) in [
             (LogLevel::Trace, LogLevel::Trace),

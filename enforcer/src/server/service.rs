@@ -202,7 +202,7 @@ impl FineGuidanceSensors for Service {
     }
 
     async fn get_debug(&self, request: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
-        debug::get(&self.shared.level, request.get_ref()).map(Response::new)
+        debug::get(&self.shared.level, request.into_inner()).map(Response::new)
     }
 
     async fn set_debug(&self, request: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {

@@ -1,7 +1,5 @@
 //! Options of the commands about the daemon and the machine.
-#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -130,7 +128,7 @@ pub(crate) enum RuntimeHook {
         container_id: String,
         /// Its root folder
         #[arg(long, default_value = "", hide_default_value = true)]
-        root_dir: PathBuf,
+        root_dir: String,
         /// What the runtime says of it, NAME=VALUE
         #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
         annotations: Vec<String>,

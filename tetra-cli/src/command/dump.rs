@@ -21,7 +21,7 @@ pub(crate) fn run(connection: &Connection, command: Dump) -> Result<(), AnswerEr
     answer::print(
         connection,
         "get the processes",
-        |client| client.call(async |mut service| service.get_debug(request.clone()).await),
+        |client| client.call(async |mut service| service.get_debug(request).await),
         |answer| match answer.arg {
             Some(get_debug_response::Arg::Processes(list)) => lines(&list.processes),
             Some(get_debug_response::Arg::Level(_)) | None => Ok(String::new()),

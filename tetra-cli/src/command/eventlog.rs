@@ -101,7 +101,7 @@ mod tests {
             (Duration::from_micros(1_050), "1.05ms"),
             (Duration::from_millis(1_500), "1.5s"),
             (Duration::from_secs(90), "1m30s"),
-            (Duration::from_secs(86_400), "24h0m0s"),
+            (Duration::from_hours(24), "24h0m0s"),
             (Duration::from_secs(3_661), "1h1m1s"),
         ] {
             assert_eq!(go_duration(duration), expected);

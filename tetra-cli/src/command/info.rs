@@ -69,9 +69,12 @@ fn setting(any: &prost_types::Any) -> Value {
         "Int64Value" => i64::decode(bytes).map(Value::from),
         "BoolValue" => bool::decode(bytes).map(Value::from),
         "ListValue" => prost_types::ListValue::decode(bytes).map(|list| {
-            let texts = list.values.into_iter().filter_map(|value| match value.kind? {
-                prost_types::value::Kind::StringValue(text) => Some(text),
-                _ => None,
+            let texts = list.values.into_iter().filter_map(|value| {
+                if let Some(prost_types::value::Kind::StringValue(text)) = value.kind {
+                    Some(text)
+                } else {
+                    None
+                }
             });
             texts.collect()
         }),

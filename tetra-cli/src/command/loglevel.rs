@@ -48,7 +48,7 @@ fn named(text: &str) -> Result<wire::LogLevel, AnswerError> {
 
 fn get(client: &Client) -> Result<wire::LogLevel, CallError> {
     let request = wire::GetDebugRequest { flag: wire::ConfigFlag::LogLevel.into(), arg: None };
-    let answer = client.call(async |mut service| service.get_debug(request.clone()).await)?;
+    let answer = client.call(async |mut service| service.get_debug(request).await)?;
     Ok(match answer.arg {
         Some(get_debug_response::Arg::Level(level)) => wire::LogLevel::try_from(level).unwrap_or_default(),
         Some(get_debug_response::Arg::Processes(_)) | None => wire::LogLevel::default(),

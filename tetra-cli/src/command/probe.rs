@@ -1,11 +1,13 @@
 //! `tetra probe`
 
+use std::fmt::Write as _;
+
 use bpf_probes::kernel::{Answer, Feature, FeatureSet};
 use bpf_probes::load::CpusError;
 use bpf_probes::load::probe::{FileError, Prober, kernel_btf, kernel_configuration};
 
 use crate::args::{Probe, ProbeWhat};
-use crate::print::{Output, OutputError, notice};
+use crate::print::{Output, OutputError, escape, notice};
 
 /// The kernel could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +88,7 @@ fn features(answers: &FeatureSet) -> (String, Vec<String>) {
     let (mut text, mut doubts) = (String::new(), Vec::new());
     for (name, feature) in all {
         let answer = answers.get(feature);
-        text.push_str(&format!("{name}: {}\n", answer.is_yes()));
+        writeln!(text, "{name}: {}", answer.is_yes()).expect("a String takes all text");
         if matches!(answer, Answer::Refused { .. } | Answer::Unknown { .. }) {
             doubts.push(format!("{name}: {answer}; run as root with all capabilities to be sure"));
         }
@@ -99,7 +101,11 @@ fn configuration(text: &str) -> String {
     let value = |option: &str| {
         text.lines().find_map(|line| line.strip_prefix(option)?.strip_prefix('=')).unwrap_or("n").trim()
     };
-    OPTIONS.iter().map(|option| format!("{option}:{}\n", crate::print::escape::word(value(option)))).collect()
+    let mut lines = String::new();
+    for option in OPTIONS {
+        writeln!(lines, "{option}:{}", escape::word(value(option))).expect("a String takes all text");
+    }
+    lines
 }
 
 #[cfg(test)]

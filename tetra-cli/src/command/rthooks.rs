@@ -14,7 +14,7 @@ pub(crate) fn run(connection: &Connection, command: &RuntimeHook) -> Result<(), 
     });
     let event = Event::CreateContainer(CreateContainer {
         container_id: container_id.clone(),
-        root_dir: root_dir.to_string_lossy().into_owned(),
+        root_dir: root_dir.clone(),
         annotations: pairs.collect::<Result<_, _>>()?,
         ..CreateContainer::default()
     });
