@@ -24,7 +24,7 @@ pub struct CallKey {
 pub struct Call {
     /// Time in the header of the entry's record.
     pub ktime: u64,
-    /// The thread at the entry; an exec can give it another number.
+    /// The thread in the entry's record; an exec can give it another number.
     pub tid: u32,
     /// Which selector matched, from 0.
     pub selector: u16,

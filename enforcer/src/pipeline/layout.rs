@@ -30,6 +30,8 @@ pub struct HookLayout {
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// By selector: what a record of the return asks for.
+    pub return_requests: Vec<Vec<Request>>,
     /// What the record of the return holds, where the return is waited for.
     pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
@@ -53,6 +55,7 @@ impl From<&RecordLayout> for HookLayout {
             values: layout.values.iter().map(value).collect(),
             returned: layout.returned.as_ref().map(value),
             requests: layout.requests.clone(),
+            return_requests: layout.return_requests.clone(),
             data_values: layout.data_values,
         }
     }

@@ -65,6 +65,12 @@ impl Arguments {
         Some((position, self.entries.get(position)?))
     }
 
+    /// The entry at a position of `args` with `data` behind it.
+    pub(super) fn anywhere(&self, position: u32) -> Option<(usize, &Entry)> {
+        let position = usize::try_from(position).ok()?;
+        Some((position, self.entries.get(position)?))
+    }
+
     /// The declared indices in words.
     pub(super) fn describe(&self) -> String {
         let indices: Vec<String> =

@@ -62,6 +62,9 @@ pub(super) fn data(
     arguments: &Arguments,
     report: &mut Report,
 ) -> Option<ArgumentFilter> {
+    if written.operator.value == Operator::CelExpr {
+        return expression::expression(&written, arguments, report);
+    }
     let index = written.index.as_ref().map_or(0, |index| index.value);
     let Some((position, entry)) = arguments.data(index) else {
         let span = written.index.as_ref().map_or(written.span, |index| index.span);

@@ -46,6 +46,8 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         return_actions: Vec::new(),
         post: PostOptions::default(),
         requests: Vec::new(),
+        return_post: PostOptions::default(),
+        return_requests: Vec::new(),
         span,
     };
     Some(Hook {
@@ -57,6 +59,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         tags: Vec::new(),
         means: crate::policy::Means::Any,
         returned: None,
+        on_return: None,
         untyped: None,
         span,
     })

@@ -27,11 +27,6 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
     refuse_field(what, field.filter(|on| on.value), report);
 }
 
-/// Refuses what of a kprobe is not compiled yet.
-pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
-    refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
-}
-
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
     refuse_true("returnCopy", argument.return_copy.as_ref(), report);

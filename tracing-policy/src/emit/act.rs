@@ -167,7 +167,12 @@ impl Emitter<'_> {
     }
 
     /// Keeps or forgets whose a socket is, where the action says so.
-    fn remember(&self, f: &mut Function<'_>, selector: &Selector, action: Action) -> Result<(), BuildError> {
+    pub(super) fn remember(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        action: Action,
+    ) -> Result<(), BuildError> {
         match (action, action.socket()) {
             (Action::TrackSock(_), Some(socket)) => self.track(f, selector, socket)?,
             (_, Some(socket)) => self.untrack(f, selector, socket),

@@ -105,7 +105,8 @@ impl Emitter<'_> {
         f.comment("word for the return");
         load(f, Size::Double, R1, record + at(offset_of!(HookRecord, header.ktime)))?;
         store(f, Size::Double, call + at(offset_of!(Call, ktime)), R1)?;
-        load(f, Size::Word, R1, state.pid_tgid)?;
+        // the thread of the record, which may be that of a socket's owner
+        load(f, Size::Word, R1, record + at(offset_of!(HookRecord, tid)))?;
         store(f, Size::Word, call + at(offset_of!(Call, tid)), R1)?;
         load(f, Size::Half, R1, record + at(offset_of!(HookRecord, selector)))?;
         store(f, Size::Half, call + at(offset_of!(Call, selector)), R1)?;
@@ -124,8 +125,9 @@ impl Emitter<'_> {
         selector: &Selector,
     ) -> Result<(), BuildError> {
         let call = self.state().call;
+        let is_awaited = selector.acts_on_return() || rider.on_return.is_some();
         let may_be_quiet = !selector.posts() || selector.post.limit.is_some();
-        if !self.follows_calls() || !rider.returns || !may_be_quiet || !selector.acts_on_return() {
+        if !self.follows_calls() || !rider.returns || !may_be_quiet || !is_awaited {
             return Ok(());
         }
         store_imm(f, Size::Double, call + at(offset_of!(Call, ktime)), 0)?;

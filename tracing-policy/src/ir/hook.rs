@@ -90,6 +90,8 @@ pub struct Rider {
     pub values: Vec<ReadId>,
     /// Whether the call's return is to be seen: then the entry's record is one half of an event, and the entry leaves word for the return.
     pub returns: bool,
+    /// What is done with the socket that the call returns, whichever selector matched.
+    pub on_return: Option<Action>,
     /// Its selectors; the first whose tests all pass acts.
     pub selectors: Vec<Selector>,
 }
@@ -129,7 +131,7 @@ impl Selector {
         self.enforces() || self.return_actions.iter().any(|action| action.enforces())
     }
 
-    /// Whether the return matters even where the entry is not reported.
+    /// Whether the return matters to the selector even where the entry is not reported.
     pub fn acts_on_return(&self) -> bool {
         self.return_actions.iter().any(|action| !matches!(action, Action::Post | Action::NoPost))
     }

@@ -23,6 +23,7 @@ pub enum Purpose {
 
 /// Where riders' arguments are among the hook's reads.
 pub(crate) struct Reads {
+    purpose: Purpose,
     list: Vec<Read>,
     paths: Vec<ValuePath>,
 }
@@ -51,7 +52,7 @@ impl Reads {
             }
         }
         list.sort_by_key(|read| (cost(read.ty), read.index));
-        Self { list, paths }
+        Self { purpose, list, paths }
     }
 
     fn find(&self, argument: &Argument) -> Option<ReadId> {
@@ -60,14 +61,13 @@ impl Reads {
         u16::try_from(index).ok().map(ReadId)
     }
 
-    /// The read of a rider's argument.
+    /// The read of a rider's argument; at a return that is what the call returned.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
-        rider.hook.arguments.get(id.index()).and_then(|argument| self.find(argument))
-    }
-
-    /// The read of what a rider's call returned.
-    pub(crate) fn of_return(&self, rider: &Rider<'_>) -> Option<ReadId> {
-        rider.hook.returned.as_ref().and_then(|argument| self.find(argument))
+        let arguments = match self.purpose {
+            Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+            Purpose::Return => rider.hook.returned.as_slice(),
+        };
+        arguments.get(id.index()).and_then(|argument| self.find(argument))
     }
 
     /// The reads of a rider's file descriptors.
@@ -133,6 +133,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
             first_selector: rider.first_selector,
             values,
             returns: rider.hook.returned.is_some(),
+            on_return: rider.hook.on_return,
             selectors,
         });
     }

@@ -20,6 +20,8 @@ pub struct RecordLayout {
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// By selector: what a record of the return asks for.
+    pub return_requests: Vec<Vec<Request>>,
     /// The value of the return's record, where the return is asked for.
     pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bpf_probes::spec::AttachSpec;
 
-use super::{Argument, Mode, Policy, RecordLayout, Selector};
+use super::{Action, Argument, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::files::Hold;
 use crate::source::Span;
@@ -91,6 +91,8 @@ pub struct ResolvedHook {
     pub arguments: Vec<Argument>,
     /// What is reported as the return value, if the return is asked for.
     pub returned: Option<Argument>,
+    /// What is done with the socket that a call returns which matched at its entry.
+    pub on_return: Option<Action>,
     /// The selectors, in order; at least one (a hook without selectors has one that always matches and posts).
     pub selectors: Vec<Selector>,
     /// Tests of the process, decided at exec and fork; numbers are given by whoever loads.

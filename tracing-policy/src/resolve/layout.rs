@@ -26,6 +26,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
         values: hook.arguments.iter().filter_map(value).collect(),
         requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
+        return_requests: hook.selectors.iter().map(|selector| selector.return_requests.clone()).collect(),
         returned: hook.returned.as_ref().and_then(value),
     }
 }

@@ -83,18 +83,19 @@ pub(crate) fn values<'ring, 'layout>(
     Ok(Values { rest: hook.values, layouts: &layout.values, index: 0 })
 }
 
-/// What a call returned.
+/// What a call returned, and the stacks then.
 ///
 /// # Errors
 /// When there is not one value, or it does not fit the layout.
 pub(crate) fn returned<'ring>(
     record: &Return<'ring>,
     layout: &ValueLayout,
-) -> Result<RawValue<'ring>, DecodeError> {
+) -> Result<(RawValue<'ring>, [Frames<'ring>; 2]), DecodeError> {
     let have = record.fixed.values;
     let values = Values { rest: record.values, layouts: std::slice::from_ref(layout), index: 0 };
     let mut values = if have == 1 { values } else { Values { layouts: &[], ..values } };
-    values.next().unwrap_or(Err(DecodeError::ValueCount { have, need: 1 }))
+    let value = values.next().unwrap_or(Err(DecodeError::ValueCount { have, need: 1 }))?;
+    Ok((value, values.stacks(record.fixed.flags)?))
 }
 
 /// What [`values`] returns.

@@ -135,7 +135,7 @@ fn flags(hook: &Hook<'_>) -> &'static str {
     if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
 }
 
-/// Adds to the event of a call what the call returned, and what was done then.
+/// Adds to the event of a call what the call returned, and what was done then. Stacks of the return are shown where the entry has none.
 ///
 /// # Errors
 /// When the value does not fit the layout.
@@ -143,11 +143,19 @@ pub(crate) fn add_return(
     kind: &mut EventKind,
     record: &Return<'_>,
     layout: &ValueLayout,
+    symbols: &mut Symbols,
 ) -> Result<(), DecodeError> {
-    let value = argument(returned(record, layout)?, layout);
+    let (value, [kernel_stack, user_stack]) = returned(record, layout)?;
     if let EventKind::Kprobe(kprobe) = kind {
-        kprobe.return_value = Some(value);
+        kprobe.return_value = Some(argument(value, layout));
         kprobe.return_action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+        if kprobe.kernel_stack.is_empty() {
+            kprobe.kernel_stack = symbols.kernel(kernel_stack);
+        }
+        if kprobe.user_stack.is_empty() {
+            let tgid = kprobe.process.pid.unwrap_or_default();
+            kprobe.user_stack = symbols.user(tgid, user_stack);
+        }
     }
     Ok(())
 }

@@ -206,6 +206,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
         requests: Vec::new(),
         returned: None,
+        return_requests: Vec::new(),
         data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
