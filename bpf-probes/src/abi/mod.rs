@@ -21,7 +21,7 @@ mod recorded;
 mod state;
 mod value;
 
-pub use call::{CALLS, Call, CallKey, ReturnRecord, call_flag};
+pub use call::{CALLS, Call, CallKey, LeftBuffer, ReturnRecord, call_flag};
 pub use data::{DATA_CHUNK, DataRecord};
 pub use exec::{
     Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,

@@ -143,7 +143,7 @@ impl Stages {
             event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);
         }
         let time = self.identify.time(hook.fixed.header.ktime);
-        if layout.returned.is_some() {
+        if layout.waits() {
             self.returns.enter(hook.fixed, Entered { kind, time });
             return Err(NoEvent::Waits);
         }
@@ -158,8 +158,7 @@ impl Stages {
         }
         let Entered { mut kind, time } = entered.ok_or(NoEvent::NotEntered)?;
         let layout = self.layouts.get(record.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
-        let value = layout.returned.as_ref().ok_or(NoEvent::UnknownLayout)?;
-        add_return(&mut kind, record, value, &mut self.symbols)
+        add_return(&mut kind, record, layout, &mut self.symbols)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         ask(self.requests.as_ref(), &layout.return_requests, record.fixed.selector);
         self.returns.joined();

@@ -354,6 +354,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             values: Vec::new(),
             requests: Vec::new(),
             returned: None,
+            copied: Vec::new(),
             return_requests: Vec::new(),
             data_values: 0,
         },

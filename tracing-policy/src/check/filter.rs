@@ -86,6 +86,12 @@ pub(super) fn data(
 fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report) -> Option<ArgumentFilter> {
     // An argument with an error is not blamed twice.
     let argument = entry.argument.as_ref()?;
+    if argument.at_return.is_some() {
+        let message = "what a call fills is not there at its entry, where filters are";
+        let error = Diagnostic::error(Code::OperatorMismatch, written.span, message);
+        report.push(error.also(argument.span, "returnCopy reads this when the call returns"));
+        return None;
+    }
     let operator = &written.operator;
     let span = written.span;
     if let Some(case) = search_case(operator.value).filter(|_| is_searched(argument.ty.value)) {

@@ -21,6 +21,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         size_index: None,
         size: None,
         max_data: false,
+        at_return: None,
         is_data: false,
         label: None,
         span,

@@ -28,8 +28,14 @@ pub(super) fn value(hook: &schema::Kprobe, section: Section, report: &mut Report
         (None, None) => return None,
     };
     refuse_parts(written, report);
+    if let Some(on) = written.return_copy.as_ref().filter(|on| on.value) {
+        let message = "returnCopy is of buffers among `args`";
+        let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
+        report.push(warning.labelled("has no effect"));
+    }
     let first = schema::Argument {
         index: Spanned::new(0, written.index.span),
+        return_copy: None,
         size_arg_index: None,
         resolve: None,
         btf_type: None,

@@ -69,6 +69,7 @@ fn strip(
     for argument in args.iter_mut().chain(data).filter(|argument| is_open(argument)) {
         argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
         argument.size_arg_index = None;
+        argument.return_copy = None;
     }
 }
 

@@ -20,8 +20,8 @@ use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
 use super::returner::returned;
 use super::state::CallState;
-use crate::ir::Rider;
-use crate::policy::Convention;
+use crate::ir::{ReadId, Rider};
+use crate::policy::{Convention, ReturnedSize};
 
 /// `execve` and `execveat`: what runs behind them finds another number in the registers (`arch/x86/kernel/process_64.c: set_personality_64bit`).
 const EXECS: [u32; 2] = [59, 322];
@@ -45,10 +45,7 @@ impl Emitter<'_> {
         self.working_memory(&mut f, none)?;
         self.note_call(&mut f)?;
         self.take_calls(&mut f, out)?;
-        for (id, read) in self.hook.reads() {
-            returned(&mut f, self.body.target, kernel)?;
-            self.note_register(&mut f, id, read, R1)?;
-        }
+        self.note_returned(&mut f, kernel)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, act)?;
         f.bind(act);
@@ -81,10 +78,51 @@ impl Emitter<'_> {
         Ok(Some(other))
     }
 
+    /// Notes what the call returned, in each of its types. The context is in `R9`.
+    fn note_returned(&self, f: &mut Function<'_>, kernel: &KernelView) -> Result<(), BuildError> {
+        for (id, read) in self.hook.reads() {
+            if let Some(size) = read.at_return {
+                self.note_returned_size(f, id, size, kernel)?;
+            } else {
+                returned(f, self.body.target, kernel)?;
+                self.note_register(f, id, read, R1)?;
+            }
+        }
+        self.follow_paths(f)
+    }
+
+    /// Notes how much of a buffer the call has filled: nothing where it failed.
+    fn note_returned_size(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        size: ReturnedSize,
+        kernel: &KernelView,
+    ) -> Result<(), BuildError> {
+        let (Some(bytes), some) = (self.state().bytes(id), f.label()) else { return Ok(()) };
+        returned(f, self.body.target, kernel)?;
+        // by way of memory: where the kernel knows its type, it becomes a number there
+        store(f, Size::Double, bytes.whole(), R1)?;
+        load(f, Size::Double, R1, bytes.whole())?;
+        super::buffer::extend(f, i32::from(size.bits), size.signed);
+        if size.signed {
+            f.jump_if(Condition::SGe, R1, 0, some);
+            f.constant(R1, 0);
+        }
+        f.bind(some);
+        store(f, Size::Double, bytes.whole(), R1)
+    }
+
     /// Takes what the entry left, for each rider; goes to `out` where it left nothing for any.
     fn take_calls(&self, f: &mut Function<'_>, out: Label) -> Result<(), BuildError> {
         f.comment("what the entry left");
         store_imm(f, Size::Word, self.state().known, 0)?;
+        for left in self.hook.riders.iter().flat_map(|rider| &rider.left) {
+            store_imm(f, Size::Double, self.state().reads[left.read.index()].raw, 0)?;
+            if let Some(bytes) = self.state().bytes(left.read) {
+                store_imm(f, Size::Double, bytes.dentry, 1)?;
+            }
+        }
         for (rider, call) in self.hook.riders.iter().zip(&self.state().calls) {
             let absent = f.label();
             store_imm(f, Size::Word, call.entered, 0)?;
@@ -99,6 +137,7 @@ impl Emitter<'_> {
             f.load(Size::Double, R1, R0, field(offset_of!(Call, ktime)));
             store(f, Size::Double, call.ktime, R1)?;
             self.call_on(f, Helper::MapDeleteElem);
+            self.take_buffers(f, rider)?;
             // a call that entered is one of a process that is known as far as it was then
             store_imm(f, Size::Word, self.state().known, 1)?;
             f.bind(absent);

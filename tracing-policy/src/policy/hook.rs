@@ -51,6 +51,11 @@ pub enum Untyped {
 }
 
 impl Hook {
+    /// Whether its calls are seen to return.
+    pub fn returns(&self) -> bool {
+        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+    }
+
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())

@@ -119,6 +119,11 @@ pub struct Member {
 }
 
 impl ResolvedHook {
+    /// Whether its calls are seen to return.
+    pub fn returns(&self) -> bool {
+        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+    }
+
     /// How many layouts its records have: those of members are numbered one after the other, in their order.
     pub fn layout_count(&self) -> usize {
         self.members.len().max(1)

@@ -5,6 +5,7 @@ mod after;
 mod agreement;
 mod buffers;
 mod changes;
+mod copies;
 mod enforcers;
 mod expression;
 mod faults;

@@ -338,7 +338,7 @@ fn policies_may_come_and_go_while_a_call_is_under_way() {
         // what another policy left, whose number nobody else will have
         let task = it.machine.world().task.address;
         for layout in [101, 99] {
-            let key = CallKey { task, frame: 0, layout, reserved: 0 };
+            let key = CallKey { task, frame: 0, layout, buffer: 0 };
             let value = Call { ktime: 44, tid: 45, selector: 0, flags: 1 };
             let map = it.machine.map_mut(map_name::CALLS).unwrap();
             map.update(zerocopy::IntoBytes::as_bytes(&key), zerocopy::IntoBytes::as_bytes(&value)).unwrap();
