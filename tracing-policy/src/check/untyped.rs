@@ -69,7 +69,8 @@ fn strip(
     for argument in args.iter_mut().chain(data).filter(|argument| is_open(argument)) {
         argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
         argument.size_arg_index = None;
-        argument.return_copy = None;
+        // of `data` it is refused, whatever the type
+        argument.return_copy = argument.return_copy.take().filter(|_| argument.source.is_some());
     }
 }
 
