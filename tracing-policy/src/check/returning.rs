@@ -77,8 +77,8 @@ pub(super) fn tracking(
     report: &mut Report,
 ) -> Option<Action> {
     let written = hook.return_arg_action.as_ref().filter(|text| !text.value.is_empty())?;
-    let known: [(&str, fn(ArgumentId) -> Action); 2] =
-        [("TrackSock", Action::TrackSock), ("UntrackSock", Action::UntrackSock)];
+    let socket = ArgumentId::default();
+    let known = [("TrackSock", Action::TrackSock(socket)), ("UntrackSock", Action::UntrackSock(socket))];
     let Some((_, action)) = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&written.value)) else {
         let message = format!("{:?} is no `returnArgAction`", shortened(&written.value));
         let error = Diagnostic::error(Code::UnknownWord, written.span, message);
@@ -104,7 +104,7 @@ pub(super) fn tracking(
         );
         return None;
     }
-    Some(action(ArgumentId::default()))
+    Some(*action)
 }
 
 /// What a selector says about the return.

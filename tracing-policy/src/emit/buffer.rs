@@ -306,7 +306,7 @@ impl Emitter<'_> {
     }
 }
 
-/// `R2 = the number at `offset``, but no more than is kept of a buffer.
+/// `R2 =` the number at `offset`, but no more than is kept of a buffer.
 fn at_most(f: &mut Function<'_>, offset: u32) -> Result<(), BuildError> {
     let fits = f.label();
     load(f, Size::Double, R2, offset)?;

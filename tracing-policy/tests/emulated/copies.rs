@@ -44,33 +44,34 @@ fn run(it: &mut Emulated<'_>, is_return: bool, context: impl FnOnce(&AttachSpec)
 
 fn enter(it: &mut Emulated<'_>, number: u64, arguments: [u64; 6]) {
     let registers = on_stack(&mut it.machine, it.view, number, arguments);
-    run(it, false, |target| match target {
-        AttachSpec::Kprobe { symbol } if symbol.starts_with("__x64_sys_") => {
-            Context::kprobe([registers, 0, 0, 0, 0, 0])
+    run(it, false, |target| {
+        let is_call = target.to_string().contains("__x64_sys_");
+        if matches!(target, AttachSpec::RawTracepoint { .. }) {
+            Context::arguments(&[registers, number])
+        } else if let AttachSpec::Kprobe { .. } = target {
+            let of_call = Registers::call([registers, 0, 0, 0, 0, 0]);
+            let of_function = Registers { sp: STACK, ..Registers::call(arguments) };
+            Context::registers(if is_call { of_call } else { of_function })
+        } else {
+            Context::arguments(&if is_call { [registers, 0, 0, 0, 0, 0] } else { arguments })
         }
-        AttachSpec::Kprobe { .. } => {
-            Context::registers(Registers { sp: STACK, ..Registers::call(arguments) })
-        }
-        AttachSpec::RawTracepoint { .. } => Context::arguments(&[registers, number]),
-        AttachSpec::Fentry { function } if function.starts_with("__x64_sys_") => {
-            Context::arguments(&[registers, 0, 0, 0, 0, 0])
-        }
-        _ => Context::arguments(&arguments),
     });
 }
 
 fn leave(it: &mut Emulated<'_>, number: u64, value: i64) {
     let registers = on_stack(&mut it.machine, it.view, number, [0; 6]);
     let (value, view) = (value.cast_unsigned(), it.view);
-    run(it, true, |target| match target {
-        AttachSpec::Fexit { function } => {
+    run(it, true, |target| {
+        if let AttachSpec::Fexit { function } = target {
             let prototype = view.btf().prototype(view.function_btf(function).unwrap()).unwrap();
             let mut arguments = vec![0; prototype.parameters().len()];
             arguments.push(value);
             Context::arguments(&arguments)
+        } else if matches!(target, AttachSpec::RawTracepoint { .. }) {
+            Context::arguments(&[registers, value])
+        } else {
+            Context::registers(Registers { sp: STACK + 8, ax: value, ..Registers::default() })
         }
-        AttachSpec::RawTracepoint { .. } => Context::arguments(&[registers, value]),
-        _ => Context::registers(Registers { sp: STACK + 8, ax: value, ..Registers::default() }),
     });
 }
 
