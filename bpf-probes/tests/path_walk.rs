@@ -62,10 +62,7 @@ fn forms() -> Vec<(&'static str, ReadForm, LoopForm)> {
     ]
 }
 
-fn on_every_form(
-    scene: impl Fn(&Filesystem<'_>, &mut Machine) -> FilePlace,
-    check: impl Fn(&str, Walk),
-) {
+fn on_every_form(scene: impl Fn(&Filesystem<'_>, &mut Machine) -> FilePlace, check: impl Fn(&str, Walk)) {
     for (version, reads, loops) in forms() {
         let view = kernel(version);
         let facts = Facts { reads, loops, ..Facts::of(&view) };

@@ -2,7 +2,7 @@
 //! mounts, with ` (deleted)` behind the name of an unlinked file.
 //!
 //! `path_walk` prepares and ends, `path_step` looks at one dentry. With [`LoopForm::Callback`] the step is a callback of `bpf_loop`. Else it is a global
-//! function, verified once, and `path_rounds`, another, calls it in a bounded loop. Pointers cannot be handed to global functions before 5.12, so they
+//! function, verified once, and bounded loops in two more, one in the other, call it. Pointers cannot be handed to global functions before 5.12, so they
 //! look working memory up. The walk's state lies in the area and not in registers, so that the verifier knows nothing of it but its bounds, which every
 //! round establishes anew: 5.17 to 6.7 verify a callback once only, as if its first round were all.
 
@@ -18,9 +18,12 @@ use Register::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10};
 /// area lies: the number of the entry of working memory, and the area's offset in it.
 pub const PATH_WALK: &str = "path_walk";
 const PATH_ROUNDS: &str = "path_rounds";
+const PATH_STEPS: &str = "path_steps";
 const PATH_STEP: &str = "path_step";
 /// Dentries and mounts looked at.
-pub const ROUNDS: i32 = 2048;
+const STEPS: i32 = 2048;
+/// Steps of one round, where a bounded loop is verified step by step.
+const ROUND: i32 = 64;
 /// Longest name of a directory entry (`NAME_MAX`).
 const NAME_MAX: i32 = 255;
 /// Bits of [`PATH_WALK`]'s result that hold the length.
@@ -35,7 +38,8 @@ pub fn add_path_walk(program: &mut Program, facts: &Facts<'_>, memory: &MapSpec)
         program.add(path_walk(facts)?);
         program.add(path_step(facts, memory)?);
         if facts.loops == LoopForm::Bounded {
-            program.add(path_rounds(facts)?);
+            program.add(repeated(PATH_ROUNDS, STEPS / ROUND, PATH_STEPS, facts)?);
+            program.add(repeated(PATH_STEPS, ROUND, PATH_STEP, facts)?);
         }
     }
     Ok(())
@@ -122,7 +126,7 @@ fn rounds(f: &mut Function<'_>, place: [Slot; 2]) -> Result<(), BuildError> {
         LoopForm::Callback => {
             let [context, _] = place;
             f.store(Size::Double, R10, context.offset(), R6);
-            f.constant(R1, u64::from(ROUNDS.cast_unsigned()));
+            f.constant(R1, u64::from(STEPS.cast_unsigned()));
             f.assembler().load_subprogram(R2, PATH_STEP);
             f.slot_address(R3, context);
             f.constant(R4, 0);
@@ -138,21 +142,22 @@ fn rounds(f: &mut Function<'_>, place: [Slot; 2]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// `path_rounds(entry, offset)`: all steps of a walk.
-fn path_rounds(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
-    let mut f = Function::new(PATH_ROUNDS, Prototype::Global { arguments: 2 }, facts).with_frame(0);
+/// `name(entry, offset)`: calls `step` up to `count` times; 0 to go on, 1 at the end.
+fn repeated(name: &str, count: i32, step: &str, facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
+    let mut f = Function::new(name, Prototype::Global { arguments: 2 }, facts).with_frame(0);
     let end = f.label();
     f.copy(R8, R1);
     f.copy(R9, R2);
-    f.repeat(R7, ROUNDS, |f| {
+    f.repeat(R7, count, |f| {
         f.copy(R1, R8);
         f.copy(R2, R9);
-        f.call_subprogram(PATH_STEP);
+        f.call_subprogram(step);
         f.jump_if(Condition::Ne, R0, 0, end);
         Ok(())
     })?;
-    f.bind(end);
     f.return_constant(0);
+    f.bind(end);
+    f.return_constant(1);
     f.finish()
 }
 

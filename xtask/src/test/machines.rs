@@ -13,7 +13,7 @@ use e2e::kernels::{Origin, VARIANTS, Variant};
 use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
 use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
 
-use super::{Arguments, Tally};
+use super::{Arguments, Tally, units};
 use crate::{build, machine, terminal};
 
 /// MiB of one machine.
@@ -25,6 +25,10 @@ const LIMIT: (u64, u64) = (300, 400);
 const SAMPLED: &str = "6.12";
 const SAMPLES: (&str, &str) = ("../shared/samples", "/usr/share/samples");
 
+/// The scenario that runs tests which load programs themselves, and where the machine has them.
+const VERIFIED: &str = "no_program_is_expensive_to_verify";
+const LIVE: (&str, &str, &str) = ("tracing-policy", "live", "/usr/bin/e2e-live");
+
 /// One machine: a kernel and the scenarios to run on it.
 #[derive(Clone, Debug)]
 struct Round {
@@ -33,11 +37,46 @@ struct Round {
     names: Vec<String>,
 }
 
+impl Round {
+    /// Whether the tests of [`LIVE`] run in it.
+    fn verifies(&self) -> bool {
+        self.names.iter().any(|name| name == VERIFIED)
+    }
+}
+
+/// What machines are made of.
+#[derive(Clone, Debug)]
+struct Machinery {
+    binaries: BTreeMap<String, PathBuf>,
+    /// The tests of [`LIVE`].
+    live: Option<PathBuf>,
+}
+
 /// What came of one scenario on one kernel.
 #[derive(Clone, Debug)]
 struct Cell {
     variant: &'static str,
     report: Report,
+}
+
+/// The variants of the kernel that is built here.
+fn built() -> impl Iterator<Item = &'static Variant> {
+    VARIANTS.iter().filter(|variant| variant.kernel.origin == Origin::Built)
+}
+
+/// Whether machines with the kernel that is built here are asked for.
+pub(super) fn wants_built(arguments: &Arguments) -> bool {
+    let asked = |variant: &Variant| arguments.kernels.iter().any(|name| name == variant.name);
+    arguments.kernels.is_empty() || built().any(asked)
+}
+
+/// Builds that kernel unless it is there, with what other layers leave of the CPUs. The machine that boots it waits, and says so if it failed.
+pub(super) fn build_ahead() {
+    for variant in built() {
+        if let Err(error) = machine::kernel(variant.name) {
+            terminal::progress(&format!("kernel {}: {error:#}", variant.name));
+        }
+    }
 }
 
 /// Runs the matrix.
@@ -49,10 +88,16 @@ pub(crate) fn run(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
     };
     let listed = listed(&binaries)?;
     let (alone, together) = rounds(arguments, &listed)?;
+    let live = if together.iter().any(Round::verifies) {
+        Some(units::optimised_suite(LIVE.0, LIVE.1)?)
+    } else {
+        None
+    };
+    let machinery = Machinery { binaries, live };
     let cells = Mutex::new(Vec::new());
     // Machines of which the CPUs take turns need one CPU of the host, the others two.
-    at_once(together, places(1)?, &binaries, &cells);
-    at_once(alone, places(2)?, &binaries, &cells);
+    at_once(together, places(1)?, &machinery, &cells);
+    at_once(alone, places(2)?, &machinery, &cells);
     let cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
     table(&cells);
     for Cell { variant, report } in cells {
@@ -132,19 +177,14 @@ fn places(cpus: usize) -> Result<usize> {
 }
 
 /// Runs rounds, `places` of them at a time.
-fn at_once(
-    rounds: Vec<Round>,
-    places: usize,
-    binaries: &BTreeMap<String, PathBuf>,
-    cells: &Mutex<Vec<Cell>>,
-) {
+fn at_once(rounds: Vec<Round>, places: usize, machinery: &Machinery, cells: &Mutex<Vec<Cell>>) {
     let queue = Mutex::new(VecDeque::from(rounds));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     thread::scope(|scope| {
         for _ in 0..places {
             scope.spawn(|| {
                 while let Some(round) = next() {
-                    let reports = complete(&round, boot(&round, binaries));
+                    let reports = complete(&round, boot(&round, machinery));
                     let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
                     cells.extend(
                         reports.into_iter().map(|report| Cell { variant: round.variant.name, report }),
@@ -156,16 +196,19 @@ fn at_once(
 }
 
 /// Boots one machine; the reports until something broke, and what that was.
-fn boot(round: &Round, binaries: &BTreeMap<String, PathBuf>) -> (Vec<Report>, Option<String>) {
+fn boot(round: &Round, machinery: &Machinery) -> (Vec<Report>, Option<String>) {
     let mut reports = Vec::new();
-    let broken = try_boot(round, binaries, &mut reports).err().map(|error| format!("{error:#}"));
+    let broken = try_boot(round, machinery, &mut reports).err().map(|error| format!("{error:#}"));
     (reports, broken)
 }
 
-fn try_boot(round: &Round, binaries: &BTreeMap<String, PathBuf>, reports: &mut Vec<Report>) -> Result<()> {
+fn try_boot(round: &Round, machinery: &Machinery, reports: &mut Vec<Report>) -> Result<()> {
     let name = round.variant.name;
     let (kernel, append) = machine::kernel(name)?;
-    let mut image = machine::image(&kernel, binaries)?;
+    let mut image = machine::image(&kernel, &machinery.binaries)?;
+    if let Some(live) = machinery.live.as_deref().filter(|_| round.verifies()) {
+        machine::add(&mut image, live, LIVE.2)?;
+    }
     if name == SAMPLED {
         let samples = build::workspace().join(SAMPLES.0);
         machine::add(&mut image, &samples, SAMPLES.1).context("samples of upstream's events")?;
