@@ -1,4 +1,4 @@
-//! What something takes: time, and time of CPUs in the commands that it ran.
+//! What something takes: time, and time of CPUs in commands, those of what runs beside it included.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -74,13 +74,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let needs_built = chosen(Layer::Vm) && machines::wants_built(arguments);
     let building = needs_built.then(|| thread::spawn(machines::build_ahead));
-    for layer in Layer::value_variants().iter().copied().filter(|layer| chosen(*layer)) {
-        run_layer(layer, arguments, &mut tally);
+    // A machine that counts instructions counts the same beside others, on one CPU of the host.
+    let beside = chosen(Layer::Vm) && chosen(Layer::Cost);
+    let alone = |layer: &Layer| chosen(*layer) && !(beside && *layer == Layer::Cost);
+    for layer in Layer::value_variants().iter().copied().filter(alone) {
+        if beside && layer == Layer::Vm {
+            tally.absorb(both(layer, Layer::Cost, arguments));
+        } else {
+            run_layer(layer, arguments, &mut tally);
+        }
     }
     if let Some(Err(_panic)) = building.map(thread::JoinHandle::join) {
         tally.fail("the custom kernel", "the thread that builds it panicked");
     }
     Ok(tally.close())
+}
+
+/// Runs two layers at the same time.
+fn both(one: Layer, other: Layer, arguments: &Arguments) -> Tally {
+    let run = |layer| {
+        let mut tally = Tally::default();
+        run_layer(layer, arguments, &mut tally);
+        tally
+    };
+    thread::scope(|scope| {
+        let other_run = scope.spawn(move || run(other));
+        let mut tally = run(one);
+        match other_run.join() {
+            Ok(others) => tally.absorb(others),
+            Err(_panic) => tally.fail(&format!("layer {other:?}"), "it panicked"),
+        }
+        tally
+    })
 }
 
 /// Runs one layer and says what it took.
