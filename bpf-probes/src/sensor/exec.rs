@@ -13,7 +13,7 @@ use crate::abi::{
     ProcessState, RecordKind, map_name, process_flag,
 };
 use crate::asm::{Code, Label, Prototype, Subprogram};
-use crate::builder::{BuildError, Facts, Function, Program, Slot};
+use crate::builder::{BuildError, Facts, Function, LoopForm, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::layout::{PATH_END, RECORD};
 use crate::routine::{
@@ -75,15 +75,30 @@ pub(super) fn exec(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorE
     executed_file(&mut f, &frame)?;
     f.constant(R8, u64::from(size::<ExecRecord>()));
     file_name(&mut f, &frame)?;
+    settle(&mut f);
     file_path(&mut f, &frame)?;
+    settle(&mut f);
     working_directory(&mut f, &frame)?;
+    settle(&mut f);
     cgroup_name(&mut f, &frame)?;
+    settle(&mut f);
     arguments(&mut f, &frame)?;
     f.store(Size::Word, R7, field(offset_of!(ExecRecord, header.size)), R8);
     submit_record(&mut f, map_name::EVENTS, R7, R8, Loss::Exec)?;
     f.bind(out);
     f.return_constant(0);
     Ok(program.link(f.finish()?)?)
+}
+
+/// Makes all ways to this point one to the verifier: it forgets which bounds `R8` had on each. Without, it followed 208 000 instructions on 5.10, where what
+/// comes behind is long.
+fn settle(f: &mut Function<'_>) {
+    if f.facts().loops == LoopForm::Bounded {
+        let size = field(offset_of!(ExecRecord, header.size));
+        f.store(Size::Word, R7, size, R8);
+        f.load(Size::Word, R8, R7, size);
+        f.alu(AluOp::And, R8, DATA_AT.cast_signed() - 1);
+    }
 }
 
 /// `record.flags |= bits`.
