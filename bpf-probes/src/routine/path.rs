@@ -96,7 +96,7 @@ fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
     f.store_imm(Size::Byte, R6, f.offset(PATH_END - 1)?, i32::from(b'/'));
     f.return_constant(1);
     f.bind(below);
-    rounds(&mut f, place)?;
+    rounds(&mut f, place);
     result(&mut f)?;
     f.finish()
 }
@@ -121,7 +121,7 @@ fn deleted_suffix(f: &mut Function<'_>) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn rounds(f: &mut Function<'_>, place: [Slot; 2]) -> Result<(), BuildError> {
+fn rounds(f: &mut Function<'_>, place: [Slot; 2]) {
     match f.facts().loops {
         LoopForm::Callback => {
             let [context, _] = place;
@@ -139,7 +139,6 @@ fn rounds(f: &mut Function<'_>, place: [Slot; 2]) -> Result<(), BuildError> {
             f.call_subprogram(PATH_ROUNDS);
         }
     }
-    Ok(())
 }
 
 /// `name(entry, offset)`: calls `step` up to `count` times; 0 to go on, 1 at the end.
