@@ -66,7 +66,7 @@ pub struct Flags {
     /// How many such events are held at most [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub export_aggregation_buffer_size: Option<usize>,
-    /// Take pid_set in the filters of the export
+    /// Take `pid_set` in the filters of the export
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub enable_pid_set_filter: Option<bool>,
     /// Show the credentials of processes in events
