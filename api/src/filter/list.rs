@@ -1,6 +1,9 @@
 //! Allow and deny lists.
 
+use std::sync::Arc;
+
 use super::condition::{Filter, FilterError};
+use super::pid_set::PidSet;
 use crate::event::Event;
 use crate::wire;
 
@@ -10,6 +13,8 @@ use crate::wire;
 pub struct FilterLists {
     allow: Vec<Filter>,
     deny: Vec<Filter>,
+    /// Those of all filters, which learn from every event.
+    pid_sets: Vec<Arc<PidSet>>,
 }
 
 impl FilterLists {
@@ -26,7 +31,9 @@ impl FilterLists {
     pub fn compile(allow: &[wire::Filter], deny: &[wire::Filter]) -> Result<Self, FilterError> {
         let compile =
             |filters: &[wire::Filter]| filters.iter().map(Filter::compile).collect::<Result<Vec<_>, _>>();
-        Ok(Self { allow: compile(allow)?, deny: compile(deny)? })
+        let (allow, deny) = (compile(allow)?, compile(deny)?);
+        let pid_sets = allow.iter().chain(&deny).filter_map(|filter| filter.pid_set().cloned()).collect();
+        Ok(Self { allow, deny, pid_sets })
     }
 
     /// Whether every event passes.
@@ -36,6 +43,7 @@ impl FilterLists {
 
     /// Whether the listener wants this event.
     pub fn wants(&self, event: &Event) -> bool {
+        self.pid_sets.iter().for_each(|pids| pids.follow(event));
         (self.allow.is_empty() || self.allow.iter().any(|filter| filter.matches(event)))
             && !self.deny.iter().any(|filter| filter.matches(event))
     }

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::export::ExportSettings;
+use api::wire;
+
+use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
 
 /// What the daemon does, decided once at start.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where gRPC is served; empty for nowhere.
     pub servers: Vec<ServerAddress>,
@@ -21,6 +23,8 @@ pub struct Settings {
     pub policy_dir: PolicyDirectory,
     /// Where events are written.
     pub export: Option<ExportSettings>,
+    /// What of the arguments of processes is never stored.
+    pub redaction: Vec<wire::RedactionFilter>,
     /// What events show of a process.
     pub content: ContentSettings,
     /// Sizes.
@@ -144,6 +148,7 @@ impl Settings {
     /// The first option that makes no sense.
     pub fn new(flags: Flags, cpus: u32) -> Result<Self, SettingsError> {
         let export = ExportSettings::new(&flags)?;
+        let redaction = redaction(&flags)?;
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
@@ -160,6 +165,7 @@ impl Settings {
                 .collect(),
             policy_dir,
             export,
+            redaction,
             content: ContentSettings {
                 credentials: flags.enable_process_cred.unwrap_or(false),
                 namespaces: flags.enable_process_ns.unwrap_or(false),
