@@ -111,6 +111,12 @@ fn kinds(spec: &Spec, report: &mut Report) {
 
 /// Refuses every scope but the whole node. All absent and all `{}` both mean that nothing is filtered.
 fn scope(spec: &Spec, report: &mut Report) {
+    if let Some(host) = &spec.host_selector
+        && (host.match_labels.is_some() || host.match_expressions.is_some())
+    {
+        let message = "hostSelector is absent, or {} for the processes of the host";
+        report.push(Diagnostic::error(Code::WrongType, host.span, message));
+    }
     let selectors = [
         ("podSelector", &spec.pod_selector),
         ("containerSelector", &spec.container_selector),
