@@ -145,7 +145,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_pattern_stands_for_the_functions_that_match_it", lists::pattern),
     // proves: HOOK-21 (in a machine), SEL-18 (list:NAME, in a machine), POL-06 (in a machine)
     plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
-    // proves: POL-12 (callNotFound, in a machine), POL-16 (partially enabled, in a machine)
+    // proves: POL-12, POL-16 (partially enabled, in a machine)
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)

@@ -62,6 +62,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         mode_requested: options.mode,
         attach: options.attach,
         attach_user: options.attach_user,
+        override_method: options.override_method,
         hooks,
     };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
