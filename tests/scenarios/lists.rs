@@ -152,7 +152,10 @@ pub(crate) fn enabled_in_part(guest: &Guest) -> Outcome {
     ] {
         let of_entry = |line: &&str| line.split_whitespace().take(2).eq([section, entry]);
         let line = list.lines().find(of_entry).unwrap_or_default();
-        ensure!(line.contains(word) && line.trim_end().ends_with(state), "{section} {entry}: {line:?} in {list}");
+        ensure!(
+            line.contains(word) && line.trim_end().ends_with(state),
+            "{section} {entry}: {line:?} in {list}"
+        );
     }
     must(&["cat", "/etc/passwd"])?;
     let found = functions(&daemon.settle(&mut events)?);

@@ -130,8 +130,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_parent_is_told_by_its_binary", selectors::parents),
     // proves: SEL-10 (while a process runs)
     plain("a_namespace_that_a_process_changes_is_told_once", selectors::changes),
-    // proves: POL-02, SEL-31
+    // proves: POL-02, POL-03 (of clients), SEL-31
     plain("bad_policies_are_refused_and_harm_nobody", refusals::at_run_time),
+    // proves: POL-03 (of files)
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),

@@ -63,8 +63,12 @@ fn the_method_of_overriding_is_obeyed_where_the_kernel_can_do_both() {
                 assert_eq!(warnings, [], "{version} {option}");
                 let last = attached(&resolved);
                 let on_the_way = last.iter().any(|target| {
-                    ["LSM hook path_symlink", "fmod_ret security_path_symlink", "fmod_ret __x64_sys_symlinkat"]
-                        .contains(&target.as_str())
+                    [
+                        "LSM hook path_symlink",
+                        "fmod_ret security_path_symlink",
+                        "fmod_ret __x64_sys_symlinkat",
+                    ]
+                    .contains(&target.as_str())
                 });
                 let twice = last.iter().filter(|target| *target == "kprobe __x64_sys_symlinkat").count() == 2;
                 assert_ne!(on_the_way, twice, "{last:?}");
@@ -90,8 +94,7 @@ fn a_method_that_the_kernel_lacks_is_warned_of_and_the_call_denied_all_the_same(
     }
     // no hook is on the way of this call
     let spec = SYMLINK.replace("symlinkat", "getpid");
-    let (resolved, warnings) =
-        resolve(&with_override("5.10"), &option("override-method", "fmod-ret"), &spec);
+    let (resolved, warnings) = resolve(&with_override("5.10"), &option("override-method", "fmod-ret"), &spec);
     assert_eq!(attached(&resolved), ["kprobe __x64_sys_getpid"; 2]);
     assert_eq!(warnings, [Code::NotOnThisKernel]);
     // nothing is overridden, so nothing is said

@@ -13,8 +13,9 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    Absent, AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, HookSection, Member,
-    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    Absent, AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey,
+    HookSection, Member, Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role,
+    Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};

@@ -47,8 +47,8 @@ pub use process::{
 };
 pub use request::{HostName, Request, Url, UrlProblem};
 pub use resolved::{
-    Absent, AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
-    ResolvedHook, Role, Seat,
+    Absent, AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member,
+    Resolved, ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,

@@ -9,8 +9,8 @@ use super::{
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, PostOptions,
-    ProcessFilters, Resolved, ResolvedHook, Selector,
+    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy,
+    PostOptions, ProcessFilters, Resolved, ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.

@@ -114,7 +114,9 @@ pub(crate) fn values(schema: &Value) -> Vec<(Value, bool)> {
     for word in schema["enum"].as_array().into_iter().flatten() {
         values.push((word.clone(), true));
         // words are exact
-        values.extend(word.as_str().filter(|word| !word.is_empty()).map(|word| (json!(format!("{word} ")), false)));
+        values.extend(
+            word.as_str().filter(|word| !word.is_empty()).map(|word| (json!(format!("{word} ")), false)),
+        );
     }
     if kind == "integer" {
         // beyond i64 an API server has no numbers, and the parser takes those of 64 bits
