@@ -117,8 +117,11 @@ pub(crate) fn int_0x80_told_apart(guest: &Guest) -> Outcome {
     let seen = daemon.settle(&mut events)?;
     let own = std::process::id();
     let hooks = seen.iter().filter_map(|event| event.process_tracepoint.as_ref());
-    let count = hooks.filter(|hook| hook.process.pid == own).count();
-    ensure!(count == 1, "{count} events of the tracepoint");
+    let hooks: Vec<_> = hooks.filter(|hook| hook.process.pid == own).collect();
+    ensure!(hooks.len() == 1, "{} events of the tracepoint", hooks.len());
+    let call = hooks[0].args.first().and_then(|argument| argument.other.get("syscall_id"));
+    let expected = serde_json::json!({ "id": DUP, "abi": "i386" });
+    ensure!(call == Some(&expected), "the call is shown as {call:?}");
     Ok(())
 }
 

@@ -126,3 +126,85 @@ fn each_other_option_changes_what_it_says_and_nothing_else() {
     let (resolved, warnings) = resolve(&kernel, &option("sleepable-preload-size", "4096"), user);
     assert_eq!((attached(&resolved), warnings), (multi, vec![Code::UselessParameter]));
 }
+
+/// A hook of each section with an action, the mode in which it starts, and whether a mode can be asked for.
+const MODES: [(&str, Mode); 18] = [
+    ("kprobes: [{call: sys_dup, selectors: [{matchActions: [{action: Sigkill}]}]}]", Mode::Enforce),
+    (
+        "kprobes: [{call: sys_dup, selectors: [{matchActions: [{action: Signal, argSig: 10}]}]}]",
+        Mode::Enforce,
+    ),
+    (SYMLINK, Mode::Enforce),
+    (ENFORCER, Mode::Enforce),
+    (
+        "tracepoints: [{subsystem: a, event: b, selectors: [{matchActions: [{action: Post}, {action: Sigkill}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "uprobes: [{path: /x, offsets: [16], selectors: [{}, {matchActions: [{action: Sigkill}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "usdts: [{path: /x, provider: a, name: b, args: [{index: 0, type: int32}], selectors: [{matchActions: [{action: Set, argIndex: 0, argValue: 1}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "lsmhooks: [{hook: file_open, selectors: [{matchActions: [{action: Override, argError: -1}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "selectorsMacros: {kill: {matchActions: [{action: Sigkill}]}}\n  kprobes: [{call: sys_dup, selectors: [{macros: [kill]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "kprobes: [{call: sys_dup, return: true, returnArg: {index: 0, type: int}, selectors: [{matchReturnArgs: [{index: 0, operator: Equal, values: ['1']}], matchReturnActions: [{action: Sigkill}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "selectorsMacros: {kill: {matchReturnActions: [{action: Signal, argSig: 9}]}}\n  kprobes: [{call: sys_dup, return: true, returnArg: {index: 0, type: int}, selectors: [{macros: [kill], matchReturnArgs: [{index: 0, operator: Equal, values: ['1']}]}]}]",
+        Mode::Enforce,
+    ),
+    (
+        "kprobes: [{call: sys_dup}, {call: sys_dup2, selectors: [{matchActions: [{action: Sigkill}]}]}]",
+        Mode::Enforce,
+    ),
+    ("kprobes: [{call: sys_dup}]", Mode::MonitorOnly),
+    ("kprobes: [{call: sys_dup, selectors: [{matchActions: [{action: NoPost}]}]}]", Mode::MonitorOnly),
+    (
+        "kprobes: [{call: sys_dup, selectors: [{matchActions: [{action: DnsLookup, argFqdn: example.com}]}]}]",
+        Mode::MonitorOnly,
+    ),
+    (
+        "kprobes: [{call: tcp_connect, syscall: false, args: [{index: 0, type: sock}], selectors: [{matchActions: [{action: TrackSock, argSock: 0}]}]}]",
+        Mode::MonitorOnly,
+    ),
+    // a macro that nobody names
+    (
+        "selectorsMacros: {kill: {matchActions: [{action: Sigkill}]}}\n  kprobes: [{call: sys_dup, selectors: [{}]}]",
+        Mode::MonitorOnly,
+    ),
+    ("loader: true", Mode::MonitorOnly),
+];
+
+// proves: POL-13
+#[test]
+fn a_policy_enforces_if_anything_in_it_does_and_starts_in_the_mode_that_it_asks_for() {
+    let mode = |option: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  options: [{option}]\n  {spec}\n"
+        );
+        let (policy, warnings) = tracing_policy::read(&SourceText::new("t.yaml", text)).unwrap();
+        let ignored = warnings.iter().any(|warning| warning.code == Code::ModeWithoutEffect);
+        (policy.initial_mode(), ignored)
+    };
+    for (spec, expected) in MODES {
+        assert_eq!(mode("", spec), (expected, false), "{spec}");
+        let asked = |value: &str| mode(&option("policy-mode", value), spec);
+        if expected == Mode::Enforce {
+            assert_eq!(asked("enforce"), (Mode::Enforce, false), "{spec}");
+            assert_eq!(asked("monitor"), (Mode::Monitor, false), "{spec}");
+        } else {
+            assert_eq!([asked("enforce"), asked("monitor")], [(Mode::MonitorOnly, true); 2], "{spec}");
+        }
+    }
+}

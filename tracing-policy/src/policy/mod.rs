@@ -45,7 +45,7 @@ pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,
 };
-pub use request::{HostName, Request, Url, UrlProblem};
+pub use request::{HostName, Request, Scheme, Url};
 pub use resolved::{
     Absent, AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member,
     Resolved, ResolvedHook, Role, Seat,
