@@ -24,6 +24,8 @@ pub struct Hook {
     pub arguments: Vec<Argument>,
     /// What events carry as the return value, if the return is asked for.
     pub returned: Option<Argument>,
+    /// What is done with the socket that a call returns which matched at its entry (`returnArgAction`), whatever filters say of it.
+    pub on_return: Option<Action>,
     /// The selectors, of which the first that matches acts; none means that every call is reported.
     pub selectors: Vec<Selector>,
     /// Text for each event of this hook.
@@ -64,6 +66,11 @@ impl Hook {
             (HookKind::Uprobe(_), _) => HookSection::Uprobes,
             (HookKind::Usdt(_), _) => HookSection::Usdts,
         }
+    }
+
+    /// Whether its calls are seen to return.
+    pub fn returns(&self) -> bool {
+        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
     }
 
     /// The argument a filter names.

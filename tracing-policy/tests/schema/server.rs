@@ -44,7 +44,7 @@ fn without_nulls(value: &Value) -> Value {
             Value::Object(there.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
         }
         Value::Array(entries) => Value::Array(entries.iter().map(without_nulls).collect()),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
