@@ -17,6 +17,7 @@ mod machine;
 mod many;
 mod measure;
 mod network;
+mod objects;
 mod overload;
 mod paths;
 mod policies;

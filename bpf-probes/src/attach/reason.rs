@@ -58,6 +58,8 @@ pub enum Reason {
         /// The function.
         function: String,
     },
+    /// The policy asks for another way than error injection.
+    ErrorInjectionAvoided,
     /// The system call cannot be overridden, but passes hooks that can return the error.
     Deferred {
         /// Functions of the hooks, one a way.
@@ -119,6 +121,9 @@ impl fmt::Display for Reason {
             Self::Without { feature, answer } => write!(f, "{feature}: {answer}"),
             Self::ErrorInjectable { function } => {
                 write!(f, "the kernel lets BPF override the return value of {function}")
+            }
+            Self::ErrorInjectionAvoided => {
+                f.write_str("the policy asks for another way than replacing what the call returns")
             }
             Self::Deferred { hooks } => write!(
                 f,

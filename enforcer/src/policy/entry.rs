@@ -1,14 +1,15 @@
 //! What the store keeps of a policy, and how that is shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tracing_policy::policy::{Exactness, HookKey, Mode, ResolvedHook};
-use tracing_policy::source::SourceText;
+use tracing_policy::policy::{AbsentHook, Exactness, HookKey, HookSection, Mode, ResolvedHook};
+use tracing_policy::source::{SourceText, Span};
 
 use super::hooks::Attachment;
 use super::identity::Identity;
 use super::numbers::Run;
-use super::state::{AttachmentStatus, HookStatus, PolicyStatus, State};
+use super::state::{AbsentStatus, AttachmentStatus, HookStatus, Place, PolicyStatus, State};
 
 /// A hook of an enabled policy.
 #[derive(Debug)]
@@ -23,13 +24,39 @@ pub(super) struct LoadedHook {
 pub(super) struct Loaded {
     pub(super) number: u32,
     pub(super) hooks: Vec<LoadedHook>,
-    /// What this kernel does not have and the policy goes without.
-    pub(super) absent: Vec<String>,
+    /// What the policy goes without.
+    pub(super) absent: Vec<AbsentHook>,
 }
 
 impl Loaded {
     pub(super) fn with_layouts(&self) -> Vec<(u32, &ResolvedHook)> {
         self.hooks.iter().map(|hook| (hook.layout, &*hook.hook)).collect()
+    }
+
+    /// Where a hook stands that begins there in the text.
+    fn place(&self, section: HookSection, span: Span) -> Place {
+        let hooks = self.hooks.iter().map(|hook| (hook.hook.section, hook.hook.span.start));
+        let absent = self.absent.iter().map(|hook| (hook.section, hook.span.start));
+        let before = hooks.chain(absent).filter(|(of, start)| *of == section && *start < span.start);
+        let before: BTreeSet<u32> = before.map(|(_, start)| start).collect();
+        Place { section, entry: u32::try_from(before.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn hook_statuses(&self, attachments: &impl Fn(&HookKey) -> Vec<Attachment>) -> Vec<HookStatus> {
+        let status = |hook: &LoadedHook| {
+            let place = self.place(hook.hook.section, hook.hook.span);
+            hook.status(place, attachments(&hook.hook.key))
+        };
+        self.hooks.iter().map(status).collect()
+    }
+
+    fn absent_statuses(&self) -> Vec<AbsentStatus> {
+        let status = |hook: &AbsentHook| AbsentStatus {
+            place: self.place(hook.section, hook.span),
+            function: hook.function.clone(),
+            why: hook.why,
+        };
+        self.absent.iter().map(status).collect()
     }
 }
 
@@ -59,15 +86,14 @@ impl Entry {
         identity: &Identity,
         attachments: &impl Fn(&HookKey) -> Vec<Attachment>,
     ) -> PolicyStatus {
-        let hooks = self.loaded.iter().flat_map(|loaded| &loaded.hooks);
         PolicyStatus {
             id: self.id,
             identity: identity.clone(),
             state: self.state(),
             mode: self.mode,
             error: self.error.clone(),
-            hooks: hooks.map(|hook| hook.status(attachments(&hook.hook.key))).collect(),
-            absent: self.loaded.iter().flat_map(|loaded| loaded.absent.clone()).collect(),
+            hooks: self.loaded.as_ref().map_or_else(Vec::new, |loaded| loaded.hook_statuses(attachments)),
+            absent: self.loaded.as_ref().map_or_else(Vec::new, Loaded::absent_statuses),
         }
     }
 }
@@ -79,7 +105,7 @@ impl LoadedHook {
     }
 
     /// The hook as clients see it, with those of the attachments that this policy asks for.
-    fn status(&self, attachments: Vec<Attachment>) -> HookStatus {
+    fn status(&self, place: Place, attachments: Vec<Attachment>) -> HookStatus {
         let hook = &self.hook;
         let ours = |there: &Attachment| hook.attachments.iter().any(|ours| ours.target == there.target);
         let attachments = attachments.into_iter().filter(ours).map(|attachment| AttachmentStatus {
@@ -93,6 +119,7 @@ impl LoadedHook {
             figures: attachment.figures,
         });
         HookStatus {
+            place,
             function: hook.layout.function_name.clone(),
             first_selector: self.selectors.first,
             selectors: hook

@@ -13,8 +13,9 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Member,
-    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    Absent, AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey,
+    HookSection, Member, Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role,
+    Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -361,6 +362,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         members: (0..many(function))
             .map(|at| Member { function: format!("{function} {at}"), number: None })
             .collect(),
+        section: HookSection::Kprobes,
         span: Span::new(0, 1),
         hold: None,
     }
@@ -375,12 +377,15 @@ impl Compiler for FakeCompiler {
             mode_requested: None,
             attach: AttachPreference::Planner,
             attach_user: AttachPreference::Planner,
+            override_method: None,
             hooks: Vec::new(),
         };
         let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));
         let absent = absent.into_iter().map(|word| AbsentHook {
             function: word.trim_start_matches('!').to_owned(),
-            span: Span::default(),
+            why: Absent::NoFunction,
+            section: HookSection::Kprobes,
+            span: Span::new(2, 3),
         });
         let hooks = here.into_iter().map(|word| hook(word, Vec::new())).collect();
         let resolved =

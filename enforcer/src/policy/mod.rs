@@ -26,5 +26,5 @@ pub use compiler::{CompileError, Compiler};
 pub use failure::PolicyError;
 pub use identity::{GRPC_DOMAIN, Identity, STATIC_DOMAIN};
 pub use port::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
-pub use state::{AttachmentStatus, Board, HookStatus, PolicyStatus, State};
+pub use state::{AbsentStatus, AttachmentStatus, Board, HookStatus, Place, PolicyStatus, State};
 pub use store::{LayoutSink, Store, World};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bpf_probes::abi::{POLICIES, SELECTORS};
 use tracing_policy::ir::RecordLayout;
-use tracing_policy::policy::{ClassTest, HookKey, Mode, Resolved, ResolvedHook};
+use tracing_policy::policy::{AbsentHook, ClassTest, HookKey, Mode, Resolved, ResolvedHook};
 use tracing_policy::source::SourceText;
 
 use super::classes::{Classes, ProcessList};
@@ -49,7 +49,7 @@ struct Incoming {
     source: SourceText,
     mode: Mode,
     hooks: Vec<Arc<ResolvedHook>>,
-    absent: Vec<String>,
+    absent: Vec<AbsentHook>,
 }
 
 /// Numbers of an incoming policy.
@@ -227,7 +227,6 @@ where
             domain: domain.to_owned(),
         };
         let hooks = hooks.into_iter().map(Arc::new).collect();
-        let absent = absent.into_iter().map(|hook| hook.function).collect();
         Ok(Incoming { identity, source: source.clone(), mode, hooks, absent })
     }
 

@@ -34,7 +34,7 @@ spec:
     )
 }
 
-fn list(instance: &Instance) -> Vec<TracingPolicyStatus> {
+pub(crate) fn list(instance: &Instance) -> Vec<TracingPolicyStatus> {
     let (runtime, mut client) = instance.client();
     let request = ListTracingPoliciesRequest::default();
     runtime.block_on(client.list_tracing_policies(request)).unwrap().into_inner().policies

@@ -19,6 +19,7 @@ pub(super) fn action(
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
     parameters(written, target.section, report);
+    one_destination(written, report);
     if !has_action(target.section, written.action.value) {
         let word = written.action.value.as_word();
         let message = format!("{} has no action {word}", target.section.one());
@@ -174,6 +175,20 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
         );
     }
     value
+}
+
+/// Refuses more than one place to go to, as the custom resource definition does.
+fn one_destination(written: &schema::Action, report: &mut Report) {
+    let symbol = written.arg_new_symbol.as_ref().map(|symbol| symbol.span);
+    let address = written.arg_new_addr.as_ref().map(|address| address.span);
+    let offset = written.arg_new_offset.as_ref().map(|offset| offset.span);
+    let mut said: Vec<Span> = [symbol, address, offset].into_iter().flatten().collect();
+    said.sort_by_key(|span| span.start);
+    if let [first, second, ..] = said.as_slice() {
+        let message = "an Override goes to one place: argNewSymbol, argNewAddr or argNewOffset";
+        let error = Diagnostic::error(Code::UselessParameter, *second, message);
+        report.push(error.also(*first, "the first of them"));
+    }
 }
 
 /// A parameter: its name, its place if it is there, and the actions that take it.

@@ -62,6 +62,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         mode_requested: options.mode,
         attach: options.attach,
         attach_user: options.attach_user,
+        override_method: options.override_method,
         hooks,
     };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
@@ -111,6 +112,12 @@ fn kinds(spec: &Spec, report: &mut Report) {
 
 /// Refuses every scope but the whole node. All absent and all `{}` both mean that nothing is filtered.
 fn scope(spec: &Spec, report: &mut Report) {
+    if let Some(host) = &spec.host_selector
+        && (host.match_labels.is_some() || host.match_expressions.is_some())
+    {
+        let message = "hostSelector is absent, or {} for the processes of the host";
+        report.push(Diagnostic::error(Code::WrongType, host.span, message));
+    }
     let selectors = [
         ("podSelector", &spec.pod_selector),
         ("containerSelector", &spec.container_selector),

@@ -51,6 +51,23 @@ pub enum Untyped {
 }
 
 impl Hook {
+    /// The part of the policy that it stands in.
+    pub fn section(&self) -> HookSection {
+        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
+        match (&self.kind.value, self.means) {
+            (HookKind::Kprobe(_), _) if actions.any(|action| matches!(action.value, Action::Enforce(_))) => {
+                HookSection::Enforcers
+            }
+            (HookKind::Kprobe(_), Means::Any) => HookSection::Kprobes,
+            (HookKind::Kprobe(_), Means::Trampoline) => HookSection::Fentries,
+            (HookKind::Lsm(_), _) => HookSection::LsmHooks,
+            (HookKind::Tracepoint(_), _) => HookSection::Tracepoints,
+            (HookKind::Loader, _) => HookSection::Loader,
+            (HookKind::Uprobe(_), _) => HookSection::Uprobes,
+            (HookKind::Usdt(_), _) => HookSection::Usdts,
+        }
+    }
+
     /// Whether its calls are seen to return.
     pub fn returns(&self) -> bool {
         self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
@@ -59,6 +76,43 @@ impl Hook {
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())
+    }
+}
+
+/// The part of a policy that a hook stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookSection {
+    /// `kprobes`
+    Kprobes,
+    /// `fentries`
+    Fentries,
+    /// `tracepoints`
+    Tracepoints,
+    /// `uprobes`
+    Uprobes,
+    /// `usdts`
+    Usdts,
+    /// `lsmhooks`
+    LsmHooks,
+    /// `loader`
+    Loader,
+    /// `enforcers`
+    Enforcers,
+}
+
+impl HookSection {
+    /// The field of `spec`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kprobes => "kprobes",
+            Self::Fentries => "fentries",
+            Self::Tracepoints => "tracepoints",
+            Self::Uprobes => "uprobes",
+            Self::Usdts => "usdts",
+            Self::LsmHooks => "lsmhooks",
+            Self::Loader => "loader",
+            Self::Enforcers => "enforcers",
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Policy {
     pub attach: AttachPreference,
     /// The same of hooks in programs and libraries (`disable-uprobe-multi`).
     pub attach_user: AttachPreference,
+    /// By what means system calls are to be overridden, if the policy says.
+    pub override_method: Option<Spanned<OverrideMethod>>,
     /// Its hooks, section by section in the order of the text; a list of symbols is one hook for each.
     pub hooks: Vec<Hook>,
 }
@@ -180,6 +182,15 @@ pub enum AttachPreference {
     Planner,
     /// One attachment a hook.
     Single,
+}
+
+/// By what means system calls are to be overridden (`override-method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverrideMethod {
+    /// By returning the error from a program on the call's way (`fmod-ret`).
+    OnTheWay,
+    /// By replacing what the call returns (`override-return`).
+    ReturnValue,
 }
 
 /// A message or a tag: text that is shown with each event of a hook.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bpf_probes::spec::AttachSpec;
 
-use super::{Action, Argument, Mode, Policy, RecordLayout, Selector};
+use super::{Action, Argument, HookSection, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::files::Hold;
 use crate::source::Span;
@@ -18,7 +18,7 @@ pub struct Resolved {
     pub mode: Mode,
     /// One for each hook that the policy names and this kernel has, in the order of the text.
     pub hooks: Vec<ResolvedHook>,
-    /// The hooks that this kernel has no place for and that the policy goes without (`ignore.callNotFound`).
+    /// The hooks that the policy goes without.
     pub absent: Vec<AbsentHook>,
     /// What there is to say about it on this kernel, such as hooks that it goes without.
     pub warnings: Vec<Diagnostic>,
@@ -27,10 +27,23 @@ pub struct Resolved {
 /// A hook that a policy goes without.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AbsentHook {
-    /// What this kernel does not have.
+    /// What this kernel does not have, or the file that is another.
     pub function: String,
+    /// Why it goes without it.
+    pub why: Absent,
+    /// Where in the policy the hook stands.
+    pub section: HookSection,
     /// The hook in the policy's text.
     pub span: Span,
+}
+
+/// Why a policy goes without a hook.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Absent {
+    /// The kernel has no such function (`ignore.callNotFound`).
+    NoFunction,
+    /// The file has none of the digests (`ignore.digestVerificationFailure`).
+    OtherFile,
 }
 
 /// What hooks of different policies must have in common to be compiled into one program.
@@ -103,6 +116,8 @@ pub struct ResolvedHook {
     pub layout: RecordLayout,
     /// Where it is a hook on many places with one program for all: these, in the order of their numbers; else empty.
     pub members: Vec<Member>,
+    /// Where in the policy it stands.
+    pub section: HookSection,
     /// The hook in the policy's text.
     pub span: Span,
     /// What keeps the hooked file open.

@@ -17,6 +17,11 @@ fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
     actions.find(|action| overrides(&action.value))
 }
 
+/// Whether a hook makes calls return what the policy says.
+pub(super) fn does_override(hook: &Hook) -> bool {
+    overrides(hook).is_some()
+}
+
 /// What the enforcer is told whose hook it is, if it is one's.
 fn enforces(hook: &Hook) -> Option<Told> {
     let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);

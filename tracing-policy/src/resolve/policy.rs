@@ -9,8 +9,8 @@ use super::{
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, PostOptions,
-    ProcessFilters, Resolved, ResolvedHook, Selector,
+    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy,
+    PostOptions, ProcessFilters, Resolved, ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -64,7 +64,9 @@ pub fn policy(
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
-            absent_hooks.push(AbsentHook { function: function.to_string(), span: absent.span });
+            let function = function.to_string();
+            let (why, section) = (Absent::NoFunction, absent.section());
+            absent_hooks.push(AbsentHook { function, why, section, span: absent.span });
         }
     }
     for one in &policy.hooks {
@@ -75,7 +77,9 @@ pub fn policy(
             report.push(
                 Diagnostic { severity: Severity::Warning, ..error }.labelled("the policy goes on without it"),
             );
-            absent_hooks.push(AbsentHook { function: uprobe.address.to_string(), span: one.span });
+            let function = format!("{}:{}", file.path, uprobe.address);
+            let (why, section) = (Absent::OtherFile, one.section());
+            absent_hooks.push(AbsentHook { function, why, section, span: one.span });
         }
     }
     let mode = policy.initial_mode();
@@ -102,11 +106,11 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
-        HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
+        HookKind::Kprobe(function) => function::place(policy, hook, function, kernel, report),
         HookKind::Loader => {
             // every mapping of a file passes it, at exec too
             let function = Function::Kernel("security_mmap_file".to_owned());
-            function::place(hook, &function, kernel, report)
+            function::place(policy, hook, &function, kernel, report)
         }
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
@@ -155,6 +159,7 @@ fn fitted(
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
+        section: hook.section(),
         span: hook.span,
         hold: hold(hook, facts.binaries),
     })

@@ -6,7 +6,7 @@ use bpf_probes::attach::FileId;
 use bpf_probes::kernel::KernelView;
 use tracing_policy::diagnostic::Code;
 use tracing_policy::files::{Binaries, BinaryFile};
-use tracing_policy::policy::{EventForm, Resolved};
+use tracing_policy::policy::{Absent, EventForm, Resolved};
 use tracing_policy::source::SourceText;
 
 use bpf_probes::emulate::Context;
@@ -203,7 +203,7 @@ fn a_symbol_that_is_not_there_is_an_error_that_names_the_closest() {
     assert_eq!(resolve(&view, "", "path: /bin/hooked, symbols: [main]").unwrap_err(), [Code::NoSuchFunction]);
 }
 
-// proves: HOOK-14 (choice), SEC-04
+// proves: HOOK-14 (choice), POL-12 (digestVerificationFailure), SEC-04
 #[test]
 fn a_file_with_none_of_the_digests_is_refused_or_gone_without() {
     let view = recorded("6.12");
@@ -221,6 +221,7 @@ fn a_file_with_none_of_the_digests_is_refused_or_gone_without() {
     let without = hook(&wrong, true).unwrap();
     assert_eq!((without.hooks.len(), without.warnings.len()), (0, 1));
     assert_eq!(without.warnings[0].code, Code::BadFile);
+    assert_eq!(without.absent[0].why, Absent::OtherFile);
 }
 
 // proves: HOOK-10 (text that is not in memory yet)
