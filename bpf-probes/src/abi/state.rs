@@ -102,6 +102,8 @@ pub mod map_name {
     pub const BINARY_ENDS: &str = "binary_ends";
     /// Hash of tgid to [`super::super::Recorded`]; there only while a policy asks what changed.
     pub const RECORDED: &str = "recorded";
+    /// Hash of the cgroup id (`u64`) of a pod's container to the [`super::ClassSet`] of its workload. Written by the daemon.
+    pub const WORKLOADS: &str = "workloads";
     /// One value: [`super::Control`].
     pub const CONTROL: &str = "control";
     /// One value: [`super::Counters`].
@@ -114,6 +116,10 @@ pub mod map_name {
     pub const NOTES: &str = "notes";
 }
 
+/// Levels of the hierarchy on which containers can be.
+pub const WORKLOAD_LEVELS: u32 = 32;
+/// Containers that can be known at once.
+pub const WORKLOADS: u32 = 16_384;
 /// Policies that can be loaded at once.
 pub const POLICIES: usize = 2048;
 /// Stubs that can be attached at once.
@@ -133,6 +139,12 @@ pub struct Control {
     pub live_slot: [u32; HANDOVER_CELLS],
     /// By policy number: 0 enforce, 1 monitor.
     pub mode: [u32; POLICIES],
+    /// Classes of processes that belong to no known container of a pod.
+    pub host: ClassSet,
+    /// Bit n: a cgroup in [`map_name::WORKLOADS`] is on level n of the hierarchy. Look-ups are skipped while clear.
+    pub levels: u32,
+    /// Unused, zero.
+    pub reserved_too: u32,
 }
 
 /// Kinds of loss that programs count, by index in [`Counters::lost`].

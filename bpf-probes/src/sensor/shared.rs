@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use crate::abi::{
     BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, Recorded,
-    map_name,
+    WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -52,6 +52,12 @@ pub fn notes() -> MapSpec {
 pub fn recorded(facts: &Facts<'_>, entries: u32) -> MapSpec {
     let map = MapSpec::hash(map_name::RECORDED, 4, size::<Recorded>(), entries);
     if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// Containers of pods, by their cgroups.
+pub fn workloads() -> MapSpec {
+    MapSpec::hash(map_name::WORKLOADS, size::<u64>(), size::<ClassSet>(), WORKLOADS)
+        .with_flags(flag::NO_PREALLOC)
 }
 
 /// The trie of exact paths and prefixes.

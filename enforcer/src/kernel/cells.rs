@@ -74,6 +74,15 @@ impl Cells {
         }
     }
 
+    /// Says which classes the host's own processes have as a workload, and on which levels containers are.
+    pub fn set_host(&self, classes: ClassSet, levels: u32) {
+        for (index, word) in classes.words.iter().enumerate() {
+            let at = offset_of!(Control, host) + 8 * index;
+            Self::stored("class word", index, self.control.store_u64(0, offset(at), *word));
+        }
+        Self::stored("level", 0, self.control.store_u32(0, offset(offset_of!(Control, levels)), levels));
+    }
+
     fn selector(selector: u32) -> usize {
         offset_of!(Counters, selectors) + 8 * SELECTOR_COUNTERS * selector as usize
     }

@@ -224,6 +224,18 @@ impl ClassPort for KernelPort {
         self.cells.set_followed(followed);
     }
 
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused> {
+        self.shared(map_name::WORKLOADS)?.update(cgroup.as_bytes(), classes.as_bytes()).map_err(refused)
+    }
+
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused> {
+        self.shared(map_name::WORKLOADS)?.delete(cgroup.as_bytes()).map(|_there| ()).map_err(refused)
+    }
+
+    fn set_host(&self, classes: ClassSet, levels: u32) {
+        self.cells.set_host(classes, levels);
+    }
+
     fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {
         let found = self.shared(map_name::PROCESSES)?.lookup(tgid.as_bytes()).map_err(refused)?;
         found

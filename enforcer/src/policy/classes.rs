@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bpf_probes::abi::{CLASS_WORDS, CLASSES, ClassSet};
-use tracing_policy::policy::{Children, ClassTest};
+use tracing_policy::policy::{Children, ClassTest, Workload};
 
 use super::numbers::Numbers;
 use super::port::{ClassPort, Refused, Table};
 use super::tables::{self, Tables, ValueTooLong};
+use super::workloads::{ContainerCgroup, Workloads};
 
 /// Passes over the processes before we give up waiting for a moment without new ones.
 const MOST_PASSES: usize = 32;
@@ -43,7 +44,9 @@ pub trait ProcessList {
 #[derive(Debug, thiserror::Error)]
 pub enum ClassError {
     /// All numbers are out.
-    #[error("more than {CLASSES} different matchBinaries and followForks tests are loaded; remove a policy")]
+    #[error(
+        "more than {CLASSES} different matchBinaries, followForks and workload tests are loaded; remove a policy"
+    )]
     Exhausted,
     /// A value too long to be compared.
     #[error("{0}")]
@@ -89,6 +92,8 @@ pub(super) struct Classes {
     used_before: ClassSet,
     /// What the tries hold.
     tables: Tables,
+    /// Containers of pods.
+    workloads: Workloads,
 }
 
 impl Classes {
@@ -99,6 +104,7 @@ impl Classes {
             numbers: Numbers::below(CLASSES),
             used_before: ClassSet::default(),
             tables: Tables::default(),
+            workloads: Workloads::default(),
         }
     }
 
@@ -176,7 +182,39 @@ impl Classes {
         clear(port, &leftover)?;
         port.set_followed(self.followed());
         self.write_tables(port)?;
-        mark_running(&fresh, port, processes)
+        self.write_workloads(port)?;
+        fresh.retain(|(test, _)| !is_of_workload(test));
+        if fresh.is_empty() { Ok(()) } else { mark_running(&fresh, port, processes) }
+    }
+
+    /// Learns of a container of a pod, before its first process runs if it can be.
+    pub(super) fn add_workload(
+        &mut self,
+        cgroup: ContainerCgroup,
+        workload: Workload,
+        port: &impl ClassPort,
+    ) -> Result<(), ClassError> {
+        self.workloads.add(cgroup, workload)?;
+        self.write_workloads(port)
+    }
+
+    /// Whether any container of a pod is known.
+    pub(super) fn knows_pods(&self) -> bool {
+        !self.workloads.is_empty()
+    }
+
+    /// Forgets a container that is gone.
+    pub(super) fn remove_workload(&mut self, cgroup: u64, port: &impl ClassPort) -> Result<(), ClassError> {
+        if self.workloads.remove(cgroup) {
+            port.erase_workload(cgroup)?;
+            self.write_workloads(port)?;
+        }
+        Ok(())
+    }
+
+    fn write_workloads(&self, port: &impl ClassPort) -> Result<(), ClassError> {
+        let installed = self.by_number.iter().filter(|(_, class)| class.installed);
+        Ok(self.workloads.write(installed.map(|(number, class)| (&*class.test, *number)), port)?)
     }
 
     /// Takes one use of each test back, and out of the kernel what nobody uses any more. To be called when no hook reads it.
@@ -186,7 +224,7 @@ impl Classes {
             return Ok(());
         }
         port.set_followed(self.followed());
-        let written = self.write_tables(port);
+        let written = self.write_tables(port).and_then(|()| self.write_workloads(port));
         let mut gone = ClassSet::default();
         for number in &unused {
             gone.insert(*number);
@@ -261,7 +299,13 @@ fn follows(test: &ClassTest) -> bool {
     match test {
         ClassTest::Binary { children, .. } => *children == Children::Followed,
         ClassTest::Descendants { .. } => true,
+        ClassTest::Workload(_) => false,
     }
+}
+
+/// Whether a class is not the process's but that of what it belongs to when it calls.
+fn is_of_workload(test: &ClassTest) -> bool {
+    matches!(test, ClassTest::Workload(_))
 }
 
 /// Clears bits of all processes, until a pass finds none.
@@ -347,6 +391,7 @@ fn look_around(
             let passed = match &**test {
                 ClassTest::Descendants { pids } => pids.contains(&tgid),
                 ClassTest::Binary { .. } => tables::passes(test, &process.binary) == Some(true),
+                ClassTest::Workload(_) => false,
             };
             if passed {
                 passes.insert(*number);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tracing_policy::policy::{Children, ClassTest, StringForm};
+use tracing_policy::policy::{
+    Children, ClassTest, ContainerScope, LabelOperator, LabelTest, Requirement, StringForm, WorkloadScope,
+};
 
 use super::super::fake::{FakeKernel, FakeProcesses};
 use super::super::port::Table;
@@ -172,4 +174,61 @@ fn a_value_too_long_for_the_table_is_refused_and_taken_back() {
     assert!(matches!(error, ClassError::TooLong(_)), "{error}");
     classes.release(&test, &processes.kernel).unwrap();
     assert_eq!(classes.len(), 0);
+}
+
+fn scope(app: Option<&str>, host: bool) -> ClassTest {
+    let requirement = |app: &str| Requirement {
+        key: "app".to_owned(),
+        operator: LabelOperator::In,
+        values: vec![app.to_owned()],
+    };
+    let containers = app.map(|app| ContainerScope {
+        pod: LabelTest { requirements: vec![requirement(app)] },
+        container: LabelTest::default(),
+    });
+    ClassTest::Workload(WorkloadScope { namespace: None, containers, host })
+}
+
+fn pod(app: &str) -> Workload {
+    Workload { labels: BTreeMap::from([("app".to_owned(), app.to_owned())]), ..Workload::default() }
+}
+
+/// Classes by cgroup, those of the host under zero, and the levels.
+fn workloads(kernel: &FakeKernel) -> (BTreeMap<u64, Vec<u32>>, u32) {
+    let of = |set: &ClassSet| (0..64).filter(|class| set.contains(*class)).collect::<Vec<u32>>();
+    let (host, levels) = kernel.0.host.get();
+    let known = kernel.0.workloads.borrow();
+    let known = known.iter().map(|(cgroup, set)| (*cgroup, of(set)));
+    (known.chain([(0, of(&host))]).collect(), levels)
+}
+
+// proves: SEL-13 (containers that come and go), K8S-02 (containers that come and go)
+#[test]
+fn containers_have_the_classes_of_the_scopes_that_they_are_in_and_the_rest_is_the_host() {
+    let processes = family();
+    let kernel = processes.kernel.clone();
+    let mut classes = Classes::new();
+    let tests = [scope(Some("web"), false), scope(None, true), scope(Some("db"), true), exact("/bin/sh")];
+    install(&mut classes, &processes, &tests[..3]);
+    // nobody is marked for it, and nobody is in a container yet
+    assert!(marks(&kernel).values().all(Vec::is_empty));
+    assert_eq!(workloads(&kernel), (BTreeMap::from([(0, vec![1, 2])]), 0));
+    let at = |id, level| ContainerCgroup { id, level };
+    classes.add_workload(at(70, 4), pod("web"), &kernel).unwrap();
+    classes.add_workload(at(71, 5), pod("db"), &kernel).unwrap();
+    let expected = BTreeMap::from([(70, vec![0]), (71, vec![2]), (0, vec![1, 2])]);
+    assert_eq!(workloads(&kernel), (expected, 0b11_0000));
+    // a policy that comes later finds them
+    let later = scope(Some("web"), true);
+    let numbers = install(&mut classes, &processes, std::slice::from_ref(&later));
+    assert_eq!(numbers, [3]);
+    assert_eq!(workloads(&kernel).0[&70], [0, 3]);
+    classes.release(&[later], &kernel).unwrap();
+    assert_eq!(workloads(&kernel).0, BTreeMap::from([(70, vec![0]), (71, vec![2]), (0, vec![1, 2])]));
+    classes.remove_workload(70, &kernel).unwrap();
+    classes.remove_workload(70, &kernel).unwrap();
+    assert_eq!(workloads(&kernel), (BTreeMap::from([(71, vec![2]), (0, vec![1, 2])]), 0b10_0000));
+    assert!(classes.add_workload(at(72, 32), pod("web"), &kernel).is_err());
+    classes.release(&tests[..3], &kernel).unwrap();
+    assert_eq!(workloads(&kernel).0, BTreeMap::from([(71, vec![]), (0, vec![])]));
 }

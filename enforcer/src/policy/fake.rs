@@ -74,6 +74,10 @@ pub(super) struct KernelState {
     pub(super) tables: RefCell<BTreeMap<(Table, Vec<u8>), ClassSet>>,
     pub(super) used: Cell<(bool, bool)>,
     pub(super) followed: Cell<ClassSet>,
+    /// By cgroup.
+    pub(super) workloads: RefCell<BTreeMap<u64, ClassSet>>,
+    /// Classes of the host's own processes, and levels of containers.
+    pub(super) host: Cell<(ClassSet, u32)>,
     pub(super) monitor: RefCell<BTreeMap<u32, bool>>,
     pub(super) failure: Failure,
     /// Passes over the processes so far.
@@ -220,6 +224,21 @@ impl ClassPort for FakeKernel {
 
     fn set_followed(&self, followed: ClassSet) {
         self.0.followed.set(followed);
+    }
+
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused> {
+        self.0.failure.pass("workload")?;
+        self.0.workloads.borrow_mut().insert(cgroup, classes);
+        Ok(())
+    }
+
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused> {
+        self.0.workloads.borrow_mut().remove(&cgroup);
+        Ok(())
+    }
+
+    fn set_host(&self, classes: ClassSet, levels: u32) {
+        self.0.host.set((classes, levels));
     }
 
     fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {

@@ -141,6 +141,21 @@ pub trait ClassPort {
     /// Says which classes outlive an exec. A store.
     fn set_followed(&self, followed: ClassSet);
 
+    /// Says which classes the workload of a container has.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused>;
+
+    /// Forgets a container; one that is not known is no error.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused>;
+
+    /// Says which classes the host's own processes have as a workload, and on which levels of the hierarchy containers are (bit n: level n). A store.
+    fn set_host(&self, classes: ClassSet, levels: u32);
+
     /// What the kernel keeps of a process; `None` if nothing.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, tracepoint, unsupported};
+use super::{hook, macros, options, tracepoint, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
-use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
+use crate::schema::{Spec, TracingPolicy};
 use crate::source::Spanned;
 
 /// The checked policy and what there is to warn of.
@@ -23,19 +23,11 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         report.push(Diagnostic::warning(Code::ForeignDocument, kind.span, message));
     }
     let name = name(&document.metadata.name, report);
-    match document.kind.value {
-        PolicyKind::Namespaced => unsupported::refuse("TracingPolicyNamespaced", document.kind.span, report),
-        PolicyKind::Cluster => {
-            if let Some(namespace) = &document.metadata.namespace {
-                let message = "a TracingPolicy applies to the whole node and has no namespace";
-                let error = Diagnostic::error(Code::BadName, namespace.span, message);
-                report.push(error.help("leave it out, or use TracingPolicyNamespaced"));
-            }
-        }
-    }
+    let namespace = workload::namespace(&document, report);
+    let kind = document.kind.value;
     let mut spec = document.spec;
     macros::expand(&mut spec, report);
-    scope(&spec, report);
+    let workload = workload::of_policy(&spec, kind, namespace.as_ref(), report);
     unsupported::spec(&spec, report);
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
@@ -51,7 +43,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
-    let policy = Policy { name, mode_requested: options.mode, attach: options.attach, hooks };
+    let policy = Policy { name, namespace, mode_requested: options.mode, attach: options.attach, workload, hooks };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
         let message = "policy-mode has no effect: nothing in this policy enforces";
         let warning = Diagnostic::warning(Code::ModeWithoutEffect, mode.span, message);
@@ -95,29 +87,4 @@ fn kinds(spec: &Spec, report: &mut Report) {
             Diagnostic::warning(Code::SeveralHookKinds, span, message).also(first_span, "the first kind");
         report.push(warning.help("put each kind into a policy of its own if Tetragon is to read it too"));
     }
-}
-
-/// Refuses every scope but the whole node. All absent and all `{}` both mean that nothing is filtered.
-fn scope(spec: &Spec, report: &mut Report) {
-    let selectors = [
-        ("podSelector", &spec.pod_selector),
-        ("containerSelector", &spec.container_selector),
-        ("hostSelector", &spec.host_selector),
-    ];
-    let whole_node = selectors.iter().all(|(_, selector)| selector.as_ref().is_some_and(selects_all));
-    if !whole_node {
-        for (what, selector) in selectors {
-            if let Some(selector) = selector {
-                unsupported::refuse(what, selector.span, report);
-            }
-        }
-    }
-    if let Some(selector) = spec.node_selector.as_ref().filter(|selector| !selects_all(selector)) {
-        unsupported::refuse("nodeSelector", selector.span, report);
-    }
-}
-
-fn selects_all(selector: &LabelSelector) -> bool {
-    selector.match_labels.as_ref().is_none_or(Vec::is_empty)
-        && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
 }

@@ -9,7 +9,7 @@
 //! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
-//! (messages and tags) and `unsupported`.
+//! (messages and tags), `workload` (whom it is for) and `unsupported`.
 
 mod action;
 mod argument;
@@ -30,6 +30,7 @@ mod text;
 mod tracepoint;
 mod unsupported;
 mod value;
+mod workload;
 
 pub use document::policy;
 pub(crate) use tracepoint::{is_untyped, settled};

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, process, unsupported};
+use super::{action, filter, process, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -48,6 +48,7 @@ fn one(
         .collect();
     let filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
+    let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
     Some(Selector {
@@ -55,6 +56,7 @@ fn one(
         pids: pids.into_iter().collect::<Option<_>>()?,
         binaries: binaries.into_iter().collect::<Option<_>>()?,
         process: process?,
+        workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
         span: written.span,

@@ -72,7 +72,4 @@ pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
     refuse_list("matchData", &selector.match_data, report);
     refuse_list("matchReturnArgs", &selector.match_return_args, report);
     refuse_list("matchReturnActions", &selector.match_return_actions, report);
-    if let Some(workloads) = &selector.match_workloads {
-        refuse("matchWorkloads", workloads.span, report);
-    }
 }

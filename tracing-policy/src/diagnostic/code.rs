@@ -124,6 +124,10 @@ codes! {
     Refused = "P0046",
     /// An expression that cannot be compiled.
     BadExpression = "P0047",
+    /// A scope of pods and host processes that there cannot be.
+    BadScope = "P0048",
+    /// `nodeSelector` in a policy that comes from no cluster.
+    NodesNotSelected = "P0049",
 }
 
 impl Code {

@@ -34,6 +34,7 @@ mod search;
 mod state;
 mod table;
 mod task;
+mod workload;
 
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;

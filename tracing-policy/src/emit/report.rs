@@ -51,6 +51,7 @@ impl Emitter<'_> {
             add_path_walk(program, self.facts)?;
         }
         self.add_look_ups(program)?;
+        self.add_find_workload(program)?;
         self.add_searches(program)
     }
 

@@ -89,6 +89,8 @@ pub(super) struct State {
     pub(super) classes: BTreeMap<u32, u32>,
     /// The same of the parent.
     pub(super) parent_classes: BTreeMap<u32, u32>,
+    /// The same of the workload.
+    pub(super) workload_classes: BTreeMap<u32, u32>,
     /// `u32`: 1 when the parent is known.
     pub(super) parent_known: u32,
     /// `u64`s: what is looked at of the thread.
@@ -166,11 +168,13 @@ impl State {
         });
         let reads = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
+        let mut workload_classes = BTreeMap::new();
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
                 let classes = match of {
                     Kin::Process => &mut classes,
                     Kin::Parent => &mut parent_classes,
+                    Kin::Workload => &mut workload_classes,
                 };
                 classes.entry(number / 64).or_insert_with(|| room.take(8));
             }
@@ -189,6 +193,7 @@ impl State {
             parent_known: if parent_classes.is_empty() { 0 } else { room.take(4) },
             classes,
             parent_classes,
+            workload_classes,
             task,
             reads,
             tables,
@@ -222,6 +227,7 @@ impl State {
             .classes
             .values_mut()
             .chain(self.parent_classes.values_mut())
+            .chain(self.workload_classes.values_mut())
             .chain(self.task.values_mut())
             .chain(&mut self.tables)
             .chain(&mut self.searches)

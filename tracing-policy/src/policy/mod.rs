@@ -20,6 +20,7 @@ mod policy;
 mod process;
 mod resolved;
 mod selector;
+mod workload;
 
 pub use action::{Action, ReturnValue, SignalNumber};
 pub use argument::{
@@ -44,4 +45,7 @@ pub use resolved::{
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
+};
+pub use workload::{
+    ContainerScope, LabelOperator, LabelTest, Requirement, Workload, WorkloadScope, image_repository,
 };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::hook::{Hook, HookKind, Tracepoint};
+use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
 /// A checked policy.
@@ -10,10 +11,14 @@ use crate::source::{Span, Spanned};
 pub struct Policy {
     /// Its name, unique among cluster policies.
     pub name: Spanned<PolicyName>,
+    /// The namespace whose pods it is for alone, if it is for one.
+    pub namespace: Option<Spanned<String>>,
     /// The mode that `spec.options` asks for, if it does.
     pub mode_requested: Option<Spanned<ModeRequest>>,
     /// Whether many hooks may share one attachment.
     pub attach: AttachPreference,
+    /// The workloads that it is for; `None` for all.
+    pub workload: Option<WorkloadScope>,
     /// Its hooks, section by section in the order of the text; a list of symbols is one hook for each.
     pub hooks: Vec<Hook>,
 }

@@ -170,6 +170,8 @@ pub enum ClassTest {
         /// Host pids.
         pids: Vec<u32>,
     },
+    /// The process belongs to one of these workloads; decided by its cgroup when it calls.
+    Workload(super::WorkloadScope),
 }
 
 /// The use of a class test in a selector.
@@ -190,4 +192,6 @@ pub enum Kin {
     Process,
     /// Its parent's. A process whose parent is not known any more passes every test.
     Parent,
+    /// That of the workload which the process belongs to.
+    Workload,
 }

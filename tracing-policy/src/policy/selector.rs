@@ -5,6 +5,7 @@ use super::argument::ArgumentId;
 use super::expression::Condition;
 use super::network::NetworkTest;
 use super::process::ProcessFilters;
+use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -18,6 +19,8 @@ pub struct Selector {
     pub binaries: Vec<BinaryFilter>,
     /// The process, by what it is in and may do.
     pub process: ProcessFilters,
+    /// The workload that the process belongs to; `None` for any.
+    pub workload: Option<WorkloadScope>,
     /// The arguments; all entries must hold.
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
@@ -32,6 +35,7 @@ impl Selector {
         self.pids.is_empty()
             && self.binaries.is_empty()
             && self.process.is_empty()
+            && self.workload.is_none()
             && self.arguments.is_empty()
     }
 }

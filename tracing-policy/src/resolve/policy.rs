@@ -61,7 +61,7 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
     };
-    let classes = class::classes(&hook.selectors, report);
+    let classes = class::classes(&hook.selectors, policy.workload.as_ref(), report);
     let mut selectors = selectors(hook);
     let mut process_fits = true;
     for selector in &mut selectors {
@@ -91,6 +91,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             pids: Vec::new(),
             binaries: Vec::new(),
             process: ProcessFilters::default(),
+            workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
             span: hook.span,
@@ -100,6 +101,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
     for selector in &mut selectors {
         selector.binaries.clear();
         selector.process.parents.clear();
+        selector.workload = None;
         selector.pids.retain(|filter| !class::is_class(filter));
     }
     selectors
