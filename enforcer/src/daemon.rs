@@ -124,9 +124,10 @@ impl Daemon {
         let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone())?;
         let observed = observed(&settings, &base, &pipeline, &sinks, hub, board.clone());
         let features = view.facts().features.clone();
+        let compiler = KernelCompiler::new(view, &port);
         let world = World {
             port,
-            compiler: KernelCompiler::new(view),
+            compiler,
             processes: ProcessesInProc::new(settings.procfs.clone()),
             layouts: SharedLayouts(layouts),
         };

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | 1 | [`parse::policy`]`(&`[`SourceText`](source::SourceText)`)` | [`schema::TracingPolicy`]: the right shape |
 //! | 2 | [`check::policy`]`(schema)` | [`policy::Policy`]: right on any kernel |
-//! | 3 | [`resolve::policy`]`(Policy, &KernelView)` | [`policy::Resolved`]: right on this kernel |
+//! | 3 | [`resolve::policy`]`(Policy, &KernelView, &`[`Binaries`](files::Binaries)`)` | [`policy::Resolved`]: right on this kernel |
 //! | 4 | [`lower::hook`]`(&[`[`Rider`]`], Purpose)` | [`ir::Hook`]: all policies on a hook, cheapest test first |
 //! | 5 | [`compile_hook`]`(&[`[`Rider`]`], &KernelView)` | [`CompiledHook`]: a program for each attachment, with stage 4 inside |
 //!
@@ -18,11 +18,13 @@
 //! Values are byte strings. YAML escapes (`"\t"`, `"\u00fc"`) stand for characters and so for their UTF-8 bytes; any
 //! other byte string is written as base64 with YAML's own tag, `!!binary L3RtcC//`.
 
+pub mod binary;
 pub mod check;
 mod compile;
 pub mod crd;
 pub mod diagnostic;
 mod emit;
+pub mod files;
 pub mod ir;
 pub mod lower;
 pub mod parse;
@@ -51,5 +53,17 @@ pub fn resolve(
     policy: policy::Policy,
     kernel: &bpf_probes::kernel::KernelView,
 ) -> Result<policy::Resolved, Vec<diagnostic::Diagnostic>> {
-    resolve::policy(policy, kernel)
+    resolve::policy(policy, kernel, &files::Binaries::none())
+}
+
+/// The same of a policy that hooks files: [`policy::Policy::binaries`].
+///
+/// # Errors
+/// Everything that this kernel and these files lack for it.
+pub fn resolve_in(
+    policy: policy::Policy,
+    kernel: &bpf_probes::kernel::KernelView,
+    binaries: &files::Binaries,
+) -> Result<policy::Resolved, Vec<diagnostic::Diagnostic>> {
+    resolve::policy(policy, kernel, binaries)
 }

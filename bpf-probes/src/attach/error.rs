@@ -78,6 +78,13 @@ impl PlanError {
         Self::NoTracing { point: point.to_owned(), release: kernel.release().to_owned(), refused, help }
     }
 
+    pub(super) fn no_uprobe(point: &str, kernel: &KernelView) -> Self {
+        let refused = [Feature::UprobeMulti, Feature::Uprobe];
+        let refused = refused.map(|feature| (feature, kernel.answer(feature).clone())).to_vec();
+        let help = "use a kernel with CONFIG_UPROBE_EVENTS".to_owned();
+        Self::NoTracing { point: point.to_owned(), release: kernel.release().to_owned(), refused, help }
+    }
+
     pub(super) fn no_denial(point: &str, plan: &Plan, kernel: &KernelView) -> Self {
         let is_inactive = plan.reasons.contains(&Reason::LsmNotActive);
         let help = match instead_of(point, kernel) {

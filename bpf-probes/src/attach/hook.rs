@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::user::{UserLinks, UserPlace};
 use crate::kernel::SyscallName;
 
 /// A place in the kernel.
@@ -24,6 +25,13 @@ pub enum Point {
         /// Whether its arguments are wanted as they are passed, instead of its formatted record.
         raw: bool,
     },
+    /// A place in a program or library.
+    User {
+        /// Where.
+        place: UserPlace,
+        /// Which links are wanted.
+        links: UserLinks,
+    },
 }
 
 impl fmt::Display for Point {
@@ -34,6 +42,7 @@ impl fmt::Display for Point {
             Self::Sensor(sensor) => write!(f, "the {} sensor", sensor.name()),
             Self::LsmHook(hook) => write!(f, "LSM hook {hook}"),
             Self::Tracepoint { subsystem, event, .. } => write!(f, "tracepoint {subsystem}/{event}"),
+            Self::User { place, .. } => write!(f, "{place}"),
         }
     }
 }
@@ -135,6 +144,11 @@ impl Hook {
     ) -> Self {
         let point = Point::Tracepoint { subsystem: subsystem.into(), event: event.into(), raw };
         Self { point, due: Duties::of(due) }
+    }
+
+    /// A hook on a place in a program or library.
+    pub fn user(place: UserPlace, links: UserLinks, due: &[Duty]) -> Self {
+        Self { point: Point::User { place, links }, due: Duties::of(due) }
     }
 
     /// The hook of a base sensor.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::user::UserPlace;
 use crate::btf::TypeId;
 
 /// How one program is attached.
@@ -66,6 +67,16 @@ pub enum Mechanism {
         /// The tracepoint.
         name: &'static str,
     },
+    /// At a place in a file, through a perf event.
+    Uprobe {
+        /// The place.
+        place: UserPlace,
+    },
+    /// At a place in a file, by a link of its own (6.6).
+    UprobeMulti {
+        /// The place.
+        place: UserPlace,
+    },
 }
 
 impl Mechanism {
@@ -81,10 +92,12 @@ impl Mechanism {
             Self::Lsm { .. } => "lsm",
             Self::RawTracepoint { .. } | Self::Tracepoint { raw: true, .. } => "raw_tp",
             Self::Tracepoint { raw: false, .. } => "tracepoint",
+            Self::Uprobe { .. } => "uprobe",
+            Self::UprobeMulti { .. } => "uprobe.multi",
         }
     }
 
-    /// The function, hook or tracepoint.
+    /// The function, hook, tracepoint or file.
     pub fn target(&self) -> &str {
         match self {
             Self::Kprobe { function }
@@ -96,6 +109,7 @@ impl Mechanism {
             Self::Lsm { hook, .. } => hook,
             Self::RawTracepoint { name } => name,
             Self::Tracepoint { event, .. } => event,
+            Self::Uprobe { place } | Self::UprobeMulti { place } => &place.path,
         }
     }
 
@@ -109,7 +123,9 @@ impl Mechanism {
             Self::Kretprobe { .. }
             | Self::Fexit { .. }
             | Self::RawTracepoint { .. }
-            | Self::Tracepoint { .. } => None,
+            | Self::Tracepoint { .. }
+            | Self::Uprobe { .. }
+            | Self::UprobeMulti { .. } => None,
         }
     }
 

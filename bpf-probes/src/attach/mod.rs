@@ -13,6 +13,8 @@ mod reason;
 mod security;
 #[cfg(test)]
 mod tests;
+mod uprobe;
+mod user;
 
 pub use deferral::Deferral;
 pub use error::PlanError;
@@ -20,3 +22,4 @@ pub use hook::{Duties, Duty, Hook, Point, Sensor};
 pub use mechanism::{Mechanism, Role};
 pub use plan::{Attachment, Exactness, Plan, plan};
 pub use reason::Reason;
+pub use user::{FileId, UserLinks, UserPlace};

@@ -8,6 +8,7 @@ use super::hook::{Duties, Duty, Hook, Point, Sensor};
 use super::mechanism::{Mechanism, Role};
 use super::reason::Reason;
 use super::security;
+use super::uprobe;
 use crate::btf::TypeId;
 use crate::kernel::{Feature, KernelView, SyscallName, Traceable, TracepointContext, function_of_hook};
 
@@ -77,6 +78,7 @@ pub fn plan(hook: &Hook, kernel: &KernelView) -> Result<Plan, PlanError> {
                 Mechanism::Tracepoint { subsystem: subsystem.clone(), event: event.clone(), raw: *raw };
             plan_tracepoint(&mut plan, hook, mechanism, kernel)?;
         }
+        Point::User { place, links } => uprobe::plan_user(&mut plan, place, *links, hook.due, kernel)?,
     }
     Ok(plan)
 }

@@ -75,6 +75,10 @@ pub enum Reason {
         /// The function.
         function: &'static str,
     },
+    /// A uprobe stops every thread that gets there.
+    UprobeIsExact,
+    /// The policy wants perf uprobes.
+    SingleUprobe,
 }
 
 impl fmt::Display for Reason {
@@ -122,6 +126,8 @@ impl fmt::Display for Reason {
             Self::SensorPoint { function } => {
                 write!(f, "{function} is passed once for each event, at the same point as the tracepoint")
             }
+            Self::UprobeIsExact => f.write_str("a uprobe stops every thread that comes to the place"),
+            Self::SingleUprobe => f.write_str("the policy disables uprobe.multi"),
         }
     }
 }

@@ -250,7 +250,9 @@ impl Run<'_> {
             | ProgramKind::KprobeMulti
             | ProgramKind::Tracepoint
             | ProgramKind::RawTracepoint
-            | ProgramKind::SocketFilter => false,
+            | ProgramKind::SocketFilter
+            | ProgramKind::Uprobe
+            | ProgramKind::UprobeMulti => false,
         })
     }
 }

@@ -187,7 +187,15 @@ impl Program {
     /// # Errors
     /// See [`AttachError`].
     pub fn attach(&self) -> Result<Link, AttachError> {
-        link::attach(self, &self.target)
+        link::attach(self, &self.target, None)
+    }
+
+    /// Attaches it to its target in a file that is open: whatever has the file's name now.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach_in(&self, file: BorrowedFd<'_>) -> Result<Link, AttachError> {
+        link::attach(self, &self.target, Some(file))
     }
 
     /// What the kernel counts about it.
@@ -301,7 +309,9 @@ fn attach_btf_id(spec: &ProgramSpec, context: &LoadContext<'_>) -> Result<u32, P
             | ProgramKind::KprobeMulti
             | ProgramKind::Tracepoint
             | ProgramKind::RawTracepoint
-            | ProgramKind::SocketFilter,
+            | ProgramKind::SocketFilter
+            | ProgramKind::Uprobe
+            | ProgramKind::UprobeMulti,
             _,
         ) => Ok(0),
     }

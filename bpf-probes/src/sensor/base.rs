@@ -72,7 +72,9 @@ impl BaseTargets {
                     | Mechanism::Fexit { .. }
                     | Mechanism::FmodRet { .. }
                     | Mechanism::Lsm { .. }
-                    | Mechanism::Tracepoint { .. },
+                    | Mechanism::Tracepoint { .. }
+                    | Mechanism::Uprobe { .. }
+                    | Mechanism::UprobeMulti { .. },
                 )
                 | None => AttachSpec::None,
             })
@@ -158,6 +160,8 @@ pub(super) fn exit_point(target: &AttachSpec) -> ExitPoint {
         | AttachSpec::Fentry { .. }
         | AttachSpec::Fexit { .. }
         | AttachSpec::FmodRet { .. }
-        | AttachSpec::Lsm { .. } => ExitPoint::EveryThread,
+        | AttachSpec::Lsm { .. }
+        | AttachSpec::Uprobe { .. }
+        | AttachSpec::UprobeMulti { .. } => ExitPoint::EveryThread,
     }
 }

@@ -19,7 +19,7 @@ pub fn argument(
     index: u8,
 ) -> Result<(), BuildError> {
     let offset = match kind {
-        ProgramKind::Kprobe | ProgramKind::KprobeMulti => {
+        ProgramKind::Kprobe | ProgramKind::KprobeMulti | ProgramKind::Uprobe | ProgramKind::UprobeMulti => {
             let field = ARGUMENT_REGISTERS.get(usize::from(index)).copied().unwrap_or("beyond six");
             f.facts().offset_of("pt_regs", field)?
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::attach::UserPlace;
+
 /// Where a program is to be attached.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum AttachSpec {
@@ -59,6 +61,16 @@ pub enum AttachSpec {
         /// The hook without prefix, e.g. `file_open`.
         hook: String,
     },
+    /// A place in a program or library, through a perf event.
+    Uprobe {
+        /// The place.
+        place: Box<UserPlace>,
+    },
+    /// A place in a program or library, by a link of its own (`uprobe.multi`, 6.6).
+    UprobeMulti {
+        /// The place.
+        place: Box<UserPlace>,
+    },
 }
 
 /// The program type and expected attach type of `BPF_PROG_LOAD`.
@@ -84,6 +96,10 @@ pub enum ProgramKind {
     Lsm,
     /// `BPF_PROG_TYPE_SOCKET_FILTER`, for probes and tests.
     SocketFilter,
+    /// `BPF_PROG_TYPE_KPROBE` on a place in user space.
+    Uprobe,
+    /// The same with expected attach type `BPF_TRACE_UPROBE_MULTI`.
+    UprobeMulti,
 }
 
 impl AttachSpec {
@@ -100,7 +116,27 @@ impl AttachSpec {
             Self::Fexit { .. } => ProgramKind::Fexit,
             Self::FmodRet { .. } => ProgramKind::FmodRet,
             Self::Lsm { .. } => ProgramKind::Lsm,
+            Self::Uprobe { .. } => ProgramKind::Uprobe,
+            Self::UprobeMulti { .. } => ProgramKind::UprobeMulti,
         })
+    }
+
+    /// The place in a file, for what is attached to one.
+    pub const fn user_place(&self) -> Option<&UserPlace> {
+        match self {
+            Self::Uprobe { place } | Self::UprobeMulti { place } => Some(place),
+            Self::None
+            | Self::Kprobe { .. }
+            | Self::Kretprobe { .. }
+            | Self::KprobeMulti { .. }
+            | Self::Tracepoint { .. }
+            | Self::RawTracepoint { .. }
+            | Self::BtfTracepoint { .. }
+            | Self::Fentry { .. }
+            | Self::Fexit { .. }
+            | Self::FmodRet { .. }
+            | Self::Lsm { .. } => None,
+        }
     }
 }
 
@@ -118,6 +154,8 @@ impl fmt::Display for AttachSpec {
             Self::Fexit { function } => write!(f, "fexit {function}"),
             Self::FmodRet { function } => write!(f, "fmod_ret {function}"),
             Self::Lsm { hook } => write!(f, "LSM hook {hook}"),
+            Self::Uprobe { place } => write!(f, "uprobe {place}"),
+            Self::UprobeMulti { place } => write!(f, "uprobe.multi {place}"),
         }
     }
 }

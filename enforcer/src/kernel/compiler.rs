@@ -10,12 +10,15 @@ use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledHook, Rider};
 
+use super::files::OpenFiles;
+use super::port::KernelPort;
 use crate::policy::{CompileError, Compiler};
 
 /// `tracing_policy` with the facts of the running kernel.
 #[derive(Clone, Debug)]
 pub struct KernelCompiler {
     view: Arc<KernelView>,
+    files: Arc<OpenFiles>,
 }
 
 impl KernelCompiler {
@@ -31,9 +34,9 @@ impl KernelCompiler {
         view
     }
 
-    /// Compiles for the kernel that `view` shows.
-    pub const fn new(view: Arc<KernelView>) -> Self {
-        Self { view }
+    /// Compiles for the kernel that `view` shows; files are opened for `port`, which hooks them.
+    pub fn new(view: Arc<KernelView>, port: &KernelPort) -> Self {
+        Self { view, files: Arc::clone(port.files()) }
     }
 }
 
@@ -45,7 +48,8 @@ impl Compiler for KernelCompiler {
     fn resolve(&self, source: &SourceText) -> Result<(Resolved, Vec<Diagnostic>), CompileError> {
         let (policy, mut warnings) = tracing_policy::read(source).map_err(failed)?;
         let view = self.with_formats(&policy);
-        let mut resolved = tracing_policy::resolve(policy, &view).map_err(failed)?;
+        let binaries = self.files.open_for(&policy);
+        let mut resolved = tracing_policy::resolve_in(policy, &view, &binaries).map_err(failed)?;
         warnings.append(&mut resolved.warnings);
         Ok((resolved, warnings))
     }

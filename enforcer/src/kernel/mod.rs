@@ -6,6 +6,7 @@ mod base;
 mod cells;
 mod compiler;
 mod figures;
+mod files;
 mod port;
 mod recording;
 mod setup;

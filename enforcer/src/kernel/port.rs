@@ -17,6 +17,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
+use super::files::OpenFiles;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
 use tracing_policy::policy::Role;
@@ -35,6 +36,7 @@ pub struct KernelPort {
     cells: Arc<Cells>,
     mark: Collection,
     recording: Recording,
+    files: Arc<OpenFiles>,
 }
 
 /// A loaded program, and what records for it.
@@ -82,7 +84,13 @@ impl KernelPort {
             None => sensor::DEFAULT_PROCESSES,
         };
         let recording = Recording::new(procfs, processes);
-        Ok(Self { recording, cpus, shared, cells: Arc::clone(base.cells()), mark, view })
+        let (cells, files) = (Arc::clone(base.cells()), Arc::default());
+        Ok(Self { view, cpus, shared, cells, mark, recording, files })
+    }
+
+    /// The open files that programs are attached to.
+    pub(super) const fn files(&self) -> &Arc<OpenFiles> {
+        &self.files
     }
 
     fn load(&self, spec: &CollectionSpec, maps: &MapSet) -> Result<Arc<Collection>, Refused> {
@@ -161,7 +169,15 @@ impl HookPort for KernelPort {
     }
 
     fn attach(&self, stub: &mut Stub) -> Result<(), Refused> {
-        stub.link = Some(program(&stub.collection, STUB)?.attach().map_err(refused)?);
+        let program = program(&stub.collection, STUB)?;
+        let attached = match program.target().user_place() {
+            None => program.attach(),
+            Some(place) => {
+                let attached = self.files.with(place.file, |file| program.attach_in(file));
+                attached.ok_or_else(|| refused(format!("{} is not open any more", place.path)))?
+            }
+        };
+        stub.link = Some(attached.map_err(refused)?);
         Ok(())
     }
 

@@ -360,6 +360,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             values: Vec::new(),
         },
         span: Span::new(0, 1),
+        hold: None,
     }
 }
 
@@ -371,6 +372,7 @@ impl Compiler for FakeCompiler {
             name: Spanned::new(name, Span::default()),
             mode_requested: None,
             attach: AttachPreference::Planner,
+            attach_user: AttachPreference::Planner,
             hooks: Vec::new(),
         };
         let hooks = words.map(|word| hook(word, Vec::new())).collect();

@@ -25,6 +25,10 @@ pub(super) fn action(
         ActionKind::NoPost => Action::NoPost,
         ActionKind::Sigkill => Action::Sigkill,
         ActionKind::Signal => Action::Signal(signal(written, report)?),
+        ActionKind::Override if target.section == Section::Uprobes => {
+            unsupported::refuse("the action Override of a uprobe", written.action.span, report);
+            return None;
+        }
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
         ActionKind::GetUrl
         | ActionKind::DnsLookup
@@ -58,6 +62,14 @@ fn has_action(section: Section, action: ActionKind) -> bool {
     ];
     match section {
         Section::Kprobes => true,
+        Section::Uprobes => !matches!(
+            action,
+            ActionKind::GetUrl
+                | ActionKind::DnsLookup
+                | ActionKind::TrackSock
+                | ActionKind::UntrackSock
+                | ActionKind::NotifyEnforcer
+        ),
         Section::LsmHooks => of_lsm.contains(&action),
         Section::Tracepoints | Section::RawTracepoints => {
             !matches!(action, ActionKind::Override | ActionKind::TrackSock | ActionKind::UntrackSock)
@@ -83,7 +95,7 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_)) | None => return value,
+        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) | None => return value,
     };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());

@@ -124,6 +124,13 @@ fn argument_type(
         report.push(error.help("add `type:`, for example `type: file`"));
         return None;
     };
+    if section == Section::Uprobes && is_of_kernel(ty.value) {
+        let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
+        let error = Diagnostic::error(Code::ArgumentType, ty.span, message);
+        report
+            .push(error.help("it passes numbers, and addresses in its own memory: no objects of the kernel"));
+        return None;
+    }
     let signed = |width| integer(width, Signedness::Signed);
     let unsigned = |width| integer(width, Signedness::Unsigned);
     let checked = match ty.value {
@@ -182,6 +189,33 @@ fn argument_type(
         }
     };
     Some(Spanned::new(checked, ty.span))
+}
+
+/// Whether values of the type are objects in the kernel's memory.
+fn is_of_kernel(ty: schema::ArgumentType) -> bool {
+    use schema::ArgumentType as Written;
+    matches!(
+        ty,
+        Written::File
+            | Written::Path
+            | Written::Kiocb
+            | Written::Dentry
+            | Written::LinuxBinprm
+            | Written::Filename
+            | Written::NetDevice
+            | Written::Cred
+            | Written::UserNamespace
+            | Written::BpfProg
+            | Written::BpfMap
+            | Written::PerfEvent
+            | Written::Module
+            | Written::LoadInfo
+            | Written::Sock
+            | Written::Socket
+            | Written::Skb
+            | Written::DataLoc
+            | Written::IovIter
+    )
 }
 
 fn integer(width: Width, signedness: Signedness) -> ArgumentType {

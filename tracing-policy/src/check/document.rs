@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, tracepoint, unsupported, workload};
+use super::{hook, macros, options, tracepoint, unsupported, uprobe, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{Spec, TracingPolicy};
@@ -40,10 +40,19 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
             .into_iter()
             .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
     );
+    hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
-    let policy = Policy { name, namespace, mode_requested: options.mode, attach: options.attach, workload, hooks };
+    let policy = Policy {
+        name,
+        namespace,
+        mode_requested: options.mode,
+        attach: options.attach,
+        attach_user: options.attach_user,
+        workload,
+        hooks,
+    };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
         let message = "policy-mode has no effect: nothing in this policy enforces";
         let warning = Diagnostic::warning(Code::ModeWithoutEffect, mode.span, message);

@@ -9,11 +9,12 @@
 //! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
-//! (messages and tags), `workload` (whom it is for) and `unsupported`.
+//! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be), `workload` (whom it is for) and `unsupported`.
 
 mod action;
 mod argument;
 mod capability;
+mod digest;
 mod document;
 mod expression;
 mod file_type;
@@ -29,6 +30,7 @@ mod selector;
 mod text;
 mod tracepoint;
 mod unsupported;
+mod uprobe;
 mod value;
 mod workload;
 

@@ -20,6 +20,7 @@ const NAMES: [&str; 5] = [
 pub(super) struct Options {
     pub(super) mode: Option<Spanned<ModeRequest>>,
     pub(super) attach: AttachPreference,
+    pub(super) attach_user: AttachPreference,
 }
 
 /// Reads the options. An unknown name is an error: an option that is not obeyed must not look as if it were.
@@ -40,9 +41,10 @@ pub(super) fn options(written: &[PolicyOption], report: &mut Report) -> Options 
                     options.attach = AttachPreference::Single;
                 }
             }
-            // It is about hooks that are refused anyway.
             "disable-uprobe-multi" => {
-                switch(option, report);
+                if switch(option, report) == Some(true) {
+                    options.attach_user = AttachPreference::Single;
+                }
             }
             "override-method" | "sleepable-preload-size" => {
                 unsupported::refuse(&format!("the option `{name}`"), option.name.span, report);

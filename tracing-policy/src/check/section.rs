@@ -13,6 +13,8 @@ pub(super) enum Section {
     Tracepoints,
     /// `tracepoints` with `raw: true`
     RawTracepoints,
+    /// `uprobes`
+    Uprobes,
 }
 
 impl Section {
@@ -28,6 +30,7 @@ impl Section {
             Self::LsmHooks => "an LSM hook",
             Self::Tracepoints => "a tracepoint",
             Self::RawTracepoints => "a raw tracepoint",
+            Self::Uprobes => "a uprobe",
         }
     }
 }

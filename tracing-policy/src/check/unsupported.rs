@@ -37,7 +37,6 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
 /// Refuses what of the spec is not compiled yet.
 pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("fentries", &spec.fentries, report);
-    refuse_list("uprobes", &spec.uprobes, report);
     refuse_list("usdts", &spec.usdts, report);
     refuse_list("enforcers", &spec.enforcers, report);
     refuse_true("loader", spec.loader.as_ref(), report);

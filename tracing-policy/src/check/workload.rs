@@ -55,7 +55,7 @@ pub(super) fn of_policy(
         let test = labels(nodes, report);
         if !test.requirements.is_empty() {
             let message = "nodeSelector counts for policies that come from a Kubernetes cluster only";
-            let warning = Diagnostic::warning(Code::NodesNotSelected, nodes.span, message);
+            let warning = Diagnostic::warning(Code::BadScope, nodes.span, message);
             report.push(warning.help("a policy from a file or the API loads where it is given"));
         }
     }

@@ -122,12 +122,12 @@ codes! {
     PrototypeMismatch = "P0045",
     /// The kernel's verifier refused the compiled program.
     Refused = "P0046",
+    /// A file that cannot be read, or is not the one that the policy means.
+    BadFile = "P0047",
     /// An expression that cannot be compiled.
-    BadExpression = "P0047",
-    /// A scope of pods and host processes that there cannot be.
-    BadScope = "P0048",
-    /// `nodeSelector` in a policy that comes from no cluster.
-    NodesNotSelected = "P0049",
+    BadExpression = "P0048",
+    /// A scope of pods, nodes and host processes that there cannot be, or that does not count.
+    BadScope = "P0049",
 }
 
 impl Code {

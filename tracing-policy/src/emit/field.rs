@@ -100,7 +100,7 @@ impl Emitter<'_> {
     /// Whether a string lies in memory of user space.
     pub(super) fn is_in_user_memory(&self, id: ReadId) -> bool {
         match self.hook.convention {
-            Convention::Syscall { .. } => true,
+            Convention::Syscall { .. } | Convention::User => true,
             Convention::Function | Convention::Lsm | Convention::RawTracepoint => false,
             Convention::Tracepoint => {
                 let is_pointer = matches!(

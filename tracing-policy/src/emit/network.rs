@@ -117,7 +117,9 @@ impl Emitter<'_> {
             | AttachSpec::Tracepoint { .. }
             | AttachSpec::RawTracepoint { .. }
             | AttachSpec::BtfTracepoint { .. }
-            | AttachSpec::Fexit { .. } => return false,
+            | AttachSpec::Fexit { .. }
+            | AttachSpec::Uprobe { .. }
+            | AttachSpec::UprobeMulti { .. } => return false,
         };
         let btf = self.facts.btf;
         let Some(prototype) = btf.find(Kind::Func, &function).and_then(|id| btf.prototype(id).ok()) else {
@@ -132,7 +134,7 @@ impl Emitter<'_> {
     /// How memory is read that an argument points to and that may be the user's.
     pub(super) fn memory_read(&self) -> Helper {
         match self.hook.convention {
-            Convention::Syscall { .. } => Helper::ProbeReadUser,
+            Convention::Syscall { .. } | Convention::User => Helper::ProbeReadUser,
             Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
                 Helper::ProbeReadKernel
             }
@@ -293,7 +295,7 @@ impl Emitter<'_> {
         let (error, other, end, out) = (f.label(), f.label(), f.label(), f.label());
         let begin = self.memory.areas[bytes.area] + PATH_START;
         let read_string = match self.hook.convention {
-            Convention::Syscall { .. } => Helper::ProbeReadUserStr,
+            Convention::Syscall { .. } | Convention::User => Helper::ProbeReadUserStr,
             Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
                 Helper::ProbeReadKernelStr
             }

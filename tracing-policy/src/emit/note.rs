@@ -34,9 +34,11 @@ impl Notes {
     /// The notes of a hook.
     pub(crate) fn of(key: &HookKey) -> Self {
         let hook = match key.convention {
-            Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
-                NoteKey::of_function(&key.function)
-            }
+            Convention::Function
+            | Convention::Lsm
+            | Convention::Tracepoint
+            | Convention::RawTracepoint
+            | Convention::User => NoteKey::of_function(&key.function),
             Convention::Syscall { number } => u64::from(number),
         };
         Self { hook, convention: key.convention }

@@ -98,6 +98,8 @@ fn can_be_preempted(kind: ProgramKind, kernel: &KernelView) -> bool {
         ProgramKind::Tracepoint | ProgramKind::RawTracepoint | ProgramKind::BtfTracepoint => {
             kernel.tracepoint_context() == TracepointContext::Preemptible
         }
+        // what runs for user space runs as any thread does (6.0)
+        ProgramKind::Uprobe | ProgramKind::UprobeMulti => true,
         ProgramKind::Fentry
         | ProgramKind::Fexit
         | ProgramKind::FmodRet

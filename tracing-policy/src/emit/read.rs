@@ -56,7 +56,7 @@ impl Emitter<'_> {
         }
         match self.hook.convention {
             Convention::Tracepoint => self.note_fields(f)?,
-            Convention::Function | Convention::Lsm | Convention::RawTracepoint => {
+            Convention::Function | Convention::Lsm | Convention::RawTracepoint | Convention::User => {
                 for (id, read) in self.hook.reads() {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;

@@ -190,7 +190,7 @@ pub(crate) fn suggestion<'k>(word: &str, known: impl Iterator<Item = &'k str> + 
 }
 
 /// Edit distance without regard to case; words that differ much in length are far apart at once.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     if a.len().abs_diff(b.len()) > 2 {
         return usize::MAX;
     }

@@ -21,4 +21,4 @@ mod spec;
 mod yaml;
 
 pub use document::{policy, spec_shape};
-pub(crate) use fields::{shortened, suggestion};
+pub(crate) use fields::{distance, shortened, suggestion};

@@ -5,6 +5,7 @@ use std::fmt;
 use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
+use super::uprobe::Uprobe;
 use crate::schema;
 use crate::source::{Span, Spanned};
 
@@ -46,6 +47,8 @@ pub enum HookKind {
     Lsm(String),
     /// A tracepoint: `process_tracepoint`.
     Tracepoint(Tracepoint),
+    /// A place in a program or library: `process_uprobe`.
+    Uprobe(Uprobe),
 }
 
 /// A tracepoint.

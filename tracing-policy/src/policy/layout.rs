@@ -32,6 +32,15 @@ pub enum EventForm {
         /// The subsystem.
         subsystem: std::sync::Arc<str>,
     },
+    /// `process_uprobe`; the function's name is that of the symbol.
+    Uprobe {
+        /// The file.
+        path: std::sync::Arc<str>,
+        /// The offset that the policy names; 0 for a symbol.
+        offset: u64,
+        /// Offset of the reference counter; 0 for none.
+        ref_ctr_offset: u64,
+    },
 }
 
 /// One value of a record.

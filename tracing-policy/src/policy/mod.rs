@@ -20,6 +20,7 @@ mod policy;
 mod process;
 mod resolved;
 mod selector;
+mod uprobe;
 mod workload;
 
 pub use action::{Action, ReturnValue, SignalNumber};
@@ -46,6 +47,7 @@ pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
+pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};
 pub use workload::{
     ContainerScope, LabelOperator, LabelTest, Requirement, Workload, WorkloadScope, image_repository,
 };

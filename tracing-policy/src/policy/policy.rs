@@ -17,6 +17,8 @@ pub struct Policy {
     pub mode_requested: Option<Spanned<ModeRequest>>,
     /// Whether many hooks may share one attachment.
     pub attach: AttachPreference,
+    /// The same of hooks in programs and libraries (`disable-uprobe-multi`).
+    pub attach_user: AttachPreference,
     /// The workloads that it is for; `None` for all.
     pub workload: Option<WorkloadScope>,
     /// Its hooks, section by section in the order of the text; a list of symbols is one hook for each.
@@ -37,6 +39,14 @@ impl Policy {
     pub fn tracepoints(&self) -> impl Iterator<Item = &Tracepoint> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Tracepoint(tracepoint) if !tracepoint.raw => Some(tracepoint),
+            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Uprobe(_) => None,
+        })
+    }
+
+    /// The paths of the files that have to be opened before the policy can be resolved, some perhaps twice.
+    pub fn binaries(&self) -> impl Iterator<Item = &str> {
+        self.hooks.iter().filter_map(|hook| match &hook.kind.value {
+            HookKind::Uprobe(uprobe) => Some(uprobe.path.as_str()),
             HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
         })
     }

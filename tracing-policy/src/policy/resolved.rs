@@ -6,6 +6,7 @@ use bpf_probes::spec::AttachSpec;
 
 use super::{Argument, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
+use crate::files::Hold;
 use crate::source::Span;
 
 /// A policy that this kernel can carry out.
@@ -24,7 +25,7 @@ pub struct Resolved {
 /// What hooks of different policies must have in common to be compiled into one program.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HookKey {
-    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`, or the LSM hook, e.g. `file_open`.
+    /// The kernel's symbol, e.g. `security_file_open` or `__x64_sys_openat`, or the LSM hook, e.g. `file_open`, or the place in a file.
     pub function: String,
     /// How its arguments are passed.
     pub convention: Convention,
@@ -52,6 +53,8 @@ pub enum Convention {
     Tracepoint,
     /// In the context of a raw tracepoint.
     RawTracepoint,
+    /// In the registers of a thread in user space.
+    User,
 }
 
 /// One hook of a policy.
@@ -73,6 +76,8 @@ pub struct ResolvedHook {
     pub layout: RecordLayout,
     /// The hook in the policy's text.
     pub span: Span,
+    /// What keeps the hooked file open.
+    pub hold: Option<Hold>,
 }
 
 /// One attachment of a hook.

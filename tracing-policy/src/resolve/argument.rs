@@ -17,7 +17,11 @@ pub(super) fn fit(
 ) -> bool {
     match key.convention {
         Convention::Syscall { .. } => fit_syscall(hook, function, report),
-        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => {
             fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
         }
     }

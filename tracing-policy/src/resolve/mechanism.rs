@@ -137,7 +137,9 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                 | Mechanism::Fexit { .. }
                 | Mechanism::Lsm { .. }
                 | Mechanism::RawTracepoint { .. }
-                | Mechanism::Tracepoint { .. } => return None,
+                | Mechanism::Tracepoint { .. }
+                | Mechanism::Uprobe { .. }
+                | Mechanism::UprobeMulti { .. } => return None,
             },
             attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
@@ -180,5 +182,7 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
             AttachSpec::Tracepoint { category: subsystem.clone(), name: event.clone() }
         }
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
+        Mechanism::Uprobe { place } => AttachSpec::Uprobe { place: Box::new(place.clone()) },
+        Mechanism::UprobeMulti { place } => AttachSpec::UprobeMulti { place: Box::new(place.clone()) },
     }
 }

@@ -12,5 +12,6 @@ mod mechanism;
 mod policy;
 mod process;
 mod tracepoint;
+mod uprobe;
 
 pub use policy::policy;

@@ -2,8 +2,9 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, tracepoint};
+use super::{class, function, layout, lsm, process, tracepoint, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::files::{Binaries, Hold};
 use crate::policy::{
     Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
     Selector,
@@ -20,15 +21,25 @@ pub(super) struct Placed {
     pub(super) arguments: Vec<Argument>,
 }
 
-/// Fits a policy to a kernel.
+/// What a policy is fitted to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'a> {
+    /// The kernel.
+    pub(super) kernel: &'a KernelView,
+    /// The files that the policy names.
+    pub(super) binaries: &'a Binaries,
+}
+
+/// Fits a policy to a kernel, and to the files that it hooks.
 ///
 /// # Errors
 /// Everything that this kernel lacks for the policy, each at its place in the text.
-pub fn policy(policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagnostic>> {
+pub fn policy(policy: Policy, kernel: &KernelView, binaries: &Binaries) -> Result<Resolved, Vec<Diagnostic>> {
+    let facts = Facts { kernel, binaries };
     let mut report = Report::default();
     let mut hooks = Vec::with_capacity(policy.hooks.len());
     for one in policy.hooks.iter().filter(|hook| is_here(hook, kernel)) {
-        hooks.extend(hook(&policy, one, kernel, &mut report));
+        hooks.extend(hook(&policy, one, facts, &mut report));
     }
     for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
@@ -45,14 +56,15 @@ pub fn policy(policy: Policy, kernel: &KernelView) -> Result<Resolved, Vec<Diagn
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
 fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
     match (hook.absence, &hook.kind.value) {
-        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_)) => true,
+        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
     }
 }
 
-fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) -> Option<ResolvedHook> {
+fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<ResolvedHook> {
+    let kernel = facts.kernel;
     let settled = hook.untyped.as_deref().map(|written| tracepoint::settle(written, kernel, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
@@ -60,6 +72,7 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
         HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
+        HookKind::Uprobe(one) => uprobe::place(policy, hook, one, facts, report),
     };
     let classes = class::classes(&hook.selectors, policy.workload.as_ref(), report);
     let mut selectors = selectors(hook);
@@ -80,7 +93,16 @@ fn hook(policy: &Policy, hook: &Hook, kernel: &KernelView, report: &mut Report) 
         classes: classes.tests,
         class_uses: classes.uses,
         span: hook.span,
+        hold: hold(hook, facts.binaries),
     })
+}
+
+/// What keeps the hooked file open.
+fn hold(hook: &Hook, binaries: &Binaries) -> Option<Hold> {
+    match &hook.kind.value {
+        HookKind::Uprobe(one) => binaries.get(&one.path).ok().and_then(|file| file.hold.clone()),
+        HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) => None,
+    }
 }
 
 /// The selectors without what became class tests; a hook without selectors gets one that always matches.

@@ -78,6 +78,7 @@ pub(crate) fn thread(machine: &mut Machine, view: &KernelView, thread: &Thread) 
 }
 
 /// Objects of the file system.
+#[derive(Clone)]
 pub(crate) struct Objects {
     root: u64,
     mount: u64,
@@ -179,8 +180,15 @@ pub(crate) fn text(machine: &mut Machine, text: &str) -> u64 {
 
 /// Gives the current process the file under that descriptor, and room for 64.
 pub(crate) fn open_descriptor(machine: &mut Machine, view: &KernelView, number: u64, file: u64) {
+    open_descriptors(machine, view, &[(number, file)]);
+}
+
+/// Gives the current process files by their descriptors, below 64.
+pub(crate) fn open_descriptors(machine: &mut Machine, view: &KernelView, files: &[(u64, u64)]) {
     let table = machine.world_mut().kernel.object("descriptors", 64 * 8);
-    machine.world_mut().kernel.write(table + 8 * number, &file.to_le_bytes()).unwrap();
+    for (number, file) in files {
+        machine.world_mut().kernel.write(table + 8 * number, &file.to_le_bytes()).unwrap();
+    }
     let fdt = object(machine, view, "fdtable", &[("max_fds", 64), ("fd", table)]);
     let files = object(machine, view, "files_struct", &[("fdt", fdt)]);
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
@@ -199,6 +207,28 @@ pub(crate) fn own_pid(machine: &mut Machine, view: &KernelView, number: u32) {
     it.set(pid + numbers + stride, "upid", "nr", number.into());
     let task = it.world.task.address;
     it.set(task, "task_struct", "thread_pid", pid);
+}
+
+/// Gives the current task, whose pid namespace is known, a number in it.
+pub(crate) fn number_inside(machine: &mut Machine, view: &KernelView, number: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let at = it.world.task.address + it.at("task_struct", "thread_pid");
+    let pid = u64::from_le_bytes(it.world.kernel.read(at, 8).unwrap().try_into().unwrap());
+    let upid = it.facts.btf.struct_named("upid").unwrap();
+    let stride = u64::from(it.facts.btf.size_of(upid).unwrap());
+    let numbers = it.at("pid", "numbers");
+    it.set(pid + numbers + stride, "upid", "nr", number.into());
+}
+
+/// Gives another task the root of the file system, and makes it the leader of its group.
+pub(crate) fn root_of(machine: &mut Machine, view: &KernelView, objects: &Objects) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    let fs = it.object("fs_struct");
+    it.set(fs, "fs_struct", "root.dentry", objects.root);
+    it.set(fs, "fs_struct", "root.mnt", objects.mount);
+    it.set(task, "task_struct", "fs", fs);
+    it.set(task, "task_struct", "group_leader", task);
 }
 
 /// A system call of the current task: the address of the registers that user space left at the top of its stack.

@@ -1,6 +1,7 @@
 //! Compiled policies on the interpreter, against the plain meaning of the policy.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod agreement;
 mod changes;
 mod expression;
 mod faults;
@@ -12,9 +13,10 @@ mod network;
 mod notes;
 mod operators;
 mod origins;
+mod pairs;
 mod process;
-mod property;
 mod run;
 mod scope;
 mod tracepoints;
 mod types;
+mod uprobes;

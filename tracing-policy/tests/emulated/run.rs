@@ -24,6 +24,13 @@ pub(crate) struct Report {
     pub(crate) values: Vec<(ValueHeader, Vec<u8>)>,
 }
 
+/// A kernel with the base programs, on which policies can be loaded again and again.
+pub(crate) struct Base<'k> {
+    pub(crate) view: &'k KernelView,
+    pub(crate) machine: Machine,
+    pub(crate) objects: Objects,
+}
+
 /// Policies on one hook of one kernel.
 pub(crate) struct Emulated<'k> {
     pub(crate) view: &'k KernelView,
@@ -67,11 +74,25 @@ pub(crate) fn attached(mut policy: Resolved, target: &bpf_probes::spec::AttachSp
     policy
 }
 
-impl<'k> Emulated<'k> {
+impl<'k> Base<'k> {
+    /// The base programs of a kernel.
+    pub(crate) fn of(view: &'k KernelView) -> Self {
+        let mut machine = Machine::new(&base(view, BaseOptions::default()).unwrap()).unwrap();
+        let objects = populate(&mut machine, view);
+        Self { view, machine, objects }
+    }
+
     /// Compiles the first hooks of the policies together; class `n` of policy `p` is number `8 p + n`.
-    pub(crate) fn new(policies: &[Resolved], view: &'k KernelView) -> Self {
-        let numbers: Vec<Vec<u32>> = (0..policies.len())
-            .map(|policy| (0..8).map(|class| u32::try_from(8 * policy + class).unwrap()).collect())
+    pub(crate) fn load(&self, policies: &[Resolved]) -> Emulated<'k> {
+        self.load_numbered(policies, 8)
+    }
+
+    /// The same with so many numbers for the classes of each policy.
+    pub(crate) fn load_numbered(&self, policies: &[Resolved], classes: u32) -> Emulated<'k> {
+        let view = self.view;
+        let numbers: Vec<Vec<u32>> = (0..)
+            .take(policies.len())
+            .map(|policy| (policy * classes..(policy + 1) * classes).collect())
             .collect();
         let riders: Vec<Rider<'_>> = policies
             .iter()
@@ -86,7 +107,7 @@ impl<'k> Emulated<'k> {
             })
             .collect();
         let compiled = compile_hook(&riders, view).unwrap();
-        let mut machine = Machine::new(&base(view, BaseOptions::default()).unwrap()).unwrap();
+        let mut machine = self.machine.clone();
         let asks_for_changes =
             |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::RECORDED);
         if compiled.bodies.iter().any(asks_for_changes) {
@@ -97,8 +118,14 @@ impl<'k> Emulated<'k> {
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();
         }
-        let objects = populate(&mut machine, view);
-        Self { view, machine, objects, compiled, steps: 0 }
+        Emulated { view, machine, objects: self.objects.clone(), compiled, steps: 0 }
+    }
+}
+
+impl<'k> Emulated<'k> {
+    /// Compiles the first hooks of the policies together, as [`Base::load`] does.
+    pub(crate) fn new(policies: &[Resolved], view: &'k KernelView) -> Self {
+        Base::of(view).load(policies)
     }
 
     /// Runs the program that was loaded last at the entry of a function.

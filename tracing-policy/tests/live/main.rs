@@ -9,3 +9,4 @@ mod many;
 mod running;
 mod tracepoints;
 mod types;
+mod uprobes;

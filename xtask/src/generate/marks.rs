@@ -7,8 +7,8 @@ use crate::lint::File;
 
 // Written in two parts, so that this file does not find itself.
 const MARK: &str = concat!("// pro", "ves:");
-/// How a line of the list of scenarios begins.
-const SCENARIO: [&str; 3] = ["plain(\"", "long(\"", "contended(\""];
+/// How an entry of the list of scenarios begins; its name is the first string behind, on this line or the next.
+const SCENARIO: [&str; 4] = ["plain(", "parallel(", "contended(", "Scenario {"];
 /// Lines between a mark and its test at most: attributes, further comments.
 const DISTANCE: usize = 8;
 
@@ -34,7 +34,8 @@ pub(crate) fn find(files: &[File]) -> (Vec<Mark>, Vec<String>) {
         for (index, line) in lines.iter().enumerate() {
             let Some(rows) = line.trim_start().strip_prefix(MARK) else { continue };
             let place = || format!("{}:{}", file.path.display(), index + 1);
-            let Some(test) = lines.iter().skip(index + 1).take(DISTANCE).find_map(|line| test_name(line))
+            let after = lines.get(index + 1..).unwrap_or_default();
+            let Some(test) = (0..DISTANCE.min(after.len())).find_map(|from| test_name(after.get(from..)?))
             else {
                 mistakes.push(format!("{}: the mark stands before no test", place()));
                 continue;
@@ -67,12 +68,11 @@ fn split(rows: &str) -> Vec<&str> {
     .collect()
 }
 
-/// The name of the test or scenario that begins on this line.
-fn test_name(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let scenario = SCENARIO.iter().find_map(|begin| line.strip_prefix(begin));
-    if let Some(rest) = scenario {
-        return rest.split('"').next();
+/// The name of the test or scenario that begins on the first of these lines.
+fn test_name<'text>(lines: &[&'text str]) -> Option<&'text str> {
+    let line = lines.first()?.trim_start();
+    if SCENARIO.iter().any(|begin| line.starts_with(begin)) {
+        return lines.iter().take(2).find_map(|line| line.split('"').nth(1));
     }
     let visible = line.strip_prefix("pub(crate) ").unwrap_or(line);
     let named = visible.strip_prefix("async ").unwrap_or(visible).strip_prefix("fn ")?;
@@ -106,6 +106,18 @@ mod tests {
     fn a_mark_in_the_list_of_scenarios_belongs_to_the_next_one() {
         let text = format!("{MARK} ACT-02\n    contended(\"it_kills\", shadow::kill),\n");
         assert_eq!(found(&text), (vec![mark("ACT-02", "", "it_kills")], 0));
+    }
+
+    #[test]
+    fn an_entry_of_the_list_may_be_of_any_kind_and_over_several_lines() {
+        for entry in [
+            "parallel(\"it_kills\", shadow::kill),",
+            "plain(\n    \"it_kills\",\n    shadow::kill,\n),",
+            "Scenario {\n    name: \"it_kills\",\n    needs: &[],\n},",
+        ] {
+            let text = format!("{MARK} ACT-02\n{entry}\nplain(\"it_does_not\", shadow::none),\n");
+            assert_eq!(found(&text), (vec![mark("ACT-02", "", "it_kills")], 0), "{entry}");
+        }
     }
 
     #[test]

@@ -26,10 +26,12 @@ const ORDERS: [(&str, &[&[&str]]); 2] = [
         "tracing-policy/src",
         &[
             &["source"],
+            &["files"],
             &["diagnostic"],
             &["schema"],
             &["parse"],
             &["policy"],
+            &["binary"],
             &["check"],
             &["resolve"],
             &["ir"],

@@ -13,6 +13,10 @@ use anyhow::{Context, Result, bail};
 use super::Tally;
 use crate::{build, terminal};
 
+/// Package and name of the tests that run optimised, and how many random cases they try.
+const OPTIMISED: (&str, &str) = ("tracing-policy", "emulated");
+const CASES: &str = "1000000";
+
 /// A binary of tests and the folder of its package.
 #[derive(Clone, Debug)]
 struct Suite {
@@ -31,7 +35,10 @@ struct Counts {
 
 /// All tests whose names do not start with `root_`, and the examples in the documentation.
 pub(crate) fn unit(tally: &mut Tally) -> Result<()> {
-    for suite in suites()? {
+    optimised(tally)?;
+    for suite in
+        suites()?.into_iter().filter(|suite| suite.name != format!("{}/{}", OPTIMISED.0, OPTIMISED.1))
+    {
         let (_, root) = tests(&suite)?;
         let mut arguments = vec!["--exact".to_owned()];
         for name in root {
@@ -40,6 +47,22 @@ pub(crate) fn unit(tally: &mut Tally) -> Result<()> {
         execute(&suite, &arguments, tally)?;
     }
     examples(tally)
+}
+
+/// Runs the tests on the interpreter as machines run programs, optimised: in a tenth of the time, so that there is time for a million random cases.
+fn optimised(tally: &mut Tally) -> Result<()> {
+    let (package, target) = OPTIMISED;
+    terminal::progress(&format!("building {package}/{target} (profile {})", build::VM_PROFILE));
+    let built = build_tests(&["--profile", build::VM_PROFILE, "-p", package, "--test", target])?;
+    for suite in built {
+        let mut command = command(&suite);
+        command.arg("--show-output").env("AGREEMENT_CASES", CASES);
+        let text = run(&suite.name, &mut command, tally)?;
+        for line in text.lines().filter(|line| line.starts_with("AGREEMENT_SEED=")) {
+            terminal::progress(line);
+        }
+    }
+    Ok(())
 }
 
 /// All tests whose names start with `root_`.
@@ -70,14 +93,16 @@ fn suites() -> Result<Vec<Suite>> {
         return Ok(suites.clone());
     }
     terminal::progress("building all tests (profile dev)");
+    let suites = build_tests(&["--workspace"])?;
+    *built = Some(suites.clone());
+    Ok(suites)
+}
+
+/// Builds tests and says where they are.
+fn build_tests(which: &[&str]) -> Result<Vec<Suite>> {
     let mut command = build::cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--all-features",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.args(["test", "--all-features", "--no-run", "--message-format=json-render-diagnostics"]);
+    command.args(which);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test")?;
     let output = child.stdout.take().context("cargo test: no output")?;
     let mut suites = Vec::new();
@@ -87,7 +112,6 @@ fn suites() -> Result<Vec<Suite>> {
     if !child.wait()?.success() {
         bail!("the tests could not be built");
     }
-    *built = Some(suites.clone());
     Ok(suites)
 }
 
@@ -120,17 +144,21 @@ fn is_root(name: &str) -> bool {
 }
 
 fn execute(suite: &Suite, arguments: &[String], tally: &mut Tally) -> Result<()> {
+    run(&suite.name, command(suite).args(arguments), tally).map(|_text| ())
+}
+
+/// Runs a binary of tests and returns what it said.
+fn run(name: &str, command: &mut Command, tally: &mut Tally) -> Result<String> {
     let log = tempfile::NamedTempFile::new()?;
-    let status = command(suite)
-        .args(arguments)
+    let status = command
         .stdin(Stdio::null())
         .stdout(log.reopen()?)
         .stderr(log.reopen()?)
         .status()
-        .context(suite.name.clone())?;
+        .context(name.to_owned())?;
     let text = String::from_utf8_lossy(&fs::read(log.path())?).into_owned();
-    record(&suite.name, &text, status.success(), tally);
-    Ok(())
+    record(name, &text, status.success(), tally);
+    Ok(text)
 }
 
 /// Adds what a binary of tests said.

@@ -1,9 +1,11 @@
 //! From program and target to a link.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::{kprobe, kprobe_multi, lsm, raw_tracepoint, tracepoint, trampoline};
+use super::{
+    kprobe, kprobe_multi, lsm, raw_tracepoint, tracepoint, trampoline, uprobe, uprobe_multi, user_file,
+};
 use crate::load::program::Program;
 use crate::load::sys::SysError;
 use crate::spec::AttachSpec;
@@ -144,11 +146,16 @@ pub(super) fn name(text: &str) -> Result<CString, Fault> {
     CString::new(text).map_err(|_nul| Fault::NoSuchTarget(SysError::new("name", libc::ENOENT)))
 }
 
-/// Attaches `program` to `target`, which must fit its kind.
+/// Attaches `program` to `target`, which must fit its kind. `file` is the open file of a place in user space; without it the file is looked up
+/// by its path, and must be the same still.
 ///
 /// # Errors
 /// See [`AttachError`].
-pub fn attach(program: &Program, target: &AttachSpec) -> Result<Link, AttachError> {
+pub fn attach(
+    program: &Program,
+    target: &AttachSpec,
+    file: Option<BorrowedFd<'_>>,
+) -> Result<Link, AttachError> {
     let hold = match target {
         AttachSpec::None => {
             return Err(AttachError::Nowhere { program: program.name().to_owned() });
@@ -163,6 +170,12 @@ pub fn attach(program: &Program, target: &AttachSpec) -> Result<Link, AttachErro
         | AttachSpec::Fexit { .. }
         | AttachSpec::FmodRet { .. } => trampoline::attach(program),
         AttachSpec::Lsm { .. } => lsm::attach(program),
+        AttachSpec::Uprobe { place } => {
+            user_file::with(place, file, |door| uprobe::attach(program, place, door))
+        }
+        AttachSpec::UprobeMulti { place } => {
+            user_file::with(place, file, |door| uprobe_multi::attach(program, place, door))
+        }
     };
     match hold {
         Ok(hold) => Ok(Link { _hold: hold, program: program.name().to_owned(), target: target.clone() }),

@@ -10,6 +10,9 @@ mod lsm;
 mod raw_tracepoint;
 mod tracepoint;
 mod trampoline;
+mod uprobe;
+mod uprobe_multi;
+mod user_file;
 
 pub use attach::{AttachError, Link, attach};
 pub(in crate::load) use lsm::active_modules;

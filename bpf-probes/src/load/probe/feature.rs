@@ -126,7 +126,9 @@ impl<'kernel> Prober<'kernel> {
             | ProgramKind::KprobeMulti
             | ProgramKind::Tracepoint
             | ProgramKind::RawTracepoint
-            | ProgramKind::SocketFilter => Some(0),
+            | ProgramKind::SocketFilter
+            | ProgramKind::Uprobe
+            | ProgramKind::UprobeMulti => Some(0),
         }
     }
 

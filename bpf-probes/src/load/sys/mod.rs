@@ -12,6 +12,7 @@ mod object;
 mod perf;
 mod program;
 mod schedule;
+mod user;
 
 pub(in crate::load) use element::{Elements, UpdateMode};
 pub use error::SysError;
@@ -26,3 +27,4 @@ pub(in crate::load) use program::{
     uprobe_link_on_nothing,
 };
 pub use schedule::Undisturbed;
+pub(in crate::load) use user::uprobe_multi_link;

@@ -22,6 +22,17 @@ pub(in crate::load) enum PerfSource<'a> {
         /// The symbol.
         symbol: &'a CStr,
     },
+    /// A place in a file, through the uprobe PMU (4.17).
+    User {
+        /// Number of the PMU (`/sys/bus/event_source/devices/uprobe/type`).
+        pmu: u32,
+        /// Bits for the return and the reference counter.
+        config: u64,
+        /// The file.
+        path: &'a CStr,
+        /// Offset in it.
+        offset: u64,
+    },
 }
 
 // ioctl numbers of include/uapi/linux/perf_event.h: _IO('$', 0) and _IOW('$', 8, __u32).
@@ -45,6 +56,12 @@ pub(in crate::load) fn perf_event_open(source: &PerfSource<'_>) -> Result<OwnedF
             attr.type_ = *pmu;
             attr.config = *config;
             attr.__bindgen_anon_3.kprobe_func = symbol.as_ptr() as u64;
+        }
+        PerfSource::User { pmu, config, path, offset } => {
+            attr.type_ = *pmu;
+            attr.config = *config;
+            attr.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
+            attr.__bindgen_anon_4.probe_offset = *offset;
         }
     }
     // SAFETY: `attr` is live, of the size that it states, and points to a NUL-terminated name that lives longer.

@@ -66,6 +66,8 @@ impl ProgramType {
             ProgramKind::FmodRet => Self::new(ffi::BPF_PROG_TYPE_TRACING, ffi::BPF_MODIFY_RETURN),
             ProgramKind::Lsm => Self::new(ffi::BPF_PROG_TYPE_LSM, ffi::BPF_LSM_MAC),
             ProgramKind::SocketFilter => Self::new(ffi::BPF_PROG_TYPE_SOCKET_FILTER, 0),
+            ProgramKind::Uprobe => Self::new(ffi::BPF_PROG_TYPE_KPROBE, 0),
+            ProgramKind::UprobeMulti => Self::UPROBE_MULTI,
         }
     }
 }
@@ -189,7 +191,7 @@ pub(in crate::load) fn raw_tracepoint_open(
     own("bpf(BPF_RAW_TRACEPOINT_OPEN)", result)
 }
 
-fn link_opts() -> ffi::bpf_link_create_opts {
+pub(super) fn link_opts() -> ffi::bpf_link_create_opts {
     ffi::bpf_link_create_opts { sz: size_of::<ffi::bpf_link_create_opts>() as u64, ..Default::default() }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp, Tracepoint};
+use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp, Tracepoint, Uprobe};
 use api::name::{Action, exit_status};
 
 use tracing_policy::policy::EventForm;
@@ -37,7 +37,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     })
 }
 
-/// `process_kprobe`, `process_lsm` or `process_tracepoint`, as the layout says.
+/// `process_kprobe`, `process_lsm`, `process_tracepoint` or `process_uprobe`, as the layout says.
 ///
 /// # Errors
 /// When the values do not fit the layout.
@@ -77,6 +77,18 @@ pub(crate) fn hook_event(
             action,
             origin,
             ..Tracepoint::default()
+        }),
+        &EventForm::Uprobe { ref path, offset, ref_ctr_offset } => EventKind::Uprobe(Uprobe {
+            process,
+            parent,
+            path: Arc::clone(path),
+            symbol: function_name,
+            offset,
+            ref_ctr_offset,
+            args,
+            action,
+            origin,
+            ..Uprobe::default()
         }),
     })
 }

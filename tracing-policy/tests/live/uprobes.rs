@@ -1,0 +1,151 @@
+//! Functions of this very program, hooked.
+
+use std::ffi::{CStr, c_char};
+use std::hint::black_box;
+use std::os::unix::fs::MetadataExt as _;
+
+use bpf_probes::attach::FileId;
+use bpf_probes::kernel::{Feature, KernelView};
+use bpf_probes::load::probe::{ProbeOptions, kernel_view};
+use tracing_policy::files::{Binaries, BinaryFile};
+use tracing_policy::policy::Resolved;
+use tracing_policy::source::SourceText;
+
+use crate::running::Running;
+
+/// A kernel with uprobes; `None`, said aloud, where there are none.
+fn kernel_with(feature: Feature) -> Option<KernelView> {
+    let view = kernel_view(&ProbeOptions::default()).unwrap();
+    if view.has(feature) {
+        return Some(view);
+    }
+    eprintln!("{} lacks {feature}: not run here", view.release());
+    None
+}
+
+/// What is hooked. Each test has a function of its own, since tests run beside each other.
+macro_rules! hooked {
+    ($name:ident) => {
+        #[inline(never)]
+        extern "C" fn $name(number: i64, text: *const c_char, small: u32) -> i64 {
+            // a body of its own, so that no other function shares the code
+            black_box(concat!(stringify!($name), "\0"));
+            black_box(number).wrapping_add(i64::from(black_box(small))).wrapping_add(text.is_null().into())
+        }
+    };
+}
+
+/// The offset in this program's file of a function.
+fn offset_of(function: extern "C" fn(i64, *const c_char, u32) -> i64) -> u64 {
+    let address = function as usize as u64;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let found = maps.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let offset = hex(words.nth(1)?);
+        (hex(start)..hex(end)).contains(&address).then(|| offset + address - hex(start))
+    });
+    found.unwrap()
+}
+
+/// This program's file.
+fn program() -> (String, BinaryFile) {
+    let path = std::env::current_exe().unwrap();
+    let metadata = std::fs::metadata(&path).unwrap();
+    let file = BinaryFile {
+        id: FileId { device: metadata.dev(), inode: metadata.ino() },
+        path: path.to_str().unwrap().to_owned(),
+        bytes: std::fs::read(&path).unwrap().into(),
+        hold: None,
+    };
+    (file.path.clone(), file)
+}
+
+/// A policy with these options on a place of this program, resolved.
+fn resolve(kernel: &KernelView, options: &str, hook: &str) -> Resolved {
+    let (path, file) = program();
+    let text = format!(
+        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{path: '{path}', {hook}}}\n"
+    );
+    let (policy, _) = tracing_policy::read(&SourceText::new("test", text)).unwrap();
+    let mut binaries = Binaries::none();
+    binaries.insert(path, Ok(file));
+    match tracing_policy::resolve_in(policy, kernel, &binaries) {
+        Ok(resolved) => resolved,
+        Err(errors) => panic!("{errors:?}"),
+    }
+}
+
+fn call(function: extern "C" fn(i64, *const c_char, u32) -> i64, number: i64, text: &CStr, small: u32) {
+    black_box(black_box(function)(number, text.as_ptr(), small));
+}
+
+const ARGUMENTS: &str = "args: [{index: 0, type: int64}, {index: 1, type: string}, {index: 2, type: uint8}]";
+const SINGLE: &str = "{name: disable-uprobe-multi, value: '1'}";
+
+fn reports_what_it_is_called_with(
+    kernel: &KernelView,
+    options: &str,
+    function: extern "C" fn(i64, *const c_char, u32) -> i64,
+    mechanism: &str,
+) {
+    let offset = offset_of(function);
+    let filter = "selectors: [{matchArgs: [{index: 1, operator: Prefix, values: [hel]}, {index: 2, operator: GT, values: ['7']}]}]";
+    let policy = resolve(kernel, options, &format!("offsets: [{offset}], {ARGUMENTS}, {filter}"));
+    let mut running = Running::start(std::slice::from_ref(&policy), kernel);
+    let target = policy.hooks[0].attachments[0].target.to_string();
+    assert!(target.starts_with(mechanism), "{target}");
+    call(function, -5, c"hello", 0x1_08);
+    call(function, -5, c"hello", 0x1_07);
+    call(function, -5, c"no", 0x1_08);
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let values: Vec<&[u8]> = reports[0].values.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    assert_eq!(values, [(-5_i64).to_le_bytes().as_slice(), b"hello", 8_u64.to_le_bytes().as_slice()]);
+    drop(running);
+    // nobody is there any more
+    call(function, -5, c"hello", 8);
+}
+
+hooked!(called_beside_others);
+hooked!(called_alone);
+
+// proves: HOOK-10 (file offset, natively), HOOK-12 (uprobe.multi, natively)
+#[test]
+fn root_a_uprobe_reports_what_a_function_is_called_with() {
+    let Some(kernel) = kernel_with(Feature::UprobeMulti) else { return };
+    reports_what_it_is_called_with(&kernel, "", called_beside_others, "uprobe.multi ");
+}
+
+// proves: HOOK-10 (perf, natively), HOOK-12 (opt-out, natively)
+#[test]
+fn root_a_perf_uprobe_reports_the_same() {
+    let Some(kernel) = kernel_with(Feature::Uprobe) else { return };
+    reports_what_it_is_called_with(&kernel, SINGLE, called_alone, "uprobe ");
+}
+
+hooked!(called_in_a_thread);
+
+// proves: ACT-02 (uprobe, natively)
+#[test]
+fn root_a_signal_reaches_who_calls_and_nobody_else() {
+    let Some(kernel) = kernel_with(Feature::Uprobe) else { return };
+    let offset = offset_of(called_in_a_thread);
+    // SIGURG, which nobody minds; blocked, so that it is there to be seen
+    let policy = resolve(
+        &kernel,
+        "",
+        &format!(
+            "offsets: [{offset}], {ARGUMENTS}, selectors: [{{matchArgs: [{{index: 0, operator: Equal, values: ['1']}}], matchActions: [{{action: Signal, argSig: 23}}]}}]"
+        ),
+    );
+    let mut running = Running::start(&[policy], &kernel);
+    call(called_in_a_thread, 2, c"no", 0);
+    call(called_in_a_thread, 1, c"yes", 0);
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].enforced);
+    assert_eq!(reports[0].values[1].1, b"yes");
+    eprintln!("verified: {:?}", running.verified);
+}
