@@ -5,6 +5,7 @@
 
 mod churn;
 mod contention;
+mod gap;
 mod kinds;
 mod lifecycle;
 mod loads;
@@ -19,6 +20,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod runner;
+mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -35,7 +37,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["list"] => {
             for scenario in registry::SCENARIOS {
-                say(&Listed { name: scenario.name.to_owned(), machines: scenario.machines }.to_string());
+                let name = scenario.name.to_owned();
+                say(&Listed { name, machines: scenario.machines, kernels: scenario.kernels }.to_string());
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use e2e::expect::Outcome;
 use e2e::kernels::Feature;
-use e2e::report::Machines;
+use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    selectors, shadow, syscalls,
+    churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
+    samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -21,29 +21,61 @@ pub(crate) struct Scenario {
     pub(crate) needs: &'static [Feature],
     /// Where it runs.
     pub(crate) machines: Machines,
+    /// On which kernels.
+    pub(crate) kernels: Kernels,
     /// When it is ended.
     pub(crate) limit: Duration,
     /// What it does.
     pub(crate) run: fn(&Guest) -> Outcome,
 }
 
+const fn scenario(
+    name: &'static str,
+    machines: Machines,
+    minutes: u64,
+    run: fn(&Guest) -> Outcome,
+) -> Scenario {
+    Scenario { name, needs: &[], machines, kernels: Kernels::Stock, limit: Duration::from_mins(minutes), run }
+}
+
 const fn plain(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
-    Scenario { name, needs: &[], machines: Machines::Plain, limit: Duration::from_mins(10), run }
+    scenario(name, Machines::Plain, 10, run)
 }
 
 const fn parallel(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
-    Scenario { name, needs: &[], machines: Machines::Parallel, limit: Duration::from_mins(15), run }
+    scenario(name, Machines::Parallel, 15, run)
 }
 
 const fn contended(name: &'static str, run: fn(&Guest) -> Outcome) -> Scenario {
-    Scenario { name, needs: &[], machines: Machines::Contended, limit: Duration::from_mins(15), run }
+    scenario(name, Machines::Contended, 15, run)
+}
+
+impl Scenario {
+    /// Also on the kernel that is built here.
+    const fn on_all_kernels(mut self) -> Self {
+        self.kernels = Kernels::All;
+        self
+    }
+
+    /// Only on the kernel that upstream's samples were taken on, with minutes for all of them.
+    const fn where_samples_are_from(mut self) -> Self {
+        self.kernels = Kernels::Sampled;
+        self.limit = Duration::from_mins(20);
+        self
+    }
+
+    /// Only on kernels with these.
+    const fn with(mut self, features: &'static [Feature]) -> Self {
+        self.needs = features;
+        self
+    }
 }
 
 /// All of them.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: REL-15
     contended("the_machine_is_prepared", machine::prepared),
-    contended("the_kernel_is_what_the_table_says", machine::as_the_table_says),
+    contended("the_kernel_is_what_the_table_says", machine::as_the_table_says).on_all_kernels(),
     // proves: HOOK-01, ACT-02, EVT-02, EVT-03
     plain("a_read_of_shadow_is_killed_and_reported", shadow::kill),
     // proves: ACT-04, ACT-05 (for kprobes)
@@ -64,7 +96,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
-    plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error),
+    plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
+    // proves: ACT-03 (override_return)
+    plain("a_system_call_returns_the_value_of_a_policy", syscalls::any_value)
+        .with(&[Feature::OverrideReturn])
+        .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
@@ -82,6 +118,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
+    plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)
@@ -91,7 +128,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: ACT-18 (Override and NoPost)
     contended("no_denied_open_succeeds_under_contention", contention::deny),
     // proves: ACT-03 (deferred)
-    contended("no_denied_system_call_succeeds_under_contention", syscalls::contended),
+    contended("no_denied_system_call_succeeds_under_contention", syscalls::contended).on_all_kernels(),
+    // proves: ACT-04, POL-15
+    contended("a_denied_function_has_no_gap_while_policies_change", gap::of_a_function),
+    // proves: ACT-03 (deferred), POL-15
+    contended("a_denied_system_call_has_no_gap_while_policies_change", gap::of_a_system_call)
+        .on_all_kernels(),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),

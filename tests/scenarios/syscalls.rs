@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::Mode;
-use nix::unistd::{linkat, symlinkat};
+use nix::unistd::{Pid, getpgid, getpgrp, linkat, symlinkat};
 
 const POLICY: &str = "calls";
 /// The map in which the product keeps what calls on their way are to return.
@@ -238,6 +238,31 @@ pub(crate) fn past_all_hooks(guest: &Guest) -> Outcome {
     }
     let acted = daemon.acted(POLICY, "override")?;
     ensure!(acted == 1, "the policy counts {acted} denials, not 1");
+    expect_no_notes()
+}
+
+/// A call that no security hook sees returns the number that the policy names, for who matches and nobody else.
+pub(crate) fn any_value(guest: &Guest) -> Outcome {
+    const RETURNED: i32 = 77;
+    const ASKED: i32 = 4_000_001;
+    let text = format!(
+        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  kprobes:\n  - call: sys_getpgid\n    args: [{{index: 0, type: int}}]\n    selectors:\n    - matchArgs: [{{index: 0, operator: Equal, values: ['{ASKED}']}}]\n      matchActions: [{{action: Override, argError: {RETURNED}}}]\n"
+    );
+    let mut daemon = Settings::default().start(guest)?;
+    daemon.add(POLICY, &text)?;
+    let mut events = daemon.events()?;
+    let ask = |pid: i32| getpgid(Some(Pid::from_raw(pid))).map(Pid::as_raw);
+    let own = getpgrp().as_raw();
+    for round in 0..100 {
+        let (matching, other) = (ask(ASKED), ask(0));
+        ensure!(matching == Ok(RETURNED), "round {round}: {matching:?}, not {RETURNED}");
+        ensure!(other == Ok(own), "round {round}: {other:?}, not {own}");
+    }
+    let seen = daemon.settle(&mut events)?;
+    let reported = seen.iter().filter_map(|event| event.of_policy(POLICY)).count();
+    ensure!(reported == 100, "{reported} events, not 100");
+    daemon.tetra_must(&["tracingpolicy", "set-mode", POLICY, "monitor"])?;
+    ensure!(ask(ASKED) == Err(Errno::ESRCH), "in monitor mode: {:?}", ask(ASKED));
     expect_no_notes()
 }
 

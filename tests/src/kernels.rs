@@ -12,6 +12,8 @@ pub enum Feature {
     ProbeMulti,
     /// Programs may override the return of a system call's function by `fmod_ret`.
     ModifyReturnOfSyscalls,
+    /// `bpf_override_return`: kprobe programs may make system calls return at once.
+    OverrideReturn,
     /// `bpf_loop`, task storage, ancestor cgroup ids.
     BpfLoop,
     /// The `bpf_rdonly_cast` kfunc.
@@ -38,12 +40,23 @@ pub struct Suite {
     pub name: &'static str,
 }
 
-/// One stock kernel.
+/// How a kernel comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// As Debian packages it for machines in clouds.
+    Packaged,
+    /// From Debian's source, by a configuration of this repository (`src/vm/custom.config`).
+    Built,
+}
+
+/// One kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// How people ask for it: `6.12`. For the newest suite the release may have moved on.
     pub name: &'static str,
-    /// Where it comes from.
+    /// Fetched, or built here.
+    pub origin: Origin,
+    /// Where it, or its source, comes from.
     pub suites: &'static [Suite],
     /// What it has when booted without further arguments, in order.
     pub has: &'static [Feature],
@@ -68,21 +81,24 @@ const fn security(name: &'static str) -> Suite {
     Suite { archive: Archive::Security, name }
 }
 
-/// Every kernel, oldest first.
-pub static KERNELS: [Kernel; 4] = [
-    Kernel { name: "5.10", suites: &[security("bullseye-security")], has: &[] },
+/// Every kernel: stock ones, oldest first, and the one that is built.
+pub static KERNELS: [Kernel; 5] = [
+    Kernel { name: "5.10", origin: Origin::Packaged, suites: &[security("bullseye-security")], has: &[] },
     Kernel {
         name: "6.1",
+        origin: Origin::Packaged,
         suites: &[main("bookworm"), security("bookworm-security")],
         has: &[Feature::ActiveBpfLsm, Feature::BpfLoop],
     },
     Kernel {
         name: "6.12",
+        origin: Origin::Packaged,
         suites: &[main("trixie"), security("trixie-security")],
         has: &[Feature::ActiveBpfLsm, Feature::ProbeMulti, Feature::BpfLoop, Feature::ReadOnlyCast],
     },
     Kernel {
         name: "7.2",
+        origin: Origin::Packaged,
         suites: &[main("sid")],
         has: &[
             Feature::ActiveBpfLsm,
@@ -93,16 +109,30 @@ pub static KERNELS: [Kernel; 4] = [
             Feature::Preemptible,
         ],
     },
+    Kernel {
+        name: "custom",
+        origin: Origin::Built,
+        suites: &[main("trixie"), security("trixie-security")],
+        has: &[
+            Feature::ActiveBpfLsm,
+            Feature::ProbeMulti,
+            Feature::ModifyReturnOfSyscalls,
+            Feature::OverrideReturn,
+            Feature::BpfLoop,
+            Feature::ReadOnlyCast,
+        ],
+    },
 ];
 
 /// Every way to boot them: each as it comes, and the two that can switch also fully preemptible.
-pub static VARIANTS: [Variant; 6] = [
+pub static VARIANTS: [Variant; 7] = [
     Variant { name: "5.10", kernel: &KERNELS[0], append: "" },
     Variant { name: "6.1", kernel: &KERNELS[1], append: "" },
     Variant { name: "6.12", kernel: &KERNELS[2], append: "" },
     Variant { name: "7.2", kernel: &KERNELS[3], append: "" },
     Variant { name: "6.1+preempt=full", kernel: &KERNELS[1], append: "preempt=full" },
     Variant { name: "6.12+preempt=full", kernel: &KERNELS[2], append: "preempt=full" },
+    Variant { name: "custom", kernel: &KERNELS[4], append: "" },
 ];
 
 impl Variant {
@@ -115,6 +145,7 @@ impl Variant {
             Feature::ActiveBpfLsm
             | Feature::ProbeMulti
             | Feature::ModifyReturnOfSyscalls
+            | Feature::OverrideReturn
             | Feature::BpfLoop
             | Feature::ReadOnlyCast => self.kernel.has.contains(&feature),
         }

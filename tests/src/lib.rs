@@ -11,5 +11,6 @@ pub mod expect;
 pub mod kernels;
 pub mod load;
 pub mod report;
+pub mod samples;
 pub mod scenario;
 pub mod vm;

@@ -27,6 +27,15 @@ pub struct Opens {
     pub bytes: u64,
 }
 
+/// Gives the calling thread the least share of the CPUs, so that many of it leave room for who is under test.
+///
+/// # Errors
+/// What the system says.
+pub fn lowest_priority() -> io::Result<()> {
+    // Linux: for the thread alone, whatever POSIX says of processes.
+    Ok(rustix::process::setpriority_process(None, 19)?)
+}
+
 /// When threads stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {

@@ -26,21 +26,46 @@ pub struct Listed {
     pub name: String,
     /// Where it runs.
     pub machines: Machines,
+    /// Whether the kernel that is built here shows something that stock ones do not.
+    pub kernels: Kernels,
+}
+
+/// On which kernels a scenario runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// Those that are fetched.
+    Stock,
+    /// The one that is built as well.
+    All,
+    /// The one that the samples of upstream's events were taken on.
+    Sampled,
 }
 
 impl Listed {
     /// Reads a line of the list.
     pub fn parse(line: &str) -> Option<Self> {
-        let (name, kind) = line.split_once(' ')?;
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next()?, words.next()?);
         let (machines, _) = Machines::NAMES.into_iter().find(|(_, word)| *word == kind)?;
-        Some(Self { name: name.to_owned(), machines })
+        let kernels = match (words.next(), words.next()) {
+            (None, _) => Kernels::Stock,
+            (Some("all"), None) => Kernels::All,
+            (Some("sampled"), None) => Kernels::Sampled,
+            (Some(_), _) => return None,
+        };
+        Some(Self { name: name.to_owned(), machines, kernels })
     }
 }
 
 impl fmt::Display for Listed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = Machines::NAMES.into_iter().find(|(machines, _)| *machines == self.machines);
-        write!(formatter, "{} {}", self.name, word.map_or("", |(_, word)| word))
+        let kernels = match self.kernels {
+            Kernels::Stock => "",
+            Kernels::All => " all",
+            Kernels::Sampled => " sampled",
+        };
+        write!(formatter, "{} {}{kernels}", self.name, word.map_or("", |(_, word)| word))
     }
 }
 
@@ -100,13 +125,15 @@ impl fmt::Display for Report {
 mod tests {
     use std::time::Duration;
 
-    use super::{Listed, Machines, Report, Verdict};
+    use super::{Kernels, Listed, Machines, Report, Verdict};
 
     #[test]
     fn the_list_survives_being_written_and_read() {
         for machines in [Machines::Plain, Machines::Parallel, Machines::Contended] {
-            let listed = Listed { name: "paths".to_owned(), machines };
-            assert_eq!(Listed::parse(&listed.to_string()), Some(listed));
+            for kernels in [Kernels::Stock, Kernels::All, Kernels::Sampled] {
+                let listed = Listed { name: "paths".to_owned(), machines, kernels };
+                assert_eq!(Listed::parse(&listed.to_string()), Some(listed));
+            }
         }
         assert_eq!(Listed::parse("paths maybe"), None);
     }

@@ -295,3 +295,37 @@ fn what_describes_the_network_is_read_only_where_the_prototype_has_it() {
         }
     }
 }
+
+// proves: ARG-17 (refusals), ARG-18 (refusals), ARG-19 (mechanism)
+#[test]
+fn what_the_kernels_types_do_not_have_is_refused_with_its_place() {
+    let bprm =
+        |fields: &str| format!("call: security_bprm_check\nsyscall: false\nargs: [{{index: 0, {fields}}}]\n");
+    for (hook, code) in [
+        (bprm("resolve: file.f_innode"), Code::PrototypeMismatch),
+        (bprm("resolve: 'file['"), Code::BadSymbol),
+        (bprm("resolve: 'argc[1]', type: int"), Code::PrototypeMismatch),
+        (bprm("resolve: mm"), Code::ArgumentType),
+        (bprm("resolve: x, type: int, btfType: no_such_struct"), Code::NotOnThisKernel),
+        (bprm("resolve: x, type: int, btfType: file, btfTypeModule: no_such_module"), Code::NotOnThisKernel),
+        (bprm("resolve: cred.uid, type: uint64"), Code::PrototypeMismatch),
+        // a filter is checked against the type that is found
+        (
+            format!(
+                "{}selectors: [{{matchArgs: [{{index: 0, operator: Prefix, values: [a]}}]}}]\n",
+                bprm("type: string, resolve: argc")
+            ),
+            Code::OperatorMismatch,
+        ),
+        ("call: sys_dup\nargs: [{index: 0, type: int, resolve: pid}]\n".to_owned(), Code::PrototypeMismatch),
+    ] {
+        assert_eq!(resolve("6.12", &hook).map(|_| ()), Err(vec![code]), "{hook}");
+    }
+    let registers = "call: sys_dup\ndata: [{index: 0, type: int, source: pt_regs, resolve: eax}]\n";
+    assert!(resolve("6.12", registers).is_ok());
+    // there, system calls are seen by a tracepoint
+    assert_eq!(resolve("6.18", registers).map(|_| ()), Err(vec![Code::NotOnThisKernel]));
+    let judged = "call: security_bprm_check\nsyscall: false\ndata: [{index: 0, type: int, source: pt_regs, resolve: eax}]\n\
+        selectors: [{matchData: [{index: 0, operator: Equal, values: ['1']}], matchActions: [{action: Override, argError: -1}]}]\n";
+    assert_eq!(resolve("6.12", judged).map(|_| ()), Err(vec![Code::NotOnThisKernel]));
+}

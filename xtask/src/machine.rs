@@ -53,3 +53,18 @@ pub(crate) fn image(kernel: &KernelFiles, binaries: &BTreeMap<String, PathBuf>) 
     }
     Ok(image)
 }
+
+/// A file, or a folder with all below it.
+pub(crate) fn add(image: &mut Image, host: &Path, path: &str) -> Result<()> {
+    if !host.is_dir() {
+        return Ok(image.program(host, path)?);
+    }
+    image.folder(path, 0o755);
+    for entry in fs::read_dir(host)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().with_context(|| format!("{}: a name that is not UTF-8", host.display()))?;
+        add(image, &entry.path(), &format!("{path}/{name}"))?;
+    }
+    Ok(())
+}

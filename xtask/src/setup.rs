@@ -1,16 +1,18 @@
-//! Installs what the chores need, through apt, and fetches the kernels; says what it does.
+//! Installs what the chores need, through apt, and fetches the stock kernels; says what it does.
+//!
+//! The custom kernel takes minutes to build: `cargo xtask vm build-kernel` does, or the first test that boots it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use e2e::kernels::KERNELS;
+use e2e::kernels::{KERNELS, Origin};
 use e2e::vm::Cache;
 
 use crate::terminal;
 
 /// What each package is needed for, and a file that shows that it is there.
-const PACKAGES: [(&str, &str, &str); 14] = [
+const PACKAGES: [(&str, &str, &str); 18] = [
     ("gcc", "/usr/bin/cc", "to link, and to build libbpf"),
     ("make", "/usr/bin/make", "to build libbpf"),
     ("pkg-config", "/usr/bin/pkg-config", "to build libbpf"),
@@ -24,6 +26,10 @@ const PACKAGES: [(&str, &str, &str); 14] = [
     ("zstd", "/usr/bin/zstd", "to unpack kernels"),
     ("lz4", "/usr/bin/lz4", "to unpack kernels"),
     ("qemu-system-x86", "/usr/bin/qemu-system-x86_64", "to run machines"),
+    ("flex", "/usr/bin/flex", "to build the custom kernel"),
+    ("bison", "/usr/bin/bison", "to build the custom kernel"),
+    ("bc", "/usr/bin/bc", "to build the custom kernel"),
+    ("pahole", "/usr/bin/pahole", "to build the custom kernel"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt", "to fetch crates"),
 ];
 
@@ -39,7 +45,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     packages()?;
     let cache = Cache::from_environment()?;
-    for kernel in &KERNELS {
+    for kernel in KERNELS.iter().filter(|kernel| kernel.origin == Origin::Packaged) {
         if arguments.refresh_kernels {
             cache.forget(kernel)?;
         }

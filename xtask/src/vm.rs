@@ -1,19 +1,23 @@
 //! `cargo xtask vm`: boots a stock kernel and runs a command in it, or a shell.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use e2e::vm::{Emulation, End, Image, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
+use e2e::kernels::{KERNELS, Origin};
+use e2e::vm::{Cache, Emulation, End, JOB_PATH, Job, Message, Options, Timing, boot_and_run};
 
-use crate::{build, machine, terminal};
+use crate::{build, machine, setup, terminal};
 
 /// Arguments of `cargo xtask vm`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// Which kernel: 5.10, 6.1, 6.12, 7.2, one of these with +preempt=full, or the path of an image.
+    #[command(subcommand)]
+    chore: Option<Chore>,
+    /// Which kernel: 5.10, 6.1, 6.12, 7.2, custom, one of these with +preempt=full, or the path of an image.
     #[arg(long, default_value = "6.12")]
     kernel: String,
     /// More for the kernel's command line.
@@ -57,8 +61,22 @@ pub(crate) struct Arguments {
     command: Vec<String>,
 }
 
+/// What can be done instead of booting.
+#[derive(Debug, clap::Subcommand)]
+enum Chore {
+    /// Builds the custom kernel (6.12 with `bpf_override_return` and fprobe) from Debian's source into the cache, once.
+    BuildKernel {
+        /// Also when it is there, from the source that Debian offers now.
+        #[arg(long)]
+        again: bool,
+    },
+}
+
 /// Boots, runs, and returns the command's exit code.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    if let Some(Chore::BuildKernel { again }) = arguments.chore {
+        return build_kernel(again);
+    }
     let (kernel, append) = machine::kernel(&arguments.kernel)?;
     let mut wanted = vec![build::INIT];
     if arguments.product {
@@ -73,7 +91,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         let (host, path) = with.split_once(':').unwrap_or((with, with));
         let host = fs::canonicalize(host).with_context(|| host.to_owned())?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/root/{path}") };
-        add(&mut image, &host, &path)?;
+        machine::add(&mut image, &host, &path)?;
     }
     let job = Job {
         command: arguments.command,
@@ -106,19 +124,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// A file, or a folder with all below it.
-fn add(image: &mut Image, host: &Path, path: &str) -> Result<()> {
-    if !host.is_dir() {
-        return Ok(image.program(host, path)?);
+/// Builds what is not there yet.
+fn build_kernel(again: bool) -> Result<ExitCode> {
+    setup::packages()?;
+    let cache = Cache::from_environment()?;
+    for kernel in KERNELS.iter().filter(|kernel| kernel.origin == Origin::Built) {
+        if again {
+            cache.forget(kernel)?;
+        }
+        let files = cache.fetch(kernel, &mut |text| terminal::progress(text))?;
+        terminal::line(&format!("kernel {}: {} in {}", kernel.name, files.release, files.image.display()));
     }
-    image.folder(path, 0o755);
-    for entry in fs::read_dir(host)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_str().with_context(|| format!("{}: a name that is not UTF-8", host.display()))?;
-        add(image, &entry.path(), &format!("{path}/{name}"))?;
-    }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {

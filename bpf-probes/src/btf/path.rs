@@ -29,7 +29,7 @@ impl FieldPath {
 }
 
 /// One step: add `offset` to the address; with `deref`, read the 8-byte pointer there and go on from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Step {
     /// Bytes to add.
     pub offset: u32,
@@ -55,7 +55,7 @@ pub struct Leaf {
 }
 
 /// Place of a bit-field in the little-endian word read for it: `(word >> shift) & ((1 << bits) - 1)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Bitfield {
     /// Bits below the value.
     pub shift: u8,

@@ -95,6 +95,12 @@ impl KernelView {
         self.modules.insert(name.into(), btf);
     }
 
+    /// Adds functions that exist, for names that the kernel's types do not list.
+    pub fn add_functions(&mut self, names: &[String]) {
+        let all = self.facts.functions.iter().chain(names.iter().map(String::as_str));
+        self.facts.functions = Symbols::from_names(all);
+    }
+
     /// Adds the format of a tracepoint: of thousands that a kernel has, a view holds those that somebody asks for.
     pub fn add_tracepoint(&mut self, subsystem: &str, event: &str, format: TracepointFormat) {
         self.tracepoints.insert(format!("{subsystem}/{event}"), format);
@@ -154,6 +160,15 @@ impl KernelView {
     /// BTF number of a kernel function.
     pub fn function_btf(&self, name: &str) -> Option<TypeId> {
         self.facts.btf.func_named(name).ok()
+    }
+
+    /// A function and the types that tell its prototype: the kernel's, or those of a module that was added.
+    pub fn function_types(&self, name: &str) -> Option<(&Arc<Btf>, TypeId)> {
+        let kernel = self.function_btf(name).map(|id| (&self.facts.btf, id));
+        kernel.or_else(|| {
+            let mut modules = self.modules.values();
+            modules.find_map(|btf| btf.func_named(name).ok().map(|id| (btf, id)))
+        })
     }
 
     /// BTF number to call a kfunc by, when a probe has shown that programs may call it.
@@ -304,6 +319,17 @@ mod tests {
         let kernel = KernelView::new(facts);
         assert_eq!(kernel.traceable("vfs_open"), Traceable::Yes);
         assert_eq!(kernel.traceable("security_file_open"), Traceable::No);
+    }
+
+    #[test]
+    fn functions_of_modules_are_there_when_somebody_has_looked_for_them() {
+        let mut kernel = recorded("6.12");
+        assert_eq!(kernel.traceable("nf_conntrack_in"), Traceable::Absent);
+        kernel.add_functions(&["nf_conntrack_in".to_owned(), "vfs_made_up".to_owned()]);
+        assert_eq!(kernel.traceable("nf_conntrack_in"), Traceable::Exists);
+        assert_eq!(kernel.traceable("security_file_open"), Traceable::Exists);
+        assert!(kernel.function_types("nf_conntrack_in").is_none());
+        assert!(kernel.function_types("security_file_open").is_some());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The compiler for the running kernel.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::probe::tracepoint_format;
+use bpf_probes::load::probe::{module_btf, module_functions, tracepoint_format};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
@@ -22,13 +23,36 @@ pub struct KernelCompiler {
 }
 
 impl KernelCompiler {
-    /// The view with the formats of the policy's tracepoints; one that cannot be read is missed when the policy is resolved.
-    fn with_formats(&self, policy: &Policy) -> Cow<'_, KernelView> {
+    /// The view with what the policy names of the kernel: formats of tracepoints, functions of modules and their types. What cannot be read is missed when the policy is
+    /// resolved.
+    fn with_what_is_named(&self, policy: &Policy) -> Cow<'_, KernelView> {
         let mut view = Cow::Borrowed(&*self.view);
         for Tracepoint { subsystem, event, .. } in policy.tracepoints() {
             match tracepoint_format(subsystem, event) {
                 Ok(format) => view.to_mut().add_tracepoint(subsystem, event, format),
                 Err(error) => tracing::warn!("format of tracepoint {subsystem}/{event}: {error}"),
+            }
+        }
+        self.with_modules(policy, view)
+    }
+
+    fn with_modules<'v>(&self, policy: &Policy, mut view: Cow<'v, KernelView>) -> Cow<'v, KernelView> {
+        let mut modules: BTreeSet<String> = policy.modules().map(str::to_owned).collect();
+        let unknown: Vec<&str> = policy.functions().filter(|name| !view.has_function(name)).collect();
+        if !unknown.is_empty() {
+            match module_functions(&unknown) {
+                Ok(found) => {
+                    let (names, of): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+                    view.to_mut().add_functions(&names);
+                    modules.extend(of.into_iter().flatten());
+                }
+                Err(error) => tracing::warn!("functions of modules: {error}"),
+            }
+        }
+        for module in modules {
+            match module_btf(&module, self.view.btf()) {
+                Ok(btf) => view.to_mut().add_module(module, Arc::new(btf)),
+                Err(error) => tracing::warn!("types of module {module}: {error}"),
             }
         }
         view
@@ -47,7 +71,7 @@ fn failed(findings: Vec<Diagnostic>) -> CompileError {
 impl Compiler for KernelCompiler {
     fn resolve(&self, source: &SourceText) -> Result<(Resolved, Vec<Diagnostic>), CompileError> {
         let (policy, mut warnings) = tracing_policy::read(source).map_err(failed)?;
-        let view = self.with_formats(&policy);
+        let view = self.with_what_is_named(&policy);
         let binaries = self.files.open_for(&policy);
         let mut resolved = tracing_policy::resolve_in(policy, &view, &binaries).map_err(failed)?;
         warnings.append(&mut resolved.warnings);

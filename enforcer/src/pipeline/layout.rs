@@ -28,6 +28,8 @@ pub struct HookLayout {
     pub origin: Arc<Origin>,
     /// The values, in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 impl From<&RecordLayout> for HookLayout {
@@ -45,6 +47,7 @@ impl From<&RecordLayout> for HookLayout {
                 tags: layout.tags.iter().map(|tag| tag.as_str().into()).collect(),
             }),
             values: values.collect(),
+            data_values: layout.data_values,
         }
     }
 }

@@ -358,6 +358,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             message: None,
             tags: Vec::new(),
             values: Vec::new(),
+            data_values: 0,
         },
         span: Span::new(0, 1),
         hold: None,

@@ -4,6 +4,8 @@
 //! Invariants: a machine never outlives its [`Machine`] value; every wait has a deadline; a kernel's panic ends
 //! the wait at once, with the last lines of the console in the error.
 
+mod apt;
+mod build;
 mod image;
 mod init;
 mod kernel;

@@ -100,7 +100,7 @@ pub(crate) fn decompress(tool: &str, packed: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Bytes of the section `name` of a 64-bit little-endian ELF file.
-fn section<'file>(elf: &'file [u8], name: &'static str) -> Result<&'file [u8], UnpackError> {
+pub(super) fn section<'file>(elf: &'file [u8], name: &'static str) -> Result<&'file [u8], UnpackError> {
     let outside = |what| UnpackError::OutOfFile { what, size: elf.len() };
     let table = u64_at(elf, 0x28, "e_shoff")?;
     let [low, high] = bytes::<2>(elf, 0x3a, "e_shentsize")?;

@@ -1,7 +1,7 @@
 //! Arguments and their types.
 
 use super::section::Section;
-use super::unsupported;
+use super::{elsewhere, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, IntegerType, NetworkType, ObjectKind, Place,
@@ -24,6 +24,8 @@ const MAX_FIELD: u32 = 255;
 pub(super) struct Arguments {
     section: Section,
     entries: Vec<Entry>,
+    /// How many of the entries are arguments; the others are of `data`.
+    args: usize,
 }
 
 /// An argument as declared.
@@ -39,24 +41,48 @@ impl Arguments {
     /// the list, as upstream reads it.
     pub(super) fn by_index(&self, index: u32) -> Option<(usize, &Entry)> {
         let position = usize::try_from(index).ok().filter(|_| self.section == Section::Tracepoints);
-        let by_position = || position.and_then(|position| Some((position, self.entries.get(position)?)));
-        self.entries.iter().enumerate().find(|(_, entry)| entry.index == index).or_else(by_position)
+        let by_position = || position.and_then(|position| Some((position, self.by_position(position)?)));
+        self.entries
+            .iter()
+            .take(self.args)
+            .enumerate()
+            .find(|(_, entry)| entry.index == index)
+            .or_else(by_position)
     }
 
     /// The argument at a position of the list.
     pub(super) fn by_position(&self, position: usize) -> Option<&Entry> {
-        self.entries.get(position)
+        self.entries.get(position).filter(|_| position < self.args)
+    }
+
+    /// The entry at a position of `data`, and its position among all.
+    pub(super) fn data(&self, position: u32) -> Option<(usize, &Entry)> {
+        let position = usize::try_from(position).ok()?.checked_add(self.args)?;
+        Some((position, self.entries.get(position)?))
     }
 
     /// The declared indices in words.
     pub(super) fn describe(&self) -> String {
-        let indices: Vec<String> = self.entries.iter().map(|entry| entry.index.to_string()).collect();
+        let indices: Vec<String> =
+            self.entries.iter().take(self.args).map(|entry| entry.index.to_string()).collect();
         if indices.is_empty() { "none".to_owned() } else { indices.join(", ") }
     }
 
     /// All arguments, unless one has an error.
     pub(super) fn complete(self) -> Option<Vec<Argument>> {
         self.entries.into_iter().map(|entry| entry.argument).collect()
+    }
+
+    /// The same with the entries of `data`.
+    pub(super) fn with_data(mut self, written: &[schema::Argument], report: &mut Report) -> Self {
+        for entry in written {
+            let argument = elsewhere::data(entry, self.section, report);
+            self.entries.push(Entry { index: entry.index.value, argument });
+        }
+        if let Some(last) = written.last().filter(|_| ArgumentId::new(self.entries.len()).is_none()) {
+            report.push(Diagnostic::error(Code::ArgumentIndex, last.span, "too many arguments"));
+        }
+        self
     }
 }
 
@@ -80,7 +106,7 @@ pub(super) fn arguments(written: &[schema::Argument], section: Section, report: 
         let span = written.first().map(|first| first.span).unwrap_or_default();
         report.push(Diagnostic::error(Code::ArgumentIndex, span, "too many arguments"));
     }
-    Arguments { section, entries }
+    Arguments { section, args: entries.len(), entries }
 }
 
 fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
@@ -100,6 +126,8 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
         report.push(Diagnostic::error(Code::ArgumentIndex, written.index.span, message));
     }
     let ty = argument_type(written, section, report);
+    let resolve = elsewhere::resolve(written, section, report);
+    let size_index = elsewhere::size_index(written, section, report);
     let label = written.label.clone().filter(|label| !label.value.is_empty());
     let is_syscall = written.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::Syscall64);
     Some(Argument {
@@ -107,12 +135,17 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
         ty: ty?,
         place: Place::Parameter,
         is_syscall,
+        resolve: resolve.ok()?,
+        path: None,
+        size_index: size_index.ok()?,
+        size: None,
+        is_data: false,
         label,
         span: written.span,
     })
 }
 
-fn argument_type(
+pub(super) fn argument_type(
     written: &schema::Argument,
     section: Section,
     report: &mut Report,

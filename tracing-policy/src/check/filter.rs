@@ -53,6 +53,34 @@ pub(super) fn argument(
         return expression::expression(&written, arguments, report);
     }
     let (id, entry) = target(&written, arguments, report)?;
+    on(written, id, entry, report)
+}
+
+/// An entry of `matchData`.
+pub(super) fn data(
+    written: ArgumentMatch,
+    arguments: &Arguments,
+    report: &mut Report,
+) -> Option<ArgumentFilter> {
+    let index = written.index.as_ref().map_or(0, |index| index.value);
+    let Some((position, entry)) = arguments.data(index) else {
+        let span = written.index.as_ref().map_or(written.span, |index| index.span);
+        let message = format!("the list `data` of the hook has no entry {index}");
+        let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
+        report.push(error.help("`index` in matchData is a position in `data`, from 0"));
+        return None;
+    };
+    if written.operator.value == Operator::CapabilitiesGained {
+        if let Some(argument) = &entry.argument {
+            mismatch(&written.operator, argument, "those of its type", report);
+        }
+        return None;
+    }
+    on(written, ArgumentId::new(position)?, entry, report)
+}
+
+/// A filter on what is declared there.
+fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report) -> Option<ArgumentFilter> {
     // An argument with an error is not blamed twice.
     let argument = entry.argument.as_ref()?;
     let operator = &written.operator;

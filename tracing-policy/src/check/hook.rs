@@ -2,7 +2,7 @@
 
 use super::list::Lists;
 use super::section::{Section, Target};
-use super::{argument, selector, text, unsupported};
+use super::{argument, selector, text, unsupported, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Function, Hook, HookKind, SyscallAbi};
 use crate::schema;
@@ -22,6 +22,36 @@ const SYSCALL_PREFIXES: [(&str, SyscallAbi); 5] = [
 
 /// The hooks of a kprobe: one for each function that its call stands for. `None` when the report has an error about it.
 pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
+    let Some((stripped, untyped)) = untyped::kprobe(&hook) else { return typed_kprobe(hook, lists, report) };
+    let mut hooks = untyped::first(report, |own| typed_kprobe(stripped, lists, own))?;
+    for hook in &mut hooks {
+        hook.untyped = Some(Box::new(untyped.clone()));
+    }
+    Some(hooks)
+}
+
+/// Checks a kprobe whose types have been filled in, at one of its functions.
+pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -> Option<Hook> {
+    let HookKind::Kprobe(function) = &at.kind.value else { return None };
+    let (call, syscall) = match function {
+        Function::Kernel(symbol) => (symbol.clone(), false),
+        Function::Syscall { name, abi } => {
+            let prefix = SYSCALL_PREFIXES.iter().find(|(_, known)| known == abi).map_or("", |(it, _)| it);
+            (format!("{prefix}{name}"), true)
+        }
+    };
+    let written = schema::Kprobe {
+        call: Spanned::new(call, at.kind.span),
+        syscall: Spanned::new(syscall, written.syscall.span),
+        ..written
+    };
+    let hook = untyped::again(report, |own| {
+        typed_kprobe(written, &Lists::default(), own).and_then(|hooks| hooks.into_iter().next())
+    });
+    hook.map(|hook| Hook { absence: at.absence, ..hook })
+}
+
+fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
     unsupported::kprobe(&hook, report);
     let calls = lists.calls(&hook.call, &hook.syscall, report);
     let ignored = hook.ignore.and_then(|ignore| ignore.call_not_found).is_some_and(|on| on.value);
@@ -33,6 +63,7 @@ pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Repor
     // what is asked of actions is the same for all but functions of security modules, and those ask more
     let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
     let arguments = argument::arguments(&hook.args, Section::Kprobes, report);
+    let arguments = arguments.with_data(&hook.data, report);
     let target = Target { section: Section::Kprobes, kind: strictest.map(|kind| &kind.value) };
     let selectors = selector::selectors(hook.selectors, &arguments, target, report);
     let message = text::message(hook.message, report);
@@ -60,6 +91,17 @@ fn is_security(kind: &HookKind) -> bool {
 
 /// An LSM hook. `None` when the report has an error about it.
 pub(super) fn lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
+    let Some((stripped, untyped)) = untyped::lsm(&hook) else { return typed_lsm(hook, report) };
+    let hook = untyped::first(report, |own| typed_lsm(stripped, own))?;
+    Some(Hook { untyped: Some(Box::new(untyped)), ..hook })
+}
+
+/// Checks an LSM hook whose types have been filled in.
+pub(crate) fn settled_lsm(written: schema::LsmHook, report: &mut Report) -> Option<Hook> {
+    untyped::again(report, |own| typed_lsm(written, own))
+}
+
+fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
     let name = lsm_name(&hook.hook, report);
     let arguments = argument::arguments(&hook.args, Section::LsmHooks, report);
     let target = Target { section: Section::LsmHooks, kind: name.as_ref().map(|name| &name.value) };

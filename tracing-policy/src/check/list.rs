@@ -16,7 +16,7 @@ const PREFIX: &str = "list:";
 const ABIS: [(&str, &str); 3] = [("x64/", "__x64_"), ("i386/", "__ia32_"), ("arm64/", "__arm64_")];
 
 /// The lists of a policy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lists<'a> {
     lists: &'a [List],
 }

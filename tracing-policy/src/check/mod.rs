@@ -7,7 +7,7 @@
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
 //! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
-//! `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
+//! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be), `workload` (whom it is for) and `unsupported`.
 
@@ -16,6 +16,7 @@ mod argument;
 mod capability;
 mod digest;
 mod document;
+mod elsewhere;
 mod expression;
 mod file_type;
 mod filter;
@@ -30,9 +31,13 @@ mod selector;
 mod text;
 mod tracepoint;
 mod unsupported;
+mod untyped;
 mod uprobe;
 mod value;
 mod workload;
 
 pub use document::policy;
-pub(crate) use tracepoint::{is_untyped, settled};
+pub(crate) use elsewhere::is_resolved;
+pub(crate) use hook::{settled as settled_kprobe, settled_lsm};
+pub(crate) use tracepoint::settled;
+pub(crate) use untyped::is_untyped;

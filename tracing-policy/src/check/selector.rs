@@ -46,8 +46,10 @@ fn one(
         .into_iter()
         .map(|entry| filter::binary(entry, "matchBinaries", report))
         .collect();
-    let filters: Vec<_> =
+    let mut filters: Vec<_> =
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
+    let data = written.match_data.value.into_iter();
+    filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
     let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();

@@ -2,76 +2,26 @@
 
 use super::hook::symbol_problem;
 use super::section::{Section, Target};
-use super::{argument, selector, text};
-use crate::diagnostic::{Code, Diagnostic, Report, Severity};
+use super::{argument, selector, text, untyped};
+use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Hook, HookKind, Tracepoint};
-use crate::schema::{self, ArgumentMatch, ArgumentType};
+use crate::schema;
 use crate::source::Spanned;
 
 /// A tracepoint. `None` when the report has an error about it.
 pub(super) fn tracepoint(written: schema::Tracepoint, report: &mut Report) -> Option<Hook> {
     let raw = written.raw.as_ref().is_some_and(|raw| raw.value);
-    if raw || !written.args.iter().any(is_untyped) {
+    let Some((stripped, untyped)) = untyped::tracepoint(&written, raw) else {
         return whole(written, raw, report);
-    }
-    let mut own = Report::default();
-    let hook = whole(without_filters_on_untyped(&written), raw, &mut own);
-    // what a selector without some of its filters makes unreachable is not known
-    let (hook, findings) = match own.finish(Some(hook)) {
-        Ok((hook, warnings)) => (hook, warnings),
-        Err(findings) => (None, findings),
     };
-    findings
-        .into_iter()
-        .filter(|finding| finding.code != Code::NeverReached)
-        .for_each(|finding| report.push(finding));
-    hook.map(|hook| Hook { untyped: Some(Box::new(written)), ..hook })
+    let hook = untyped::first(report, |own| whole(stripped, raw, own));
+    hook.map(|hook| Hook { untyped: Some(Box::new(untyped)), ..hook })
 }
 
-/// Checks a tracepoint whose types have been filled in; what was warned of already is not repeated.
+/// Checks a tracepoint whose types have been filled in.
 pub(crate) fn settled(written: schema::Tracepoint, report: &mut Report) -> Option<Hook> {
-    let mut own = Report::default();
-    let hook = whole(written, false, &mut own);
-    match own.finish(hook) {
-        Ok((hook, _warnings)) => Some(hook),
-        Err(findings) => {
-            findings
-                .into_iter()
-                .filter(|finding| finding.severity == Severity::Error)
-                .for_each(|finding| report.push(finding));
-            None
-        }
-    }
-}
-
-/// Whether an argument's type is left to the kernel.
-pub(crate) fn is_untyped(argument: &schema::Argument) -> bool {
-    argument.ty.as_ref().is_none_or(|ty| ty.value == ArgumentType::Auto)
-}
-
-fn without_filters_on_untyped(written: &schema::Tracepoint) -> schema::Tracepoint {
-    let mut stripped = written.clone();
-    let untyped = |filter: &ArgumentMatch| {
-        let argument = match (filter.args.as_slice(), &filter.index) {
-            ([position, ..], _) => {
-                usize::try_from(position.value).ok().and_then(|position| written.args.get(position))
-            }
-            ([], Some(index)) => {
-                let position = usize::try_from(index.value).ok();
-                let by_position = || position.and_then(|position| written.args.get(position));
-                written.args.iter().find(|argument| argument.index.value == index.value).or_else(by_position)
-            }
-            ([], None) => None,
-        };
-        argument.is_some_and(is_untyped)
-    };
-    for selector in &mut stripped.selectors {
-        selector.match_args.retain(|filter| !untyped(filter));
-    }
-    for argument in stripped.args.iter_mut().filter(|argument| is_untyped(argument)) {
-        argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
-    }
-    stripped
+    let raw = written.raw.as_ref().is_some_and(|raw| raw.value);
+    untyped::again(report, |own| whole(written, raw, own))
 }
 
 fn whole(written: schema::Tracepoint, raw: bool, report: &mut Report) -> Option<Hook> {

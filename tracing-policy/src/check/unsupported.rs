@@ -49,26 +49,16 @@ pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
         refuse("returnArg", argument.span, report);
     }
     refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
-    if let Some(first) = hook.data.first() {
-        refuse("data", first.span, report);
-    }
 }
 
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
-    refuse_field("sizeArgIndex", argument.size_arg_index.as_ref().filter(|index| index.value != 0), report);
     refuse_true("returnCopy", argument.return_copy.as_ref(), report);
     refuse_true("maxData", argument.max_data.as_ref(), report);
-    refuse_text("resolve", argument.resolve.as_ref(), report);
-    refuse_text("btfType", argument.btf_type.as_ref(), report);
-    refuse_text("btfTypeModule", argument.btf_type_module.as_ref(), report);
-    let from_elsewhere = |source: &&Spanned<_>| source.value != schema::ArgumentSource::None;
-    refuse_field("source", argument.source.as_ref().filter(from_elsewhere), report);
 }
 
 /// Refuses what of a selector is not compiled yet.
 pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
-    refuse_list("matchData", &selector.match_data, report);
     refuse_list("matchReturnArgs", &selector.match_return_args, report);
     refuse_list("matchReturnActions", &selector.match_return_actions, report);
 }

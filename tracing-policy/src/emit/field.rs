@@ -80,8 +80,12 @@ impl Emitter<'_> {
         bytes: BytesState,
         most: u32,
     ) -> Result<(), BuildError> {
-        let Place::Field(Field { form: FieldForm::Text { .. } | FieldForm::DynamicText, .. }) =
-            self.hook.read(id).place
+        let read = self.hook.read(id);
+        if let Some(bound) = self.array_bound(read, most) {
+            f.constant(R2, u64::from(bound));
+            return Ok(());
+        }
+        let Place::Field(Field { form: FieldForm::Text { .. } | FieldForm::DynamicText, .. }) = read.place
         else {
             return Ok(());
         };
@@ -99,6 +103,9 @@ impl Emitter<'_> {
 
     /// Whether a string lies in memory of user space.
     pub(super) fn is_in_user_memory(&self, id: ReadId) -> bool {
+        if matches!(self.hook.read(id).place, Place::Task | Place::Register(_)) {
+            return false;
+        }
         match self.hook.convention {
             Convention::Syscall { .. } | Convention::User => true,
             Convention::Function | Convention::Lsm | Convention::RawTracepoint => false,

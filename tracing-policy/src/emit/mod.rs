@@ -27,6 +27,7 @@ mod parent;
 mod phase;
 mod process;
 mod program;
+mod reach;
 mod read;
 mod report;
 mod returner;

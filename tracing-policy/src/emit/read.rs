@@ -13,7 +13,7 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{Read, ReadId};
-use crate::policy::{ArgumentType, Convention, Family, IntegerType, Signedness};
+use crate::policy::{ArgumentType, Convention, Family, IntegerType, Place, Signedness};
 
 /// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
 const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
@@ -57,7 +57,7 @@ impl Emitter<'_> {
         match self.hook.convention {
             Convention::Tracepoint => self.note_fields(f)?,
             Convention::Function | Convention::Lsm | Convention::RawTracepoint | Convention::User => {
-                for (id, read) in self.hook.reads() {
+                for (id, read) in self.hook.reads().filter(|(_, read)| read.place == Place::Parameter) {
                     self.context_argument(f, R1, read.index)?;
                     self.note_register(f, id, read, R1)?;
                     if let Some(bytes) = self.state().bytes(id).filter(|_| self.has_length(id)) {
@@ -68,20 +68,23 @@ impl Emitter<'_> {
             }
             Convention::Syscall { .. } => self.note_syscall_registers(f)?,
         }
+        self.note_elsewhere(f)?;
+        self.follow_paths(f)?;
         self.read_sets(f)
     }
 
     /// Reads the sets of capabilities that registers point to, in their place.
     fn read_sets(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
-        for (id, _) in self.hook.reads() {
+        let is_set = |read: Read| matches!(read.ty, ArgumentType::Capabilities(_));
+        for (id, read) in self.hook.reads() {
             let Some(state) = self.state().reads.get(id.index()) else { continue };
-            let Some(error) = state.error else { continue };
+            let Some(error) = state.error.filter(|_| is_set(read)) else { continue };
             let in_user_memory = self.is_in_user_memory(id);
-            let read = if in_user_memory { Helper::ProbeReadUser } else { Helper::ProbeReadKernel };
+            let helper = if in_user_memory { Helper::ProbeReadUser } else { Helper::ProbeReadKernel };
             address(f, R1, state.raw);
             f.constant(R2, 8);
             load(f, Size::Double, R3, state.raw)?;
-            f.call(read);
+            f.call(helper);
             store(f, Size::Double, error, R0)?;
         }
         Ok(())
@@ -90,7 +93,7 @@ impl Emitter<'_> {
     fn note_syscall_registers(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         f.comment("arguments of the system call");
         self.context_argument(f, R7, 0)?;
-        let reads: Vec<_> = self.hook.reads().collect();
+        let reads: Vec<_> = self.hook.reads().filter(|(_, read)| read.place == Place::Parameter).collect();
         for group in reads.chunks(4) {
             let registers = [R1, R2, R3, R4];
             let mut fields = Vec::with_capacity(group.len());
@@ -115,6 +118,9 @@ impl Emitter<'_> {
     ) -> Result<(), BuildError> {
         let raw = self.state().reads[id.index()].raw;
         store(f, Size::Double, raw, register)?;
+        if read.path.is_some() {
+            return Ok(());
+        }
         if let Family::Number(ty) = read.ty.family() {
             // by way of memory: a typed pointer that a policy calls a number becomes one there
             Self::extend(f, ty, raw)?;
@@ -122,7 +128,7 @@ impl Emitter<'_> {
         if read.is_syscall { Self::mark_32_bit(f, raw) } else { Ok(()) }
     }
 
-    fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
+    pub(super) fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
         let unused = 64 - ty.width.bits();
         if unused == 0 {
             return Ok(());

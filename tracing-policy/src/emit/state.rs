@@ -137,7 +137,8 @@ impl State {
         let mut areas = 0;
         let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let error = matches!(read.ty, ArgumentType::Capabilities(_)).then(|| room.take(8));
+            let can_fail = matches!(read.ty, ArgumentType::Capabilities(_)) || read.path.is_some();
+            let error = can_fail.then(|| room.take(8));
             let object = match read.ty.family() {
                 Family::Object(kind) => {
                     let size = super::object::size(kind);

@@ -6,7 +6,7 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, Convention, Place};
+use crate::policy::{Action, ArgumentType, BufferSize, Convention, Place, ValuePath};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Hook {
     pub convention: Convention,
     /// The distinct arguments that any policy tests or reports, in the order in which they are read: the cheapest first.
     pub reads: Vec<Read>,
+    /// How values are reached that are not in their arguments.
+    pub paths: Vec<ValuePath>,
     /// Values that are looked up instead of compared one by one.
     pub tables: Vec<Table>,
     /// Texts that are looked for anywhere.
@@ -34,6 +36,10 @@ pub struct Read {
     pub ty: ArgumentType,
     /// Where it is found.
     pub place: Place,
+    /// How it is reached from there, if it is elsewhere.
+    pub path: Option<PathId>,
+    /// Where its size is, if it is a buffer.
+    pub size: Option<BufferSize>,
     /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
     pub is_syscall: bool,
 }
@@ -48,6 +54,10 @@ impl ReadId {
         usize::from(self.0)
     }
 }
+
+/// Index into [`Hook::paths`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct PathId(pub u16);
 
 /// One policy on the hook.
 #[derive(Clone, Debug)]
@@ -102,6 +112,11 @@ impl Hook {
     /// The read with that id.
     pub fn read(&self, id: ReadId) -> Read {
         self.reads[id.index()]
+    }
+
+    /// The path of a read, if it has one.
+    pub fn path(&self, read: Read) -> Option<&ValuePath> {
+        read.path.and_then(|path| self.paths.get(usize::from(path.0)))
     }
 
     /// All reads with their ids.

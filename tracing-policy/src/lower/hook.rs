@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{leaf, search, selector, table};
 use crate::Rider;
-use crate::ir::{self, Read, ReadId};
-use crate::policy::{Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, ObjectKind, Selector};
+use crate::ir::{self, PathId, Read, ReadId};
+use crate::policy::{
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, ObjectKind, Selector, ValuePath,
+};
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,15 +21,20 @@ pub enum Purpose {
 /// Where riders' arguments are among the hook's reads.
 pub(crate) struct Reads {
     list: Vec<Read>,
+    paths: Vec<ValuePath>,
 }
 
 impl Reads {
     /// The distinct arguments that `riders` need, the cheapest to read first.
     fn of(riders: &[Rider<'_>], purpose: Purpose) -> Self {
         let mut list: Vec<Read> = Vec::new();
+        let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
             for (position, argument) in rider.hook.arguments.iter().enumerate() {
-                let read = read(argument);
+                if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
+                    paths.push(path.clone());
+                }
+                let Some(read) = read(argument, &paths) else { continue };
                 let needed = purpose == Purpose::Report
                     || read.ty == ArgumentType::Fd
                     || tests(&rider.hook.selectors, position);
@@ -37,11 +44,11 @@ impl Reads {
             }
         }
         list.sort_by_key(|read| (cost(read.ty), read.index));
-        Self { list }
+        Self { list, paths }
     }
 
     fn find(&self, argument: &Argument) -> Option<ReadId> {
-        let read = read(argument);
+        let read = read(argument, &self.paths)?;
         let index = self.list.iter().position(|known| *known == read)?;
         u16::try_from(index).ok().map(ReadId)
     }
@@ -62,13 +69,22 @@ impl Reads {
     }
 }
 
-fn read(argument: &Argument) -> Read {
-    Read {
+fn read(argument: &Argument, paths: &[ValuePath]) -> Option<Read> {
+    let path = match &argument.path {
+        None => None,
+        Some(path) => {
+            let known = paths.iter().position(|known| known == path)?;
+            Some(PathId(u16::try_from(known).ok()?))
+        }
+    };
+    Some(Read {
         index: argument.index.value,
         ty: argument.ty.value,
         place: argument.place,
+        path,
+        size: argument.size,
         is_syscall: argument.is_syscall,
-    }
+    })
 }
 
 /// Registers, then one string to copy, then a path to form; last what only records need.
@@ -115,7 +131,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     }
     let convention =
         riders.first().map_or(crate::policy::Convention::Function, |rider| rider.hook.key.convention);
-    ir::Hook { convention, reads: reads.list, tables, searches, riders: lowered, places }
+    ir::Hook { convention, reads: reads.list, paths: reads.paths, tables, searches, riders: lowered, places }
 }
 
 /// Rank of a test: what it costs, arguments in the order of their reads.

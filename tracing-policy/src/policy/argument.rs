@@ -1,5 +1,6 @@
 //! Arguments and their types.
 
+use super::found::{BufferSize, RegisterPart, Resolve, ValuePath};
 use super::network::NetworkType;
 use crate::source::{Span, Spanned};
 
@@ -14,6 +15,16 @@ pub struct Argument {
     pub place: Place,
     /// Whether the number is a system call's (`syscall64`); 32-bit programs' calls have bit 31 set.
     pub is_syscall: bool,
+    /// What is to be reached from there, as the text says it.
+    pub resolve: Option<Resolve>,
+    /// The same on one kernel: `None` until `resolve` has found it.
+    pub path: Option<ValuePath>,
+    /// The index of the parameter with the size of a buffer, as the text says it.
+    pub size_index: Option<Spanned<u8>>,
+    /// Where its size is: `None` until `resolve` has found it, and for what is no buffer.
+    pub size: Option<BufferSize>,
+    /// Whether it is an entry of `data`; those follow all arguments.
+    pub is_data: bool,
     /// Label that the event carries.
     pub label: Option<Spanned<String>>,
     /// The whole argument in the text.
@@ -27,6 +38,10 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// It is the current task.
+    Task,
+    /// In a register at the hook.
+    Register(RegisterPart),
 }
 
 /// A field of a tracepoint's record.

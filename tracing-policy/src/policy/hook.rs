@@ -24,11 +24,22 @@ pub struct Hook {
     pub message: Option<Annotation>,
     /// Tags for each event of this hook.
     pub tags: Vec<Annotation>,
-    /// A tracepoint as it was written, when types of arguments are left to the kernel (`auto`): filters on those are not among `selectors` yet, and `resolve` checks all of
-    /// it again.
-    pub untyped: Option<Box<schema::Tracepoint>>,
+    /// The hook as it was written, when types of arguments are left to the kernel (`auto`, `resolve`): filters on those are not among `selectors` yet, and `resolve` checks
+    /// all of it again.
+    pub untyped: Option<Box<Untyped>>,
     /// The whole hook in the text.
     pub span: Span,
+}
+
+/// A hook as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untyped {
+    /// Of `kprobes`.
+    Kprobe(Box<schema::Kprobe>),
+    /// Of `lsmhooks`.
+    Lsm(schema::LsmHook),
+    /// Of `tracepoints`.
+    Tracepoint(schema::Tracepoint),
 }
 
 impl Hook {

@@ -17,6 +17,8 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// How many of them, the last ones, are of the section `data`.
+    pub data_values: usize,
 }
 
 /// Which event a record becomes.

@@ -12,6 +12,7 @@ mod action;
 mod argument;
 mod capability;
 mod expression;
+mod found;
 mod hook;
 mod layout;
 mod network;
@@ -31,7 +32,8 @@ pub use argument::{
 pub use capability::{capability_names, capability_number};
 pub(crate) use expression::register as expression_register;
 pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint};
+pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
+pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::hook::{Hook, HookKind, Tracepoint};
+use super::hook::{Function, Hook, HookKind, Tracepoint};
 use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
@@ -49,6 +49,24 @@ impl Policy {
             HookKind::Uprobe(uprobe) => Some(uprobe.path.as_str()),
             HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
         })
+    }
+
+    /// The kernel functions that it hooks, by their symbols.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.hooks.iter().filter_map(|hook| match &hook.kind.value {
+            HookKind::Kprobe(Function::Kernel(symbol)) => Some(symbol.as_str()),
+            HookKind::Kprobe(Function::Syscall { .. })
+            | HookKind::Tracepoint(_)
+            | HookKind::Lsm(_)
+            | HookKind::Uprobe(_) => None,
+        })
+    }
+
+    /// The modules whose types its arguments name.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        let resolved =
+            self.hooks.iter().flat_map(|hook| &hook.arguments).filter_map(|it| it.resolve.as_ref());
+        resolved.filter_map(|resolve| resolve.module.as_ref()).map(|module| module.value.as_str())
     }
 
     /// Whether any action of any hook enforces.

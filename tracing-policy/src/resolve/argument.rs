@@ -22,7 +22,11 @@ pub(super) fn fit(
         | Convention::Tracepoint
         | Convention::RawTracepoint
         | Convention::User => {
-            fit_prototype(hook, &key.function, kernel.function_btf(&key.function), kernel, report)
+            // a function without type information can be hooked all the same; its arguments are taken at their word
+            let Some((btf, id)) = kernel.function_types(&key.function) else { return true };
+            let Ok(prototype) = btf.prototype(id) else { return true };
+            let parameters: Vec<_> = prototype.parameters().collect();
+            fit_parameters(hook, &key.function, &parameters, btf, report)
         }
     }
 }
@@ -34,7 +38,7 @@ fn fit_syscall(hook: &Hook, function: &Function, report: &mut Report) -> bool {
     };
     let parameters: Vec<&str> = known.parameters().collect();
     let mut all = true;
-    for argument in &hook.arguments {
+    for argument in hook.arguments.iter().filter(|argument| !argument.is_data) {
         if usize::from(argument.index.value) >= parameters.len() {
             let shown = format!("sys_{}({})", known.name, parameters.join(", "));
             report.push(beyond(argument, parameters.len(), &shown));
@@ -70,7 +74,7 @@ pub(super) fn fit_parameters(
     report: &mut Report,
 ) -> bool {
     let mut all = true;
-    for argument in &hook.arguments {
+    for argument in hook.arguments.iter().filter(|argument| !argument.is_data) {
         let Some(parameter) = parameters.get(usize::from(argument.index.value)) else {
             let shown: Vec<String> = parameters
                 .iter()
@@ -81,7 +85,8 @@ pub(super) fn fit_parameters(
             all = false;
             continue;
         };
-        if !fits(argument.ty.value, parameter.type_id, btf) {
+        // what a path leads to has been looked at
+        if argument.resolve.is_none() && !fits(argument.ty.value, parameter.type_id, btf) {
             let message = format!(
                 "parameter {} of {name} is `{} {}`",
                 argument.index.value,

@@ -62,7 +62,7 @@ fn arguments_of_function(
     };
     let mut moved = hook.arguments.clone();
     let mut all = true;
-    for argument in &mut moved {
+    for argument in moved.iter_mut().filter(|argument| !argument.is_data) {
         let wanted = asked.get(usize::from(argument.index.value));
         let found = asking.iter().position(|parameter| Some(parameter) == wanted);
         if let Some(index) = found.and_then(|index| u8::try_from(index).ok()) {

@@ -11,6 +11,9 @@ mod lsm;
 mod mechanism;
 mod policy;
 mod process;
+mod reach;
+mod register;
+mod settle;
 mod tracepoint;
 mod uprobe;
 

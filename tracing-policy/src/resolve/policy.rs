@@ -2,7 +2,7 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, tracepoint, uprobe};
+use super::{class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
@@ -65,7 +65,7 @@ fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
 
 fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<ResolvedHook> {
     let kernel = facts.kernel;
-    let settled = hook.untyped.as_deref().map(|written| tracepoint::settle(written, kernel, report));
+    let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, kernel, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
@@ -80,7 +80,9 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     for selector in &mut selectors {
         process_fits &= process::fit(&mut selector.process, kernel, report);
     }
-    let (Placed { key, attachments, arguments }, classes) = (placed?, classes?);
+    let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
+    reach::fill(hook, &mut arguments, kernel, report)?;
+    register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
     }

@@ -34,20 +34,23 @@ pub(super) fn place(
     Some(Placed { key, attachments, arguments: arguments? })
 }
 
-/// The tracepoint with the types that were left to the kernel.
-pub(super) fn settle(written: &schema::Tracepoint, kernel: &KernelView, report: &mut Report) -> Option<Hook> {
-    let name = format!("{}/{}", written.subsystem.value, written.event.value);
-    let format = kernel.tracepoint(&written.subsystem.value, &written.event.value);
+/// Fills in the types that were left to the kernel; `None` when the report says which cannot be had.
+pub(super) fn types(
+    settled: &mut schema::Tracepoint,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<()> {
+    let name = format!("{}/{}", settled.subsystem.value, settled.event.value);
+    let format = kernel.tracepoint(&settled.subsystem.value, &settled.event.value);
     let Some(format) = format else {
-        report.push(absent(&name, written.event.span, kernel));
+        report.push(absent(&name, settled.event.span, kernel));
         return None;
     };
-    let mut settled = written.clone();
-    let mut all = true;
+    let mut all = Some(());
     for argument in settled.args.iter_mut().filter(|argument| check::is_untyped(argument)) {
         let Some(field) = field(format, argument.index.value) else {
             report.push(beyond(argument.index.value, argument.index.span, &name, format));
-            all = false;
+            all = None;
             continue;
         };
         if let Some(ty) = automatic(field, argument) {
@@ -59,10 +62,10 @@ pub(super) fn settle(written: &schema::Tracepoint, kernel: &KernelView, report: 
             );
             let error = Diagnostic::error(Code::ArgumentType, argument.span, message);
             report.push(error.help("give it a `type:`"));
-            all = false;
+            all = None;
         }
     }
-    if all { check::settled(settled, report) } else { None }
+    all
 }
 
 /// The type that a field of this kind has when the policy gives none.
@@ -114,7 +117,12 @@ fn fields(
             all = false;
             continue;
         };
-        if let Some(field) = place_of(field, argument.ty.value) {
+        // of a path the field is the pointer that it starts at
+        let found = match argument.resolve {
+            Some(_) => pointer(field),
+            None => place_of(field, argument.ty.value),
+        };
+        if let Some(field) = found {
             argument.place = Place::Field(field);
         } else {
             let message = format!("field {index} of {name} is `{} {}`", field.c_type, field.name);
@@ -152,6 +160,12 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         ArgumentType::Nop => value(field)?,
     };
     Some(Field { offset, form })
+}
+
+/// A field that is a pointer.
+fn pointer(field: &TracepointField) -> Option<Field> {
+    let form = value(field).filter(|_| field.size == 8)?;
+    Some(Field { offset: u16::try_from(field.offset).ok()?, form })
 }
 
 /// Longest text that lies in a record.

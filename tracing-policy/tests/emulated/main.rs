@@ -15,6 +15,7 @@ mod operators;
 mod origins;
 mod pairs;
 mod process;
+mod reached;
 mod run;
 mod scope;
 mod tracepoints;

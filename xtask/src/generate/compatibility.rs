@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
+use e2e::samples::{DIFFERENCES, Difference};
 
 use super::marks::Mark;
 
@@ -81,7 +82,28 @@ pub(super) fn page(groups: &[Group], marks: &[Mark]) -> String {
                 .unwrap_or_default();
         }
     }
+    page.push_str(&differences());
     page
+}
+
+/// Where ours differs from upstream's events of the same acts, which a scenario compares field by field.
+fn differences() -> String {
+    let mut text = "
+## Differences from upstream's events
+
+The scenario `upstreams_policies_load_and_report_what_upstream_reported` makes the same acts under upstream's example policies and compares events
+with upstream's, apart from identities, times, addresses and ports of a run. These fields are not compared:
+
+| policy | function | field | why |
+| --- | --- | --- | --- |
+"
+    .to_owned();
+    let or = |word: &'static str, all: &'static str| if word.is_empty() { all } else { word };
+    for Difference { sample, function, field, reason } in DIFFERENCES {
+        let (sample, function, field) = (or(sample, "any"), or(function, "any"), or(field, "all"));
+        writeln!(text, "| {sample} | {function} | `{field}` | {reason} |").unwrap_or_default();
+    }
+    text
 }
 
 fn state(marks: &[&Mark]) -> &'static str {

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use e2e::kernels::{VARIANTS, Variant};
-use e2e::report::{Listed, Machines, Report, Verdict};
+use e2e::kernels::{Origin, VARIANTS, Variant};
+use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
 use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
 
 use super::{Arguments, Tally};
@@ -20,6 +20,10 @@ use crate::{build, machine, terminal};
 const MEMORY: u32 = 2048;
 /// Seconds that a machine may take, for itself and for each scenario; each scenario has a limit of its own inside.
 const LIMIT: (u64, u64) = (300, 400);
+
+/// The kernel that upstream's samples are from, and where they lie beside the checkout and in the machine.
+const SAMPLED: &str = "6.12";
+const SAMPLES: (&str, &str) = ("../shared/samples", "/usr/share/samples");
 
 /// One machine: a kernel and the scenarios to run on it.
 #[derive(Clone, Debug)]
@@ -94,7 +98,10 @@ fn rounds(arguments: &Arguments, listed: &[Listed]) -> Result<(Vec<Round>, Vec<R
         let wanted = |machines: Machines| machines == Machines::Contended || variant.append.is_empty();
         let names = |in_turn: bool| -> Vec<String> {
             let asked = |name: &String| arguments.scenarios.is_empty() || arguments.scenarios.contains(name);
-            let found = listed.iter().filter(|listed| wanted(listed.machines) && asked(&listed.name));
+            let here =
+                |kernels: Kernels| variant.kernel.origin == Origin::Packaged || kernels == Kernels::All;
+            let found = listed.iter().filter(|listed| wanted(listed.machines) && here(listed.kernels));
+            let found = found.filter(|listed| asked(&listed.name));
             let found = found.filter(|listed| (listed.machines == Machines::Plain) == in_turn);
             found.map(|listed| listed.name.clone()).collect()
         };
@@ -156,6 +163,10 @@ fn try_boot(round: &Round, binaries: &BTreeMap<String, PathBuf>, reports: &mut V
     let name = round.variant.name;
     let (kernel, append) = machine::kernel(name)?;
     let mut image = machine::image(&kernel, binaries)?;
+    if name == SAMPLED {
+        let samples = build::workspace().join(SAMPLES.0);
+        machine::add(&mut image, &samples, SAMPLES.1).context("samples of upstream's events")?;
+    }
     let mut command = vec!["/usr/bin/e2e-guest".to_owned(), "run".to_owned(), name.to_owned()];
     command.extend(round.names.iter().cloned());
     let job = Job { command, ..Job::default() };
@@ -239,7 +250,7 @@ mod tests {
     use std::time::Duration;
 
     use e2e::kernels::VARIANTS;
-    use e2e::report::{Listed, Machines, Report, Verdict};
+    use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
     use e2e::vm::Emulation;
 
     use super::{Arguments, Round, complete, rounds};
@@ -251,7 +262,10 @@ mod tests {
 
     fn listed() -> Vec<Listed> {
         let kinds = [Machines::Plain, Machines::Parallel, Machines::Contended];
-        kinds.map(|machines| Listed { name: format!("{machines:?}"), machines }).to_vec()
+        let stock = kinds.map(|machines| (format!("{machines:?}"), machines, Kernels::Stock));
+        let all = kinds.map(|machines| (format!("{machines:?} everywhere"), machines, Kernels::All));
+        let both = stock.into_iter().chain(all);
+        both.map(|(name, machines, kernels)| Listed { name, machines, kernels }).collect()
     }
 
     #[test]
@@ -260,9 +274,18 @@ mod tests {
         let names = |rounds: &[Round]| -> Vec<(&str, Vec<String>)> {
             rounds.iter().map(|round| (round.variant.name, round.names.clone())).collect()
         };
-        assert_eq!(names(&together), [("6.12", vec!["Plain".to_owned()])]);
-        let both = vec!["Parallel".to_owned(), "Contended".to_owned()];
-        assert_eq!(names(&alone), [("6.12", both), ("6.12+preempt=full", vec!["Contended".to_owned()])]);
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(&together), [("6.12", words(&["Plain", "Plain everywhere"]))]);
+        let contended = ["Contended", "Contended everywhere"];
+        let both = ["Parallel", "Contended", "Parallel everywhere", "Contended everywhere"];
+        assert_eq!(names(&alone), [("6.12", words(&both)), ("6.12+preempt=full", words(&contended))]);
+    }
+
+    #[test]
+    fn the_kernel_that_is_built_runs_only_what_asks_for_it() {
+        let (alone, together) = rounds(&arguments(&["custom"], &[]), &listed()).unwrap();
+        assert_eq!(together[0].names, ["Plain everywhere"]);
+        assert_eq!(alone[0].names, ["Parallel everywhere", "Contended everywhere"]);
     }
 
     #[test]

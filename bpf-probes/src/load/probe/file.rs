@@ -125,6 +125,34 @@ pub fn kernel_symbols(wanted: &[&str]) -> Result<Symbols, FileError> {
     .map_err(|error| FileError::Read { path, error })
 }
 
+/// The functions among `wanted` that the kernel or a loaded module has, each with the name of its module, if it is one's.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn module_functions(wanted: &[&str]) -> Result<Vec<(String, Option<String>)>, FileError> {
+    let path = PathBuf::from("/proc/kallsyms");
+    let failed = |error| FileError::Read { path: path.clone(), error };
+    let mut file = BufReader::new(File::open(&path).map_err(failed)?);
+    let (mut found, mut line) = (Vec::new(), String::new());
+    while file.read_line(&mut line).map_err(failed)? > 0 {
+        found.extend(
+            function_of_line(&line)
+                .filter(|(name, _)| wanted.contains(name))
+                .map(|(name, module)| (name.to_owned(), module.map(str::to_owned))),
+        );
+        line.clear();
+    }
+    Ok(found)
+}
+
+/// The function in a line of `/proc/kallsyms`, and its module.
+fn function_of_line(line: &str) -> Option<(&str, Option<&str>)> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (kind, name) = (words.next()?, words.next()?);
+    let module = words.next().and_then(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    matches!(kind, "t" | "T" | "w" | "W").then_some((name, module))
+}
+
 /// The functions among `wanted` that the kernel says can be traced.
 ///
 /// # Errors

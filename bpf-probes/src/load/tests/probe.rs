@@ -1,6 +1,6 @@
 use super::support::{alone, descriptors};
 use crate::kernel::{Answer, Feature};
-use crate::load::probe::{ProbeOptions, kernel_symbols, kernel_view};
+use crate::load::probe::{ProbeOptions, kernel_symbols, kernel_view, module_functions};
 
 #[test]
 #[expect(clippy::print_stderr, reason = "what this kernel can do is worth seeing")]
@@ -46,4 +46,6 @@ fn root_names_are_looked_up_in_the_list_of_symbols() {
     let _alone = alone();
     let found = kernel_symbols(&["wake_up_new_task", "no_such_function_at_all"]).unwrap();
     assert_eq!(found.iter().collect::<Vec<_>>(), ["wake_up_new_task"]);
+    let with_modules = module_functions(&["wake_up_new_task", "no_such_function_at_all"]).unwrap();
+    assert_eq!(with_modules, [("wake_up_new_task".to_owned(), None)]);
 }

@@ -49,18 +49,18 @@ pub(crate) fn namespaces(from: &abi::Namespaces, host: &HostNamespaces) -> event
     }
 }
 
-/// What an exec event says about its file. How privileges were raised is shown on request only; the file always.
+/// What an exec event says about its file, if that has no name any more: deleted, or never had one (`memfd_create`). How privileges were raised is shown on
+/// request only.
 pub(crate) fn binary_properties(
     path: &[u8],
     inode: u64,
     links: u32,
     privileges: Option<(&abi::Credentials, u32)>,
 ) -> BinaryProperties {
-    let file = FileProperties {
-        inode: (inode != 0).then_some(InodeProperties { number: inode, links: Some(links) }),
+    let file = (inode != 0 && links == 0).then(|| FileProperties {
+        inode: Some(InodeProperties { number: inode, links: Some(links) }),
         path: text(path).into(),
-    };
-    let file = (inode != 0 || !path.is_empty()).then_some(file);
+    });
     let Some((credentials, bits)) = privileges else {
         return BinaryProperties { file, ..BinaryProperties::default() };
     };
@@ -113,6 +113,8 @@ mod tests {
         );
         let plain = binary_properties(b"/bin/su", 12, 1, None);
         assert_eq!((plain.setuid, plain.privileges_changed.is_empty()), (None, true));
-        assert_eq!(plain.file.map(|file| file.path), Some("/bin/su".into()));
+        assert_eq!(plain.file, None);
+        let deleted = binary_properties(b"/bin/su", 12, 0, None);
+        assert_eq!(deleted.file.map(|file| file.path), Some("/bin/su".into()));
     }
 }

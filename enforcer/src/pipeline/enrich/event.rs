@@ -20,7 +20,7 @@ pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) ->
         process: subject.process,
         parent: subject.parent,
         ancestors: Vec::new(),
-        binary_properties: Some(properties),
+        binary_properties: (*properties != BinaryProperties::default()).then_some(properties),
     })
 }
 
@@ -50,6 +50,7 @@ pub(crate) fn hook_event(
     for (value, value_layout) in values(hook, layout)?.zip(&layout.values) {
         args.push(argument(value?, value_layout));
     }
+    let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, .. } = subject;
     let (function_name, origin) = (Arc::clone(&layout.function_name), Arc::clone(&layout.origin));
@@ -59,6 +60,7 @@ pub(crate) fn hook_event(
             parent,
             function_name,
             args,
+            data,
             action,
             // As upstream shows it where no return hook says otherwise.
             return_action: Action::Post,

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
 
 use super::{network, object};
-use crate::pipeline::decode::{RawObject, RawValue};
+use crate::pipeline::decode::RawValue;
 use crate::pipeline::layout::ValueLayout;
 
 /// The argument that a value becomes.
@@ -30,8 +30,6 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 Value::Size(number)
             }
         }
-        // labels of socket addresses are not shown
-        RawValue::Object(raw @ RawObject::Address(_)) => return object::object(raw, layout.kind).into(),
         RawValue::Object(raw) => object::object(raw, layout.kind),
         RawValue::String(bytes) => Value::String(text(bytes).into()),
         RawValue::Path { mode, incomplete, path } => {
@@ -50,7 +48,7 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 Value::File(file)
             }
         }
-        RawValue::UnixAddress { family, path } => return network::unix_address(family, path).into(),
+        RawValue::UnixAddress { family, path } => network::unix_address(family, path),
         RawValue::Error { errno } => {
             let errno = Errno::from_raw(i32::from(errno));
             Value::Error(errno.desc().into())
@@ -71,11 +69,12 @@ fn syscall(number: u64) -> Value {
 #[cfg(test)]
 mod tests {
     use api::event::{FileArgument, SyscallId, Value};
-    use tracing_policy::ir::ValueKind;
+    use bpf_probes::abi::AddressValue;
+    use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
 
     use super::argument;
     use crate::pipeline::ValueLayout;
-    use crate::pipeline::decode::RawValue;
+    use crate::pipeline::decode::{RawObject, RawValue};
 
     #[test]
     fn a_path_becomes_a_file_or_a_path_as_the_layout_says() {
@@ -90,6 +89,27 @@ mod tests {
         let file = argument(raw, &layout(ValueKind::File));
         assert_eq!((file.value, &*file.label), (Some(Value::File(expected.clone())), "l"));
         assert_eq!(argument(raw, &layout(ValueKind::Path)).value, Some(Value::Path(expected)));
+    }
+
+    // proves: ARG-20
+    #[test]
+    fn values_of_every_type_carry_their_label() {
+        let address = AddressValue::default();
+        for (raw, kind) in [
+            (RawValue::Int32(1), ValueKind::Int32),
+            (RawValue::Uint64(1), ValueKind::Uint64),
+            (RawValue::String(b"x"), ValueKind::String),
+            (RawValue::Path { mode: 0, incomplete: false, path: b"/x" }, ValueKind::File),
+            (
+                RawValue::Object(RawObject::Address(&address)),
+                ValueKind::Object(ObjectKind::Network(NetworkType::Sockaddr)),
+            ),
+            (RawValue::UnixAddress { family: 1, path: b"@x" }, ValueKind::SockaddrUn),
+            (RawValue::Error { errno: 14 }, ValueKind::String),
+        ] {
+            let shown = argument(raw, &ValueLayout { kind, label: "l".into() });
+            assert_eq!(&*shown.label, "l", "{kind:?}");
+        }
     }
 
     #[test]

@@ -79,8 +79,8 @@ pub(crate) struct Table {
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
     index: HashMap<Incarnation, u32>,
-    /// The incarnation of each running process.
-    current: HashMap<u32, Incarnation>,
+    /// The newest incarnation of each process.
+    newest: HashMap<u32, Incarnation>,
     order: Order,
     queue: ReleaseQueue,
     evicted: u64,
@@ -96,7 +96,7 @@ impl Table {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
-            current: HashMap::new(),
+            newest: HashMap::new(),
             order: Order::new(),
             queue: ReleaseQueue::default(),
             evicted: 0,
@@ -131,7 +131,17 @@ impl Table {
 
     /// The running incarnation of a process.
     pub(crate) fn current(&self, tgid: u32) -> Option<Incarnation> {
-        self.current.get(&tgid).copied()
+        self.newest(tgid).filter(|id| self.is_running(*id))
+    }
+
+    /// The incarnation that ran last under a number, whether it has ended or not.
+    pub(crate) fn newest(&self, tgid: u32) -> Option<Incarnation> {
+        self.newest.get(&tgid).copied()
+    }
+
+    fn is_running(&self, id: Incarnation) -> bool {
+        let slot = self.index.get(&id).and_then(|slot| self.slots.get(*slot as usize));
+        slot.and_then(Option::as_ref).is_some_and(|entry| entry.running)
     }
 
     /// `id` as events show it that do not count references.
@@ -167,7 +177,7 @@ impl Table {
             *place = Some(entry);
             self.index.insert(id, slot);
             self.order.insert(slot);
-            self.current.insert(id.tgid, id);
+            self.newest.insert(id.tgid, id);
         }
     }
 
@@ -179,9 +189,6 @@ impl Table {
         }
         let parent =
             if std::mem::replace(&mut entry.holds_parent, false) { entry.known.parent } else { None };
-        if self.current(id.tgid) == Some(id) {
-            self.current.remove(&id.tgid);
-        }
         self.unrefer(id);
         if let Some(parent) = parent {
             self.unrefer(parent);
@@ -256,8 +263,8 @@ impl Table {
             *place = None;
         }
         self.free.push(slot);
-        if self.current(id.tgid) == Some(id) {
-            self.current.remove(&id.tgid);
+        if self.newest(id.tgid) == Some(id) {
+            self.newest.remove(&id.tgid);
         }
     }
 }

@@ -96,6 +96,9 @@ fn a_hook_shows_the_references_of_its_process_its_thread_and_values() {
     bench.take(&[exit(child, 4_000, 0), exit(shell, 5_000, 0)]);
     let event = bench.one(hook(shell, 6_000, Action::Post, b"/late"));
     assert_eq!((of(&event).1, of(&event).3), ("/bin/sh".into(), 0), "a late event finds its process");
+    let nameless = bpf_probes::abi::ProcessKey { ktime: 0, ..shell };
+    let event = bench.one(hook(nameless, 7_000, Action::Post, b"/closed"));
+    assert_eq!(of(&event).1, "/bin/sh", "so does one whose process the kernel side has forgotten");
 }
 
 // proves: EVT-01, EVT-16, ENR-13
@@ -116,6 +119,12 @@ fn binaries_arguments_and_directories_are_formed_as_upstream_forms_them() {
     assert_eq!(*process.cwd, *"/home/me");
     assert_eq!(*process.arguments, *"-a \"two words\" \u{fffd}");
     assert_eq!((process.uid, process.auid), (Some(1000), Some(u32::MAX)));
+    let EventKind::Exec(executed) = &event.kind else { panic!("no exec") };
+    assert_eq!(executed.binary_properties, None, "the file has a name, and raises nothing");
+
+    record.fixed.links = 0;
+    record.fixed.process = key(6, 2_000);
+    let event = bench.one(record.record());
     let EventKind::Exec(executed) = &event.kind else { panic!("no exec") };
     let file = executed.binary_properties.as_ref().unwrap().file.as_ref().unwrap();
     assert_eq!((&*file.path, file.inode.unwrap().number), ("/opt/tool", 77));
@@ -279,6 +288,21 @@ fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
     assert!(json.starts_with("{\"process_lsm\":{\"process\":"), "{json}");
     let rest = "\"function_name\":\"file_open\",\"policy_name\":\"p\",\"args\":[{\"file_arg\":{\"path\":\"/etc/shadow\"";
     assert!(json.contains(rest), "{json}");
+}
+
+// proves: ARG-19 (as events show it)
+#[test]
+fn what_a_policy_reads_elsewhere_is_the_events_data() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(4, shell, 3_000, Action::Post, b"/etc/shadow"));
+    let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
+    assert_eq!((kprobe.args.len(), kprobe.data.len(), &*kprobe.data[0].label), (0, 1, "l"));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.contains("\"data\":[{\"file_arg\":{\"path\":\"/etc/shadow\""), "{json}");
 }
 
 // proves: EVT-04

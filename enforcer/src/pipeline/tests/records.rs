@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -140,6 +140,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
+        data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     let subsystem = "sched".into();
@@ -148,6 +149,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);

@@ -1,0 +1,140 @@
+//! Upstream's example policies: each loads, and of the same acts we report what upstream reported.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use e2e::ensure;
+use e2e::expect::{Context, Failure, Outcome};
+use e2e::samples::{comparable, compare, incomparable};
+use e2e::scenario::{Daemon, Guest, Settings, must};
+use serde_json::Value;
+
+/// Where the machine has them.
+const FOLDER: &str = "/usr/share/samples";
+/// The fixed sequence of acts, where upstream's lab had it.
+const ACTS: &str = "/exercise.sh";
+
+/// Policies that name what this machine has not, and what the refusal must say of it.
+const REFUSED: &[(&str, &str)] = &[("tracingpolicy__dev_queue_xmit", "no function dev_queue_xmit")];
+
+/// Values that the guides these policies come from have their reader put in.
+const VALUES: [(&str, &str); 2] = [("${PODCIDR}", "10.44.0.0/14"), ("${SERVICECIDR}", "10.48.0.0/20")];
+
+/// Loads every policy; where upstream's events of it are known, makes the acts and compares.
+pub(crate) fn all(guest: &Guest) -> Outcome {
+    fs::copy(Path::new(FOLDER).join("exercise.sh"), ACTS).context("the acts")?;
+    // The lab had this command, and no user besides root; what follows from either is in the samples.
+    fs::copy("/usr/bin/true", "/usr/bin/bpftool").context("bpftool")?;
+    let users = fs::read_to_string("/etc/passwd")?;
+    let root: Vec<&str> = users.lines().filter(|line| line.starts_with("root:")).collect();
+    fs::write("/etc/passwd", root.join("\n") + "\n")?;
+    let result = compared(guest);
+    fs::write("/etc/passwd", users)?;
+    result
+}
+
+fn compared(guest: &Guest) -> Outcome {
+    let mut policies = BTreeMap::new();
+    for entry in fs::read_dir(Path::new(FOLDER).join("policies"))? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let text = VALUES.iter().fold(fs::read_to_string(&path)?, |text, (from, to)| text.replace(from, to));
+        policies.insert(name, text);
+    }
+    ensure!(policies.len() > 60, "only {} policies", policies.len());
+    let mut found = Vec::new();
+    let mut failures: Vec<String> = Vec::new();
+    for (name, text) in std::iter::once((String::new(), String::new())).chain(policies) {
+        match sample(guest, &name, &text) {
+            Ok(lines) => found.extend(lines.into_iter().map(|line| format!("{name}: {line}"))),
+            Err(failure) => failures.push(format!("{name}: {}", failure.0)),
+        }
+    }
+    failures.extend(found);
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+/// One policy, or without one what upstream calls `base`; the differences from upstream's events.
+fn sample(guest: &Guest, name: &str, text: &str) -> Outcome<Vec<String>> {
+    let known = if name.is_empty() { "base" } else { name };
+    let known = Path::new(FOLDER).join(format!("{known}.json"));
+    let guest = Guest {
+        variant: guest.variant,
+        folder: guest.folder.join(if name.is_empty() { "base" } else { name }),
+    };
+    fs::create_dir_all(&guest.folder)?;
+    let flags = ["--enable-process-cred", "--enable-process-ns", "--process-cache-size", "1024"];
+    let mut daemon = Settings::default().flags(&flags).start(&guest)?;
+    if !name.is_empty() && !add(&daemon, &guest, name, text, known.exists())? {
+        return Ok(Vec::new());
+    }
+    if !known.exists() {
+        return Ok(Vec::new());
+    }
+    let theirs = lines(&fs::read_to_string(&known)?, name)?;
+    let ours = act(&mut daemon, &guest, name)?;
+    if incomparable(name) {
+        ensure!(ours.is_empty() == theirs.is_empty(), "{} events, upstream has {}", ours.len(), theirs.len());
+        return Ok(Vec::new());
+    }
+    Ok(compare(&ours, &theirs))
+}
+
+/// Adds the policy, watching only where nothing is compared, for some kill whoever does something usual; whether it was accepted, which must be as expected.
+fn add(daemon: &Daemon, guest: &Guest, name: &str, text: &str, compared: bool) -> Outcome<bool> {
+    let path = guest.folder.join("policy.yaml");
+    fs::write(&path, text)?;
+    let path = path.display().to_string();
+    let mode: &[&str] = if compared { &[] } else { &["--mode", "monitor"] };
+    let added = daemon.tetra(&[&["tracingpolicy", "add", &path], mode].concat())?;
+    let refusal = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason);
+    match (added.success(), refusal) {
+        (true, None) => Ok(true),
+        (false, Some(reason)) if added.stderr.contains(reason) => Ok(false),
+        (true, Some(reason)) => Err(Failure(format!("loaded, in spite of {reason}"))),
+        (false, _) => {
+            let lines: Vec<&str> =
+                added.stderr.lines().filter(|line| !line.trim().is_empty()).take(6).collect();
+            Err(Failure(lines.join(" / ")))
+        }
+    }
+}
+
+/// Makes the acts, and returns the events of them.
+fn act(daemon: &mut Daemon, guest: &Guest, name: &str) -> Outcome<Vec<Value>> {
+    let mut events = daemon.events()?;
+    daemon.settle(&mut events)?;
+    let export = guest.folder.join("events.json");
+    let before = fs::metadata(&export)?.len();
+    // As the lab ran them: without a policy by the shell itself, else under a limit of time.
+    let command = if name.is_empty() { "sh /exercise.sh; true" } else { "timeout 40 sh /exercise.sh; true" };
+    must(&["/usr/bin/busybox", "sh", "-c", command])?;
+    daemon.settle(&mut events)?;
+    let mut file = File::open(&export)?;
+    file.seek(SeekFrom::Start(before))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let mut ours = lines(&text, name)?;
+    if !name.is_empty() {
+        // Upstream's samples hold the events of the policy alone.
+        ours.retain(|event| {
+            event.as_object().is_some_and(|kinds| kinds.keys().all(|kind| !BASE.contains(&kind.as_str())))
+        });
+    }
+    Ok(ours)
+}
+
+/// Events that need no policy.
+const BASE: [&str; 2] = ["process_exec", "process_exit"];
+
+fn lines(text: &str, sample: &str) -> Outcome<Vec<Value>> {
+    let mut found = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let event: Value = serde_json::from_str(line).context(line)?;
+        found.extend(comparable(&event, sample));
+    }
+    Ok(found)
+}

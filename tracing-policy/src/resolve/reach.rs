@@ -1,0 +1,267 @@
+//! Values that are reached from an argument: the path that the text names, through this kernel's types.
+
+use bpf_probes::btf::{Btf, FieldPath, LeafKind, PathError, Step, Type, TypeId};
+use bpf_probes::kernel::{KernelView, SyscallName};
+
+use super::function::syscall_name;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{
+    Argument, ArgumentType, Family, Function, Hook, HookKind, PathEnd, Place, Resolve, Tracepoint, ValuePath,
+};
+use crate::schema::ArgumentType as Written;
+
+/// A type, and the types it is one of.
+#[derive(Clone, Copy)]
+pub(super) struct Base<'k> {
+    pub(super) btf: &'k Btf,
+    pub(super) id: TypeId,
+}
+
+/// What the path of an argument starts at; `None` when the report says why nothing.
+pub(super) fn base<'k>(
+    hook: &Hook,
+    index: Option<u8>,
+    resolve: &Resolve,
+    kernel: &'k KernelView,
+    report: &mut Report,
+) -> Option<Base<'k>> {
+    if let Some(name) = &resolve.btf_type {
+        let module = resolve.module.as_ref();
+        let btf = module.map_or(Some(kernel.btf()), |module| kernel.module_btf(&module.value));
+        let Some(btf) = btf else {
+            let module = resolve.module.as_ref().unwrap_or(name);
+            let message = format!("there are no types of a module `{}`", module.value);
+            let error = Diagnostic::error(Code::NotOnThisKernel, module.span, message);
+            report.push(error.help("it must be loaded, with its types in /sys/kernel/btf"));
+            return None;
+        };
+        let found = btf.struct_named(&name.value).or_else(|_| btf.union_named(&name.value));
+        if found.is_err() {
+            let message = format!("kernel {} has no struct `{}`", kernel.release(), name.value);
+            let mut error = Diagnostic::error(Code::NotOnThisKernel, name.span, message);
+            if resolve.module.is_none() {
+                error = error.help("if it is one of a module, say which: `btfTypeModule:`");
+            }
+            report.push(error);
+        }
+        return found.ok().map(|id| Base { btf, id });
+    }
+    let found = match index {
+        None => kernel.btf().struct_named("task_struct").ok().map(|id| Base { btf: kernel.btf(), id }),
+        Some(index) => parameter(hook, index, kernel),
+    };
+    if found.is_none() {
+        let message = "the kernel's types do not say what this argument points to";
+        let error = Diagnostic::error(Code::PrototypeMismatch, resolve.path.span, message);
+        report.push(error.help("add `btfType:` with the struct that it points to"));
+    }
+    found
+}
+
+/// The type of a hook's parameter, if it is a pointer.
+fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<'k>> {
+    let index = usize::from(index);
+    let btf: &Btf = kernel.btf();
+    let (btf, prototype) = match &hook.kind.value {
+        HookKind::Kprobe(function @ Function::Syscall { .. }) => {
+            return syscall_parameter(function, index, btf);
+        }
+        HookKind::Kprobe(Function::Kernel(symbol)) => {
+            let (btf, id) = kernel.function_types(symbol)?;
+            (&**btf, id)
+        }
+        HookKind::Lsm(name) => {
+            let function = bpf_probes::kernel::function_of_hook(name);
+            (btf, kernel.lsm_hook(name).or_else(|| kernel.function_btf(&function))?)
+        }
+        HookKind::Tracepoint(Tracepoint { raw: false, .. }) | HookKind::Uprobe(_) => return None,
+        HookKind::Tracepoint(Tracepoint { event, .. }) => {
+            let id = btf.typedef_named(&format!("btf_trace_{event}")).ok()?;
+            // the first is the tracepoint's own
+            let found = btf.prototype(id).ok()?.parameters().nth(index + 1)?;
+            return is_pointer(btf, found.type_id).then_some(Base { btf, id: found.type_id });
+        }
+    };
+    let found = btf.prototype(prototype).ok()?.parameters().nth(index)?;
+    is_pointer(btf, found.type_id).then_some(Base { btf, id: found.type_id })
+}
+
+fn is_pointer(btf: &Btf, id: TypeId) -> bool {
+    matches!(btf.peel(id).and_then(|id| btf.get(id)), Ok(Type::Ptr(_)))
+}
+
+/// What a pointer among a system call's parameters points to, which only the text of its prototype says.
+fn syscall_parameter<'k>(function: &Function, index: usize, btf: &'k Btf) -> Option<Base<'k>> {
+    let name = syscall_name(function)?;
+    let text = SyscallName::known(&name)?.parameters().nth(index)?;
+    let (pointee, _) = text.split_once('*')?;
+    let word = pointee.split_ascii_whitespace().skip_while(|word| *word != "struct").nth(1)?;
+    btf.struct_named(word).ok().map(|id| Base { btf, id })
+}
+
+/// Follows the path through the types.
+pub(super) fn walk(base: Base<'_>, resolve: &Resolve, report: &mut Report) -> Option<FieldPath> {
+    match base.btf.resolve(base.id, &resolve.path.value) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            let code = match error {
+                PathError::Syntax { .. } => Code::BadSymbol,
+                PathError::NoField { .. }
+                | PathError::NotAStruct { .. }
+                | PathError::Incomplete { .. }
+                | PathError::NotAPointer { .. }
+                | PathError::NotAnArray { .. }
+                | PathError::Index { .. }
+                | PathError::InBitfield { .. }
+                | PathError::TooFar { .. }
+                | PathError::Lookup(_) => Code::PrototypeMismatch,
+            };
+            report.push(Diagnostic::error(code, resolve.path.span, error.to_string()));
+            None
+        }
+    }
+}
+
+/// The type that the value has, if it is one that the language knows; it goes before what the text says.
+pub(super) fn recognised(btf: &Btf, found: &FieldPath, written: Option<Written>) -> Option<Written> {
+    let leaf = found.leaf;
+    let is_one_byte = leaf.size == 1 && leaf.bitfield.is_none();
+    match leaf.kind {
+        // one byte is what policies call an `int`, too
+        LeafKind::Int if is_one_byte && written.is_some() => None,
+        LeafKind::Int | LeafKind::Enum => Some(number(leaf.size, leaf.signed)),
+        LeafKind::Bool if written.is_none() => Some(Written::Uint8),
+        LeafKind::Struct => named(btf, leaf.type_id),
+        LeafKind::Pointer { to } => {
+            let to = btf.peel(to).ok()?;
+            let pointee = btf.get(to).ok()?;
+            if matches!(pointee, Type::Struct(_) | Type::Fwd(_)) {
+                return named(btf, to);
+            }
+            if matches!(pointee, Type::Int(int) if int.name == "char") && written.is_none() {
+                return Some(Written::String);
+            }
+            behind(btf, to).map(|(bytes, signed)| number(bytes, signed))
+        }
+        LeafKind::Array { element, .. } if written.is_none() => {
+            let is_text = matches!(btf.peel(element).and_then(|id| btf.get(id)), Ok(Type::Int(int)) if int.name == "char");
+            is_text.then_some(Written::String)
+        }
+        LeafKind::Char if written.is_none() => Some(Written::Uint8),
+        LeafKind::Char | LeafKind::Bool | LeafKind::Float | LeafKind::Union | LeafKind::Array { .. } => None,
+    }
+}
+
+/// The number behind a pointer: its bytes, and whether it has a sign. One byte is text, or the beginning of a buffer.
+fn behind(btf: &Btf, to: TypeId) -> Option<(u32, bool)> {
+    let leaf = btf.resolve(to, "").ok()?.leaf;
+    let is_number = matches!(leaf.kind, LeafKind::Int | LeafKind::Enum) && leaf.size > 1;
+    is_number.then_some((leaf.size, leaf.signed))
+}
+
+fn number(bytes: u32, signed: bool) -> Written {
+    match (bytes, signed) {
+        (1, true) => Written::Int8,
+        (1, false) => Written::Uint8,
+        (2, true) => Written::Int16,
+        (2, false) => Written::Uint16,
+        (..=4, true) => Written::Int32,
+        (..=4, false) => Written::Uint32,
+        (_, true) => Written::Int64,
+        (_, false) => Written::Uint64,
+    }
+}
+
+fn named(btf: &Btf, id: TypeId) -> Option<Written> {
+    let shown = btf.describe(id);
+    Some(match shown.strip_prefix("struct ").unwrap_or(&shown) {
+        "file" => Written::File,
+        "path" => Written::Path,
+        "dentry" => Written::Dentry,
+        "kiocb" => Written::Kiocb,
+        "linux_binprm" => Written::LinuxBinprm,
+        "filename" => Written::Filename,
+        "net_device" => Written::NetDevice,
+        "cred" => Written::Cred,
+        "user_namespace" => Written::UserNamespace,
+        "bpf_prog" => Written::BpfProg,
+        "bpf_map" => Written::BpfMap,
+        "perf_event" => Written::PerfEvent,
+        "module" => Written::Module,
+        "load_info" => Written::LoadInfo,
+        "sock" => Written::Sock,
+        "socket" => Written::Socket,
+        "sockaddr" => Written::Sockaddr,
+        "sockaddr_un" => Written::SockaddrUn,
+        "iov_iter" => Written::IovIter,
+        _ => return None,
+    })
+}
+
+/// The paths of a hook's arguments; `None` when the report says why there is none.
+pub(super) fn fill(
+    hook: &Hook,
+    arguments: &mut [Argument],
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<()> {
+    let mut all = Some(());
+    for (argument, asked) in arguments.iter_mut().zip(&hook.arguments) {
+        let Some(resolve) = &asked.resolve else { continue };
+        let index = (asked.place != Place::Task).then_some(asked.index.value);
+        let found = base(hook, index, resolve, kernel, report)
+            .and_then(|base| Some((base, walk(base, resolve, report)?)));
+        let Some((base, found)) = found else {
+            all = None;
+            continue;
+        };
+        let is_set = matches!(argument.ty.value, ArgumentType::Capabilities(_));
+        let bytes = match argument.ty.value.family() {
+            // a set is read where it lies
+            Family::Number(_) if is_set => None,
+            Family::Number(ty) => Some(u8::try_from(ty.width.bits() / 8).unwrap_or(8)),
+            Family::String | Family::Path | Family::Object(_) | Family::Nothing => None,
+        };
+        argument.path = end(base.btf, &found, bytes);
+        if argument.path.is_none() {
+            let message = format!("`{}` is smaller than a number of this type", resolve.path.value);
+            report.push(Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message));
+            all = None;
+        }
+    }
+    all
+}
+
+/// What is read at the end: a number of so many bytes, or something else.
+fn end(btf: &Btf, found: &FieldPath, number: Option<u8>) -> Option<ValuePath> {
+    let leaf = found.leaf;
+    let mut steps = found.steps.clone();
+    let end = match (leaf.kind, number) {
+        (LeafKind::Pointer { to }, Some(_)) => {
+            // a pointer to anything else is asked for as a number
+            let (bytes, signed) = behind(btf, btf.peel(to).ok()?).unwrap_or((0, false));
+            if bytes == 0 {
+                PathEnd::Number { bytes: 8, bits: None, signed: false }
+            } else {
+                if let Some(last) = steps.last_mut() {
+                    last.deref = true;
+                }
+                steps.push(Step { offset: 0, deref: false });
+                PathEnd::Number { bytes: u8::try_from(bytes).ok()?, bits: None, signed }
+            }
+        }
+        (LeafKind::Pointer { .. }, None) => PathEnd::Number { bytes: 8, bits: None, signed: false },
+        (LeafKind::Struct | LeafKind::Union | LeafKind::Array { .. }, None) => {
+            PathEnd::Inside { bytes: leaf.size }
+        }
+        (LeafKind::Struct | LeafKind::Union | LeafKind::Array { .. }, Some(bytes)) => {
+            let fits = leaf.size == 0 || u32::from(bytes) <= leaf.size;
+            fits.then_some(PathEnd::Number { bytes, bits: None, signed: false })?
+        }
+        (LeafKind::Int | LeafKind::Char | LeafKind::Bool | LeafKind::Enum | LeafKind::Float, _) => {
+            let bytes = u8::try_from(leaf.size).ok().filter(|bytes| matches!(bytes, 1 | 2 | 4 | 8))?;
+            PathEnd::Number { bytes, bits: leaf.bitfield, signed: leaf.signed }
+        }
+    };
+    Some(ValuePath { steps, end })
+}
