@@ -286,6 +286,7 @@ fn pipeline_config(settings: &Settings) -> Config {
         process_entries: settings.bounds.processes,
         process_credentials: settings.content.credentials,
         process_namespaces: settings.content.namespaces,
+        stack_addresses: settings.content.stack_addresses,
         proc_root: settings.procfs.clone(),
         ..Config::new(&name)
     }

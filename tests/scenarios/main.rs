@@ -19,6 +19,7 @@ mod policies;
 mod processes;
 mod refusals;
 mod registry;
+mod reports;
 mod runner;
 mod samples;
 mod selectors;

@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    samples, selectors, shadow, syscalls,
+    reports, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -93,6 +93,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
+    // proves: ACT-13, ACT-14
+    plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
@@ -111,6 +113,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
     // proves: SEL-08 (In, NotIn)
     plain("a_parent_is_told_by_its_binary", selectors::parents),
+    // proves: SEL-13 (host and pods, without a watcher), K8S-02 (hostSelector, podSelector)
+    plain("policies_for_pods_and_for_the_host_are_told_apart", selectors::workloads),
     // proves: SEL-10 (while a process runs)
     plain("a_namespace_that_a_process_changes_is_told_once", selectors::changes),
     // proves: POL-02, SEL-31

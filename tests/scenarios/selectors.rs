@@ -87,6 +87,27 @@ pub(crate) fn namespaces(guest: &Guest) -> Outcome {
     Ok(())
 }
 
+/// Without anybody who tells of pods every process is the host's: a policy for the host sees it, one for pods loads and does not, whatever the cgroup.
+pub(crate) fn workloads(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().start(guest)?;
+    let scoped = |name: &str, scope: &str| {
+        policy(name, "").replace("spec:\n", &format!("spec:\n  {scope}\n"))
+    };
+    let web = "podSelector: {matchLabels: {app: web}}";
+    daemon.add("all", &scoped("all", "containerSelector: {}\n  podSelector: {}\n  hostSelector: {}"))?;
+    daemon.add("host", &scoped("host", "hostSelector: {}"))?;
+    daemon.add("pods", &scoped("pods", web))?;
+    daemon.add("own", &policy("own", "matchWorkloads: {hostSelector: {}}"))?;
+    daemon.add("others", &policy("others", &format!("matchWorkloads: {{{web}}}")))?;
+    let found = reporters(&mut daemon, &["all", "host", "pods", "own", "others"], || {
+        must(&["cat", FILE])?;
+        Ok(())
+    })?;
+    let expected = ["all", "host", "own"];
+    ensure!(found == set(&expected), "{found:?} reported, not {expected:?}");
+    Ok(())
+}
+
 /// Root has what a user has not, and a user namespace gives it below the host only.
 pub(crate) fn capabilities(guest: &Guest) -> Outcome {
     let mut daemon = Settings::default().start(guest)?;

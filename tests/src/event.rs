@@ -66,6 +66,24 @@ pub struct Hook {
     pub action: String,
     /// Which policy.
     pub policy_name: String,
+    /// The kernel's stack, the innermost frame first.
+    pub kernel_stack_trace: Vec<Frame>,
+    /// The program's.
+    pub user_stack_trace: Vec<Frame>,
+}
+
+/// One frame of a stack.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Frame {
+    /// Its address; empty unless addresses are shown.
+    pub address: String,
+    /// How far it is in the function or file, in decimal.
+    pub offset: String,
+    /// The function.
+    pub symbol: String,
+    /// The file.
+    pub module: String,
 }
 
 /// One argument.

@@ -33,6 +33,10 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
+    /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
+    pub const KERNEL_STACK: u8 = 64;
+    /// And then those of the program's stack.
+    pub const USER_STACK: u8 = 128;
 }
 
 /// A policy matched at a hook. The values of the policy's arguments follow, each behind a [`super::ValueHeader`].
@@ -56,6 +60,9 @@ pub struct HookRecord {
     /// How many values follow.
     pub values: u32,
 }
+
+/// Frames of a stack (`kernel.perf_event_max_stack` unless it is changed).
+pub const STACK_FRAMES: u32 = 127;
 
 /// Most bytes of one hook record.
 pub const MAX_HOOK_RECORD: u32 = 24_576;

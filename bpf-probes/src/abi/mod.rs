@@ -10,6 +10,7 @@ mod exit;
 mod fork;
 mod header;
 mod hook;
+mod limit;
 mod network;
 mod note;
 mod object;
@@ -25,7 +26,8 @@ pub use exec::{
 pub use exit::ExitRecord;
 pub use fork::ForkRecord;
 pub use header::{Header, ProcessKey, RecordKind};
-pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, hook_flag};
+pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, STACK_FRAMES, hook_flag};
+pub use limit::{LIMIT_BYTES, LIMITS, LimitKey};
 pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
 pub use note::{NOTES, Note, NoteKey};
 pub use object::{

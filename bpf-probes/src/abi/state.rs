@@ -114,6 +114,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
+    pub const LIMITS: &str = "limits";
 }
 
 /// Levels of the hierarchy on which containers can be.
@@ -216,10 +218,12 @@ pub enum Counter {
     Set = 7,
     MonitorSet = 8,
     NoPost = 9,
+    /// Reports that a rate limit left out; in no wire message.
+    Limited = 10,
 }
 
 /// Counters of one selector.
-pub const SELECTOR_COUNTERS: usize = 10;
+pub const SELECTOR_COUNTERS: usize = 11;
 /// Selectors that can be counted at once.
 pub const SELECTORS: usize = 2048;
 

@@ -124,6 +124,7 @@ fn argument_count(helper: Helper) -> u8 {
         Helper::MapUpdateElem
         | Helper::GetNsCurrentPidTgid
         | Helper::RingbufOutput
+        | Helper::GetStack
         | Helper::TaskStorageGet
         | Helper::Loop => 4,
         Helper::PerfEventOutput => 5,

@@ -48,6 +48,8 @@ helpers! {
     GetCurrentTask = 35, "get_current_task";
     /// `(ctx, rc)`; kprobes on error-injectable functions
     OverrideReturn = 58, "override_return";
+    /// `(ctx, buf, size, flags) -> bytes or -errno`
+    GetStack = 67, "get_stack";
     /// `() -> cgroup v2 id`
     GetCurrentCgroupId = 80, "get_current_cgroup_id";
     /// `(signal) -> 0 or -errno`, to the current process

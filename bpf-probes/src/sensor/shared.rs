@@ -3,8 +3,8 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, NOTES, Note, NoteKey, ProcessState, Recorded,
-    WORKLOADS, map_name,
+    BinaryEndKey, BinaryKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES, Note, NoteKey,
+    ProcessState, Recorded, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -46,6 +46,12 @@ pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
 /// Notes for the hooks on the way of denied calls. All its memory is there from the start: an insert fails only when it is full.
 pub fn notes() -> MapSpec {
     MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
+}
+
+/// When what is alike was reported last.
+pub fn limits() -> MapSpec {
+    let map = MapSpec::hash(map_name::LIMITS, size::<LimitKey>(), size::<u64>(), LIMITS);
+    MapSpec { kind: MapKind::LruHash, ..map }
 }
 
 /// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.

@@ -36,6 +36,9 @@ pub struct Flags {
     /// Show the namespaces of processes in events
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub enable_process_ns: Option<bool>,
+    /// Show the addresses of stack frames in events
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub expose_stack_addresses: Option<bool>,
     /// Size of the event ring for each CPU, with K, M or G
     #[arg(long, value_name = "SIZE")]
     pub rb_size: Option<String>,
@@ -93,6 +96,7 @@ impl Flags {
             export_file_perm: self.export_file_perm.or(under.export_file_perm),
             enable_process_cred: self.enable_process_cred.or(under.enable_process_cred),
             enable_process_ns: self.enable_process_ns.or(under.enable_process_ns),
+            expose_stack_addresses: self.expose_stack_addresses.or(under.expose_stack_addresses),
             rb_size: self.rb_size.or(under.rb_size),
             rb_size_total: self.rb_size_total.or(under.rb_size_total),
             process_cache_size: self.process_cache_size.or(under.process_cache_size),

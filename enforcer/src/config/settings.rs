@@ -70,6 +70,8 @@ pub struct ContentSettings {
     pub credentials: bool,
     /// Namespaces.
     pub namespaces: bool,
+    /// Addresses of stack frames.
+    pub stack_addresses: bool,
 }
 
 /// Sizes of what could grow.
@@ -170,6 +172,7 @@ impl Settings {
             content: ContentSettings {
                 credentials: flags.enable_process_cred.unwrap_or(false),
                 namespaces: flags.enable_process_ns.unwrap_or(false),
+                stack_addresses: flags.expose_stack_addresses.unwrap_or(false),
             },
             bounds: Bounds {
                 ring_bytes: ring_bytes(non_empty(flags.rb_size), non_empty(flags.rb_size_total), cpus)?,
@@ -217,6 +220,7 @@ impl Settings {
             ("event-queue-size", self.bounds.listener_queue.to_string()),
             ("enable-process-cred", self.content.credentials.to_string()),
             ("enable-process-ns", self.content.namespaces.to_string()),
+            ("expose-stack-addresses", self.content.stack_addresses.to_string()),
             ("procfs", self.procfs.display().to_string()),
             ("cluster-name", self.cluster_name.clone()),
             ("log-level", self.log.level.to_string().to_lowercase()),

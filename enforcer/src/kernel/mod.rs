@@ -7,6 +7,7 @@ mod cells;
 mod compiler;
 mod figures;
 mod files;
+mod on_demand;
 mod port;
 mod recording;
 mod setup;

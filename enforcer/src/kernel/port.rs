@@ -18,6 +18,7 @@ use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
 use super::files::OpenFiles;
+use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
 use tracing_policy::policy::Role;
@@ -36,14 +37,15 @@ pub struct KernelPort {
     cells: Arc<Cells>,
     mark: Collection,
     recording: Recording,
+    on_demand: OnDemand,
     files: Arc<OpenFiles>,
 }
 
-/// A loaded program, and what records for it.
+/// A loaded program, and what it needs beside it.
 #[derive(Debug)]
 pub struct Body {
     collection: Arc<Collection>,
-    _recording: Option<Arc<Collection>>,
+    _needed: Vec<Arc<Collection>>,
 }
 
 /// A stub, attached while it has a link. Fields drop in order: it is detached before its slots go.
@@ -85,7 +87,8 @@ impl KernelPort {
         };
         let recording = Recording::new(procfs, processes);
         let (cells, files) = (Arc::clone(base.cells()), Arc::default());
-        Ok(Self { view, cpus, shared, cells, mark, recording, files })
+        let on_demand = OnDemand::default();
+        Ok(Self { view, cpus, shared, cells, mark, recording, on_demand, files })
     }
 
     /// The open files that programs are attached to.
@@ -137,13 +140,19 @@ impl HookPort for KernelPort {
 
     fn load_body(&self, body: &CompiledBody) -> Result<Arc<Body>, Refused> {
         let spec = &body.collection;
-        if !spec.imports.iter().any(|import| import.name == map_name::RECORDED) {
-            return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _recording: None }));
+        let mut needed = Vec::new();
+        for import in &spec.imports {
+            if import.name == map_name::RECORDED {
+                needed.push(self.recording.start(&self.view).map_err(refused)?);
+            }
+            needed.extend(self.on_demand.get(import, &self.view).map_err(refused)?);
         }
-        let recording = self.recording.start(&self.view).map_err(refused)?;
+        if needed.is_empty() {
+            return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _needed: needed }));
+        }
         let mut maps = self.shared.clone();
-        maps.extend(recording.maps().iter().cloned());
-        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _recording: Some(recording) }))
+        maps.extend(needed.iter().flat_map(|collection| collection.maps().iter().cloned()));
+        Ok(Arc::new(Body { collection: self.load(spec, &maps)?, _needed: needed }))
     }
 
     fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {

@@ -25,6 +25,8 @@ pub struct Config {
     pub process_credentials: bool,
     /// Events show namespaces.
     pub process_namespaces: bool,
+    /// Events show the addresses of stack frames.
+    pub stack_addresses: bool,
     /// How long records are read after a stop, at most.
     pub drain_limit: Duration,
     /// Where procfs is mounted.
@@ -43,6 +45,7 @@ impl Config {
             data_entries: 1024,
             process_credentials: false,
             process_namespaces: false,
+            stack_addresses: false,
             drain_limit: Duration::from_secs(2),
             proc_root: PathBuf::from("/proc"),
         }

@@ -18,6 +18,7 @@ mod decode;
 mod enrich;
 mod identify;
 mod layout;
+mod patience;
 mod publish;
 mod read;
 mod record;

@@ -14,7 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -345,8 +345,10 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             pids: Vec::new(),
             binaries: Vec::new(),
             process: ProcessFilters::default(),
+            workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: Span::default(),
         }],
         classes,
@@ -371,6 +373,8 @@ impl Compiler for FakeCompiler {
         let name = words.next().and_then(PolicyName::new).ok_or_else(CompileError::default)?;
         let policy = Policy {
             name: Spanned::new(name, Span::default()),
+            namespace: None,
+            workload: None,
             mode_requested: None,
             attach: AttachPreference::Planner,
             attach_user: AttachPreference::Planner,

@@ -234,7 +234,7 @@ fn names(policy: &PolicyStatus) -> Labels {
     vec![("policy", policy.identity.name.clone()), ("policy_namespace", policy.identity.namespace.clone())]
 }
 
-const ACTIONS: [(&str, Counter); 10] = [
+const ACTIONS: [(&str, Counter); 11] = [
     ("post", Counter::Post),
     ("nopost", Counter::NoPost),
     ("signal", Counter::Signal),
@@ -245,6 +245,7 @@ const ACTIONS: [(&str, Counter); 10] = [
     ("monitor_notify_enforcer", Counter::MonitorNotifyEnforcer),
     ("set", Counter::Set),
     ("monitor_set", Counter::MonitorSet),
+    ("rate_limited", Counter::Limited),
 ];
 
 /// What each selector of a policy did; only what it did at all.

@@ -122,11 +122,15 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 2] = [
+    let known: [Parameter; 6] = [
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
+        ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
+        ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
+        ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
+        ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 14] = [
+    let later: [Parameter; 10] = [
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
@@ -136,10 +140,6 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("argNewSymbol", span(written.arg_new_symbol.as_ref()), &[ActionKind::Override]),
         ("argNewAddr", span(written.arg_new_addr.as_ref()), &[ActionKind::Override]),
         ("argNewOffset", span(written.arg_new_offset.as_ref()), &[ActionKind::Override]),
-        ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
-        ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
-        ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
-        ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
         ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
     ];
     let action = written.action.value;

@@ -68,6 +68,11 @@ impl Arguments {
         if indices.is_empty() { "none".to_owned() } else { indices.join(", ") }
     }
 
+    /// The arguments without an error.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Argument> {
+        self.entries.iter().filter_map(|entry| entry.argument.as_ref())
+    }
+
     /// All arguments, unless one has an error.
     pub(super) fn complete(self) -> Option<Vec<Argument>> {
         self.entries.into_iter().map(|entry| entry.argument).collect()

@@ -25,6 +25,7 @@ mod list;
 mod macros;
 mod network;
 mod options;
+mod post;
 mod process;
 mod section;
 mod selector;

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, process, unsupported, workload};
+use super::{action, filter, post, process, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -53,6 +53,7 @@ fn one(
     let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+    let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
@@ -61,6 +62,7 @@ fn one(
         workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        post: post?,
         span: written.span,
     })
 }

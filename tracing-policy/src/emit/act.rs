@@ -8,7 +8,7 @@ use std::mem::offset_of;
 use Register::{R1, R7};
 use bpf_probes::abi::{self, Counter, Counters, HookRecord, SELECTOR_COUNTERS, hook_flag, map_name};
 use bpf_probes::asm::Label;
-use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
@@ -26,29 +26,39 @@ enum Mode {
     Monitor,
 }
 
+/// Where to go on when a selector has acted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Then {
+    /// The match is to be reported.
+    pub(super) report: Label,
+    /// It is not.
+    pub(super) end: Label,
+    /// Where the address of the last report's time is kept, if reports are limited.
+    pub(super) last: Option<Slot>,
+}
+
 impl Emitter<'_> {
-    /// A selector matched: does what is due and counts it, then goes to `report` or, with nothing to report, to `end`; or falls through to
-    /// whichever of them it is.
+    /// A selector matched: does what is due and counts it, then goes on as `then` says, or falls through to whichever of its labels it is.
     pub(super) fn act(
         &self,
         f: &mut Function<'_>,
         rider: &Rider,
         selector: &Selector,
-        report: Label,
-        end: Label,
+        then: Then,
     ) -> Result<(), BuildError> {
+        let Then { report, end, .. } = then;
         let before = f.set_origin(selector.origin);
         self.record_anew(f, selector)?;
         if selector.enforces() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
             f.jump_if(Condition::Ne, R1, 0, monitor);
-            self.carry_out(f, rider, selector, Mode::Enforce)?;
+            self.carry_out(f, rider, selector, Mode::Enforce, then)?;
             f.jump(if selector.posts() { report } else { end });
             f.bind(monitor);
-            self.carry_out(f, rider, selector, Mode::Monitor)?;
+            self.carry_out(f, rider, selector, Mode::Monitor, then)?;
         } else {
-            self.carry_out(f, rider, selector, Mode::Enforce)?;
+            self.carry_out(f, rider, selector, Mode::Enforce, then)?;
         }
         f.set_origin(before);
         Ok(())
@@ -60,6 +70,7 @@ impl Emitter<'_> {
         rider: &Rider,
         selector: &Selector,
         mode: Mode,
+        then: Then,
     ) -> Result<(), BuildError> {
         let mut last = abi::Action::Post;
         for action in &selector.actions {
@@ -94,6 +105,7 @@ impl Emitter<'_> {
             last = done.unwrap_or(last);
         }
         if selector.posts() {
+            self.limit(f, rider, selector, last, then.last, then.end)?;
             count(f, rider, selector, Counter::Post);
             self.note_action(f, selector, last, mode)?;
         }
@@ -110,7 +122,7 @@ impl Emitter<'_> {
     ) -> Result<(), BuildError> {
         let state = self.state();
         let monitored = mode == Mode::Monitor;
-        let flags = if monitored { hook_flag::MONITOR } else { 0 };
+        let flags = super::stack::flags(selector) | if monitored { hook_flag::MONITOR } else { 0 };
         let word = i32::from_le_bytes([
             selector.number.to_le_bytes()[0],
             selector.number.to_le_bytes()[1],
@@ -131,7 +143,7 @@ impl Emitter<'_> {
 }
 
 /// Adds one to a counter of the selector.
-fn count(f: &mut Function<'_>, rider: &Rider, selector: &Selector, counter: Counter) {
+pub(super) fn count(f: &mut Function<'_>, rider: &Rider, selector: &Selector, counter: Counter) {
     let number = rider.first_selector + u32::from(selector.number);
     let per_selector = u32::try_from(8 * SELECTOR_COUNTERS).unwrap_or(0);
     let base = u32::try_from(offset_of!(Counters, selectors)).unwrap_or(0);

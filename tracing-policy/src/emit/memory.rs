@@ -98,7 +98,7 @@ fn longest_record(hook: &Hook) -> u32 {
     let record = |rider: &Rider| rider.values.iter().map(value).sum::<u32>();
     let longest = hook.riders.iter().map(record).max().unwrap_or(0);
     let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
-    (fixed + longest + AREA_BYTES).next_multiple_of(8).min(RECORD_BYTES)
+    (fixed + longest + super::stack::record_bytes(hook) + AREA_BYTES).next_multiple_of(8).min(RECORD_BYTES)
 }
 
 /// `dst = *(size *)(R6 + offset)`.

@@ -98,6 +98,7 @@ impl Emitter<'_> {
                 None => self.append_number(f, *id)?,
             }
         }
+        self.append_stacks(f, rider)?;
         f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
         self.send(f, rider)
     }

@@ -233,6 +233,9 @@ impl<'a> Emitter<'a> {
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
         }
+        if self.body.purpose == Purpose::Report && super::limit::limits(self.hook.selectors()) {
+            maps.push(shared::limits());
+        }
         if self.body.purpose == Purpose::Report {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));

@@ -6,6 +6,7 @@ use bpf_probes::builder::{BuildError, Function, Program};
 use bpf_probes::insn::{Condition, Register, Size};
 use bpf_probes::routine::add_path_walk;
 
+use super::act::Then;
 use super::memory::load;
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
@@ -17,6 +18,7 @@ impl Emitter<'_> {
         let mut f = self.entry();
         let (other, out, none) = (f.label(), f.label(), f.label());
         self.only_this_syscall(&mut f, other)?;
+        let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
         self.note_registers(&mut f)?;
@@ -24,6 +26,7 @@ impl Emitter<'_> {
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, out)?;
         self.begin_records(&mut f)?;
+        self.take_stacks(&mut f, context)?;
         self.act_all(&mut f, program)?;
         let denied = self.denies_itself().then(|| f.label());
         if let Some(denied) = denied {
@@ -86,11 +89,16 @@ impl Emitter<'_> {
     /// The only selector acts.
     fn act_one(&self, f: &mut Function<'_>, it: &Numbered<'_>) -> Result<(), BuildError> {
         let (report, end) = (f.label(), f.label());
-        self.act(f, it.rider, it.selector, report, end)?;
-        if it.selector.posts() {
-            f.bind(report);
-            self.record(f, it.rider)?;
-        }
+        f.scope(|f| {
+            let last = Self::limit_slot(f, [it.selector])?;
+            self.act(f, it.rider, it.selector, Then { report, end, last })?;
+            if it.selector.posts() {
+                f.bind(report);
+                self.record(f, it.rider)?;
+                Self::note_report(f, last);
+            }
+            Ok(())
+        })?;
         f.bind(end);
         Ok(())
     }
@@ -99,20 +107,25 @@ impl Emitter<'_> {
     fn act_first(&self, f: &mut Function<'_>, selectors: &[Numbered<'_>]) -> Result<(), BuildError> {
         let (report, end) = (f.label(), f.label());
         let labels: Vec<_> = selectors.iter().map(|_| f.label()).collect();
-        for (it, label) in selectors.iter().zip(&labels) {
-            load(f, Size::Byte, R1, self.state().alive + it.index)?;
-            f.jump_if(Condition::Ne, R1, 0, *label);
-        }
-        f.jump(end);
-        for (it, label) in selectors.iter().zip(&labels) {
-            f.bind(*label);
-            self.act(f, it.rider, it.selector, report, end)?;
-            f.jump(if it.selector.posts() { report } else { end });
-        }
-        if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
-            f.bind(report);
-            self.record(f, it.rider)?;
-        }
+        f.scope(|f| {
+            let last = Self::limit_slot(f, selectors.iter().map(|it| it.selector))?;
+            for (it, label) in selectors.iter().zip(&labels) {
+                load(f, Size::Byte, R1, self.state().alive + it.index)?;
+                f.jump_if(Condition::Ne, R1, 0, *label);
+            }
+            f.jump(end);
+            for (it, label) in selectors.iter().zip(&labels) {
+                f.bind(*label);
+                self.act(f, it.rider, it.selector, Then { report, end, last })?;
+                f.jump(if it.selector.posts() { report } else { end });
+            }
+            if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
+                f.bind(report);
+                self.record(f, it.rider)?;
+                Self::note_report(f, last);
+            }
+            Ok(())
+        })?;
         f.bind(end);
         Ok(())
     }

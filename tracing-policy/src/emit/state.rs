@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stack::{self, StackState};
 use super::task;
 use crate::ir::{Check, Hook, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
@@ -107,6 +108,8 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// Stacks, where one is reported.
+    pub(super) stacks: Option<StackState>,
     /// Bytes in all.
     pub(super) bytes: u32,
 }
@@ -202,6 +205,8 @@ impl State {
             expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            stacks: stack::are_reported(hook)
+                .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
         }
     }
@@ -223,6 +228,9 @@ impl State {
             &mut self.expression,
         ] {
             *offset += by;
+        }
+        if let Some(stacks) = &mut self.stacks {
+            stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }
         for offset in self
             .classes
@@ -262,10 +270,10 @@ impl State {
         self
     }
 
-    /// Areas that paths and strings need.
+    /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
         let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        u32::try_from(bytes + usize::from(self.stacks.is_some())).unwrap_or(u32::MAX)
     }
 
     /// What is kept of a path or string; `None` for a number.

@@ -6,7 +6,7 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, BufferSize, Convention, Place, ValuePath};
+use crate::policy::{Action, ArgumentType, BufferSize, Convention, Place, PostOptions, ValuePath};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ pub struct Selector {
     pub tests: Vec<Test>,
     /// The actions in their order; an empty list reports.
     pub actions: Vec<Action>,
+    /// How a match is reported.
+    pub post: PostOptions,
     /// The selector in the text.
     pub origin: Origin,
 }

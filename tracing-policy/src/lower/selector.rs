@@ -3,7 +3,9 @@
 use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, SourceMap, Test};
-use crate::policy::{Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, Selector, Sense};
+use crate::policy::{
+    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+};
 
 /// The selectors of a rider that matter for the purpose.
 pub(super) fn selectors(
@@ -54,6 +56,10 @@ pub(super) fn selectors(
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            post: match purpose {
+                Purpose::Report => selector.post,
+                Purpose::Deny => PostOptions::default(),
+            },
             origin,
         });
     }

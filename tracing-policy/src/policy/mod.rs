@@ -18,6 +18,7 @@ mod layout;
 mod network;
 #[expect(clippy::module_inception, reason = "the noun this folder is about")]
 mod policy;
+mod post;
 mod process;
 mod resolved;
 mod selector;
@@ -38,6 +39,7 @@ pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
+pub use post::{LimitScope, PostOptions, RateLimit};
 pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,

@@ -4,6 +4,7 @@ use super::action::Action;
 use super::argument::ArgumentId;
 use super::expression::Condition;
 use super::network::NetworkTest;
+use super::post::PostOptions;
 use super::process::ProcessFilters;
 use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
@@ -25,6 +26,8 @@ pub struct Selector {
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// How it is reported.
+    pub post: PostOptions,
     /// The whole selector in the text.
     pub span: Span,
 }

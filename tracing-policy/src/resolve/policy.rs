@@ -6,8 +6,8 @@ use super::{class, function, layout, lsm, process, reach, register, settle, trac
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, ProcessFilters, Resolved, ResolvedHook,
-    Selector,
+    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, PostOptions, ProcessFilters, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -118,6 +118,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            post: PostOptions::default(),
             span: hook.span,
         }];
     }

@@ -82,6 +82,48 @@ fn an_lsm_hook_denies_signals_and_reports_in_one_program() {
     }
 }
 
+// proves: ACT-05
+#[test]
+fn an_lsm_hook_returns_nothing_but_zero_and_errors() {
+    for view in &kernels() {
+        for (asked, returned) in
+            [(-13, -13), (-4095, -4095), (0, 0), (-4096, -1), (1, -1), (i32::MIN, -1), (i32::MAX, -1)]
+        {
+            let selector = format!("{{matchActions: [{{action: Override, argError: {asked}}}]}}");
+            let mut it = emulated(&[file_open(&selector)], view);
+            assert_eq!(open(&mut it, "/a").0, returned, "{asked}");
+            assert_eq!(it.reports()[0].record.action, Action::Override as u8);
+        }
+    }
+}
+
+// proves: ACT-18
+#[test]
+fn a_denial_goes_with_signals_and_with_silence_in_any_order() {
+    let deny = "{action: Override, argError: -1}";
+    let rows = [
+        (format!("{deny}, {{action: NoPost}}"), vec![], None),
+        (format!("{{action: NoPost}}, {deny}"), vec![], None),
+        (format!("{deny}, {{action: Signal, argSig: 12}}"), vec![12], Some(Action::Signal)),
+        (format!("{{action: Signal, argSig: 12}}, {deny}"), vec![12], Some(Action::Override)),
+        (format!("{{action: Sigkill}}, {deny}, {{action: NoPost}}"), vec![9], None),
+        (format!("{deny}, {{action: Sigkill}}, {{action: Post}}"), vec![9], Some(Action::Post)),
+    ];
+    for view in &kernels() {
+        for (actions, signals, reported) in &rows {
+            let mut it = emulated(&[file_open(&format!("{{matchActions: [{actions}]}}"))], view);
+            assert_eq!(open(&mut it, "/a"), (-1, signals.clone()), "{actions}");
+            let reports = it.reports();
+            let last = reported.map(|action| (action as u8, true));
+            assert_eq!(reports.first().map(|it| (it.record.action, it.enforced)), last, "{actions}");
+            assert_eq!(it.count(0, 0, Counter::Override), 1);
+            it.monitor(0);
+            assert_eq!(open(&mut it, "/a"), (0, vec![]), "{actions}");
+            assert_eq!(it.reports().len(), reports.len());
+        }
+    }
+}
+
 #[test]
 fn one_selector_alone_denies_too_and_only_in_enforce_mode() {
     let selector = "{matchArgs: [{index: 0, operator: Equal, values: [/a]}], matchActions: [{action: Override, argError: -1}]}";

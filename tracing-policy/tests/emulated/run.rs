@@ -3,12 +3,14 @@
 use std::mem::offset_of;
 
 use bpf_probes::abi::{
-    ClassSet, Control, Counter, Counters, HookRecord, ProcessState, SELECTOR_COUNTERS, ValueHeader, map_name,
+    ClassSet, Control, Counter, Counters, HookRecord, ProcessState, SELECTOR_COUNTERS, ValueHeader,
+    hook_flag, map_name,
 };
 use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Context, Machine, Outcome};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording};
+use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledBody, CompiledHook, Rider, compile_hook};
@@ -22,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) record: HookRecord,
     pub(crate) enforced: bool,
     pub(crate) values: Vec<(ValueHeader, Vec<u8>)>,
+    /// The stacks behind the values.
+    pub(crate) stacks: Vec<(ValueHeader, Vec<u8>)>,
 }
 
 /// A kernel with the base programs, on which policies can be loaded again and again.
@@ -114,6 +118,13 @@ impl<'k> Base<'k> {
             let facts = Facts::of(view);
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
+        }
+        let asks_for_limits =
+            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::LIMITS);
+        if compiled.bodies.iter().any(asks_for_limits) {
+            let maps = vec![bpf_probes::sensor::shared::limits()];
+            let limits = CollectionSpec { maps, imports: Vec::new(), programs: Vec::new() };
+            machine.load(&limits).unwrap();
         }
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();
@@ -220,7 +231,9 @@ fn report(bytes: &[u8], enforced: bool) -> Report {
     let (record, mut rest) = HookRecord::read_from_prefix(bytes).unwrap();
     assert_eq!((record.header.kind, record.header.size as usize), (4, bytes.len()));
     let mut values = Vec::new();
-    for _ in 0..record.values {
+    let stacks = [hook_flag::KERNEL_STACK, hook_flag::USER_STACK];
+    let stacks = stacks.into_iter().filter(|flag| record.flags & flag != 0).count();
+    for _ in 0..record.values as usize + stacks {
         let (header, tail) = ValueHeader::read_from_prefix(rest).unwrap();
         let len = header.len as usize;
         let padded = len.next_multiple_of(8);
@@ -229,5 +242,6 @@ fn report(bytes: &[u8], enforced: bool) -> Report {
         rest = &tail[padded..];
     }
     assert!(rest.is_empty(), "{} bytes too many", rest.len());
-    Report { record, enforced, values }
+    let stacks = values.split_off(record.values as usize);
+    Report { record, enforced, values, stacks }
 }

@@ -4,12 +4,14 @@ use std::mem::{offset_of, size_of};
 
 use bpf_probes::abi::{
     BinaryKey, ClassSet, Control, Counter, Counters, HookRecord, ProcessState, RecordKind, SELECTOR_COUNTERS,
-    ValueHeader, map_name,
+    ValueHeader, hook_flag, map_name,
 };
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Head, LoadContext, MapSet, MappedArray, Ring};
+use bpf_probes::sensor::shared::limits;
 use bpf_probes::sensor::{BaseOptions, SLOTS, base, stub};
+use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Children, ClassTest, Resolved, Role, StringForm};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledHook, Rider, compile_hook};
@@ -37,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) record: HookRecord,
     pub(crate) enforced: bool,
     pub(crate) values: Vec<(ValueHeader, Vec<u8>)>,
+    /// The stacks behind the values.
+    pub(crate) stacks: Vec<(ValueHeader, Vec<u8>)>,
 }
 
 /// Policies at work on one hook.
@@ -83,10 +87,14 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
+        let limits = CollectionSpec { maps: vec![limits()], imports: Vec::new(), programs: Vec::new() };
+        let limits = load(&limits, &MapSet::new(), &context);
+        let mut maps = base.maps().clone();
+        maps.extend(limits.maps().iter().cloned());
         let (mut stubs, mut loaded, mut verified) = (Vec::new(), Vec::new(), Vec::new());
         for (number, body) in bodies.into_iter().enumerate() {
             let number = u32::try_from(number).unwrap();
-            let collection = load(&body.collection, base.maps(), &context);
+            let collection = load(&body.collection, &maps, &context);
             let program = collection.program("body").unwrap();
             let insns = program.info().unwrap().verified_insns;
             assert!(insns < most, "{:?} on {} is expensive to verify: {insns}", body.role, body.target);
@@ -123,6 +131,15 @@ impl Running {
         processes.update(&std::process::id().to_ne_bytes(), state.as_bytes()).unwrap();
     }
 
+    /// Says that a cgroup on that level is a container's, and which class it has.
+    pub(crate) fn put_workload(&self, cgroup: u64, level: u32, class: u32) {
+        let mut classes = ClassSet::default();
+        classes.insert(class);
+        let workloads = self.base.map(map_name::WORKLOADS).unwrap();
+        workloads.update(cgroup.as_bytes(), classes.as_bytes()).unwrap();
+        self.control.store_u32(0, narrow(offset_of!(Control, levels)), 1 << level).unwrap();
+    }
+
     /// What was reported since the last call, observations first.
     pub(crate) fn reports(&mut self) -> Vec<Report> {
         let mut reports = Vec::new();
@@ -146,7 +163,7 @@ fn narrow(offset: usize) -> u32 {
     u32::try_from(offset).unwrap()
 }
 
-fn load(spec: &bpf_probes::spec::CollectionSpec, imports: &MapSet, context: &LoadContext<'_>) -> Collection {
+fn load(spec: &CollectionSpec, imports: &MapSet, context: &LoadContext<'_>) -> Collection {
     match Collection::load(spec, imports, context) {
         Ok(collection) => collection,
         Err(error) => panic!("{error}\n{error:#?}"),
@@ -160,14 +177,17 @@ fn report(bytes: &[u8], enforced: bool) -> Option<Report> {
     let (record, mut rest) = HookRecord::read_from_prefix(bytes).unwrap();
     assert_eq!(record.header.size as usize, bytes.len());
     let mut values = Vec::new();
-    for _ in 0..record.values {
+    let stacks = [hook_flag::KERNEL_STACK, hook_flag::USER_STACK];
+    let stacks = stacks.into_iter().filter(|flag| record.flags & flag != 0).count();
+    for _ in 0..record.values as usize + stacks {
         let (header, tail) = ValueHeader::read_from_prefix(rest).unwrap();
         let len = header.len as usize;
         values.push((header, tail[..len].to_vec()));
         rest = &tail[len.next_multiple_of(8)..];
     }
     assert_eq!(rest, [0_u8; 0], "{record:?}");
-    Some(Report { record, enforced, values })
+    let stacks = values.split_off(record.values as usize);
+    Some(Report { record, enforced, values, stacks })
 }
 
 /// Gives every class of every policy a number and tells the kernel side of it.
@@ -197,6 +217,11 @@ fn set_up_classes(policies: &[Resolved], base: &Collection, control: &MappedArra
                     }
                 }
                 ClassTest::Binary { .. } => panic!("not in these tests"),
+                ClassTest::Workload(scope) if scope.host => {
+                    let at = offset_of!(Control, host) + size_of::<u64>() * (next as usize / 64);
+                    control.store_u64(0, narrow(at), 1 << (next % 64)).unwrap();
+                }
+                ClassTest::Workload(_) => {}
             }
             next += 1;
         }

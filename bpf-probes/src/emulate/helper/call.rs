@@ -41,6 +41,7 @@ impl Run<'_> {
             Helper::RingbufSubmit => self.ringbuf_submit(helper),
             Helper::RingbufDiscard => self.ringbuf_discard(helper),
             Helper::RingbufQuery => self.ringbuf_query(helper),
+            Helper::GetStack => self.get_stack(helper),
             Helper::GetStackid => self.get_stackid(helper),
             Helper::PerfEventOutput => Err(FaultKind::Forbidden {
                 call: helper.name().to_owned(),

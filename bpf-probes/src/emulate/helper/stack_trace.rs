@@ -1,6 +1,6 @@
-//! Stack traces kept in a map (`kernel/bpf/stackmap.c`).
+//! Stack traces, handed over or kept in a map (`kernel/bpf/stackmap.c`).
 
-use super::{Errno, FaultKind, Return, Run, Value};
+use super::{Access, Errno, FaultKind, Return, Run, Tag, Value};
 use crate::emulate::map::Map;
 use crate::insn::Helper;
 use crate::spec::MapKind;
@@ -46,6 +46,30 @@ impl Run<'_> {
             _ => map.update_lane(&key, &trace, 0, 0),
         };
         Ok(Value::number(result.map_or_else(Errno::code, |()| u64::from(bucket))))
+    }
+
+    /// `(ctx, buf, size, flags)`: the addresses of the frames, the innermost first (`kernel/bpf/stackmap.c: __bpf_get_stack`).
+    pub(super) fn get_stack(&mut self, call: Helper) -> Return {
+        self.context(call)?;
+        let (size, flags) = (self.size(3)?, self.argument(4)?.bits);
+        let region = self.memory(2, size, Access::Write, call)?;
+        let world = &self.state.world;
+        let stack = if flags & USER == 0 { &world.kernel_stack } else { &world.user_stack };
+        let skip = usize::try_from(flags & SKIP).unwrap_or(0);
+        let mut trace: Vec<u8> =
+            stack.iter().skip(skip).take(size / 8).flat_map(|address| address.to_le_bytes()).collect();
+        let refused = flags & !(SKIP | USER) != 0 || !size.is_multiple_of(8);
+        let result = match (refused, trace.len() as u64) {
+            (true, _) => Errno::Einval.code(),
+            (false, 0) => Errno::Efault.code(),
+            (false, len) => len,
+        };
+        if refused {
+            trace.clear();
+        }
+        trace.resize(size, 0);
+        self.write(region, &trace, Tag::Number)?;
+        Ok(Value::number(result))
     }
 
     fn buckets(&self, map: usize) -> u32 {

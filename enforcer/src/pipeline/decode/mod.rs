@@ -5,9 +5,11 @@
 
 mod object;
 mod record;
+mod stack;
 mod value;
 
 pub(crate) use object::RawObject;
 pub use record::DecodeErrorKind;
 pub(crate) use record::{DecodeError, decode};
+pub(crate) use stack::Frames;
 pub(crate) use value::{RawValue, values};

@@ -1,11 +1,12 @@
 //! The values of a hook record.
 
-use bpf_probes::abi::{ValueHeader, value_flag};
+use bpf_probes::abi::{ValueHeader, hook_flag, value_flag};
 use tracing_policy::ir::ValueKind;
 use zerocopy::FromBytes;
 
 use super::DecodeError;
 use super::object::{RawObject, object};
+use super::stack::Frames;
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::Hook;
 
@@ -87,8 +88,25 @@ impl<'ring> Iterator for Values<'ring, '_> {
 }
 
 impl<'ring> Values<'ring, '_> {
-    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
-        let index = self.index;
+    /// The stacks behind the values, which have all been read: the kernel's and the program's, each empty where the record has none. `flags` are those of
+    /// the record.
+    ///
+    /// # Errors
+    /// When one ends outside the record.
+    pub(crate) fn stacks(&mut self, flags: u8) -> Result<[Frames<'ring>; 2], DecodeError> {
+        let mut stacks = [Frames::default(); 2];
+        for (stack, flag) in stacks.iter_mut().zip([hook_flag::KERNEL_STACK, hook_flag::USER_STACK]) {
+            if flags & flag != 0 {
+                let (header, bytes) = self.next_bytes(self.index)?;
+                // why there is none is nobody's concern: a kernel thread has no program
+                let is_there = header.flags & value_flag::ERROR == 0;
+                *stack = Frames::new(if is_there { bytes } else { &[] });
+            }
+        }
+        Ok(stacks)
+    }
+
+    fn next_bytes(&mut self, index: usize) -> Result<(ValueHeader, &'ring [u8]), DecodeError> {
         let Ok((header, rest)) = ValueHeader::read_from_prefix(self.rest) else {
             return Err(DecodeError::ValueLength { index, stated: 0, have: self.rest.len() });
         };
@@ -98,6 +116,12 @@ impl<'ring> Values<'ring, '_> {
         // The last value's padding may be missing: its bytes end the record.
         let padded = len.checked_next_multiple_of(8).ok_or(short)?;
         self.rest = rest.get(padded..).unwrap_or_default();
+        Ok((header, bytes))
+    }
+
+    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
+        let index = self.index;
+        let (header, bytes) = self.next_bytes(index)?;
         if header.flags & value_flag::ERROR != 0 {
             return Ok(RawValue::Error { errno: header.status });
         }

@@ -8,6 +8,7 @@ use api::name::{Action, exit_status};
 
 use tracing_policy::policy::EventForm;
 
+use super::symbol::Symbols;
 use super::value::argument;
 use crate::pipeline::decode::{DecodeError, values};
 use crate::pipeline::identify::Subject;
@@ -45,11 +46,14 @@ pub(crate) fn hook_event(
     subject: Subject,
     hook: &Hook<'_>,
     layout: &HookLayout,
+    symbols: &mut Symbols,
 ) -> Result<EventKind, DecodeError> {
     let mut args = Vec::with_capacity(layout.values.len());
-    for (value, value_layout) in values(hook, layout)?.zip(&layout.values) {
+    let mut values = values(hook, layout)?;
+    for (value, value_layout) in values.by_ref().zip(&layout.values) {
         args.push(argument(value?, value_layout));
     }
+    let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, .. } = subject;
@@ -64,6 +68,8 @@ pub(crate) fn hook_event(
             action,
             // As upstream shows it where no return hook says otherwise.
             return_action: Action::Post,
+            kernel_stack: symbols.kernel(kernel_stack),
+            user_stack: symbols.user(hook.fixed.process.tgid, user_stack),
             origin,
             ..Kprobe::default()
         }),

@@ -4,3 +4,4 @@ mod lives;
 mod native;
 mod records;
 mod running;
+mod stacks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ValueHeader, process_flag,
+    RecordKind, ValueHeader, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::EventForm;
@@ -130,6 +130,33 @@ pub(super) fn hook_of(
     };
     let value = ValueHeader { len: len(path), flags: 0, status: 0o100_640 };
     record_bytes(&fixed, &[value.as_bytes(), path].concat())
+}
+
+/// A hook of layout 1 with stacks of kernel and program.
+pub(super) fn hook_with_stacks(process: ProcessKey, kernel: &[u64], user: Option<&[u64]>) -> Box<[u64]> {
+    let fixed = HookRecord {
+        header: header(RecordKind::Hook, process.ktime + 1),
+        process,
+        tid: process.tgid,
+        layout: 1,
+        action: Action::Post as u8,
+        flags: hook_flag::KERNEL_STACK | hook_flag::USER_STACK,
+        values: 1,
+        ..HookRecord::default()
+    };
+    let path = ValueHeader { len: 3, flags: 0, status: 0o100_640 };
+    let mut tail = [path.as_bytes(), b"/ab\0\0\0\0\0"].concat();
+    for stack in [Some(kernel), user] {
+        let header = match stack {
+            Some(frames) => {
+                ValueHeader { len: u32::try_from(8 * frames.len()).unwrap_or(0), flags: 0, status: 0 }
+            }
+            None => ValueHeader { len: 0, flags: value_flag::ERROR, status: 14 },
+        };
+        tail.extend_from_slice(header.as_bytes());
+        tail.extend_from_slice(stack.unwrap_or_default().as_bytes());
+    }
+    record_bytes(&fixed, &tail)
 }
 
 pub(super) fn layouts() -> Arc<Layouts> {

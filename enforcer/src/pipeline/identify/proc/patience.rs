@@ -8,14 +8,11 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 use std::time::Duration;
 
 use bpf_probes::abi::MAX_ARGUMENTS;
 
-/// Helper threads that may be stuck at a time. Beyond that, what they would read stays unknown.
-const MAX_STUCK: usize = 4;
+use crate::pipeline::patience;
 
 /// What may make the reader wait.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -30,59 +27,22 @@ pub(super) struct Slow {
     pub(super) links: u32,
 }
 
+/// Reads with a helper thread.
 #[derive(Debug)]
-struct Helper {
-    questions: SyncSender<PathBuf>,
-    answers: Receiver<Slow>,
+pub(super) struct Patience {
+    helper: patience::Patience<PathBuf, Slow>,
 }
 
-/// Reads with a helper thread.
-#[derive(Debug, Default)]
-pub(super) struct Patience {
-    helper: Option<Helper>,
-    /// Threads left behind.
-    stuck: Vec<thread::JoinHandle<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+impl Default for Patience {
+    fn default() -> Self {
+        Self { helper: patience::Patience::new("procfs") }
+    }
 }
 
 impl Patience {
     /// What there is to read in the directory of a process, if it comes within `limit`.
     pub(super) fn read(&mut self, directory: &Path, limit: Duration) -> Option<Slow> {
-        self.ask(directory.to_owned(), limit, read)
-    }
-
-    fn ask(&mut self, question: PathBuf, limit: Duration, read: fn(&Path) -> Slow) -> Option<Slow> {
-        if self.helper.is_none() {
-            self.stuck.retain(|thread| !thread.is_finished());
-            if self.stuck.len() >= MAX_STUCK {
-                return None;
-            }
-            self.start(read)?;
-        }
-        let helper = self.helper.as_ref()?;
-        let answer =
-            helper.questions.send(question).ok().and_then(|()| helper.answers.recv_timeout(limit).ok());
-        if answer.is_none() {
-            // It ends when it has read, as nobody asks it any more.
-            self.helper = None;
-            self.stuck.extend(self.thread.take());
-        }
-        answer
-    }
-
-    fn start(&mut self, read: fn(&Path) -> Slow) -> Option<()> {
-        let (questions, asked) = sync_channel::<PathBuf>(1);
-        let (answer, answers) = sync_channel(1);
-        let work = move || {
-            while let Ok(directory) = asked.recv() {
-                if answer.send(read(&directory)).is_err() {
-                    return;
-                }
-            }
-        };
-        self.thread = Some(thread::Builder::new().name("procfs".to_owned()).spawn(work).ok()?);
-        self.helper = Some(Helper { questions, answers });
-        Some(())
+        self.helper.ask(directory.to_owned(), limit, |directory| read(directory))
     }
 }
 
@@ -103,10 +63,10 @@ fn read(directory: &Path) -> Slow {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::time::Duration;
 
-    use super::{MAX_STUCK, Patience, Slow};
+    use super::Patience;
 
     #[test]
     fn the_arguments_of_this_process_come_in_time() {
@@ -115,27 +75,5 @@ mod tests {
         let own: Vec<u8> = std::env::args().flat_map(|argument| (argument + "\0").into_bytes()).collect();
         assert_eq!(slow.arguments, own);
         assert_ne!(slow.inode, 0);
-    }
-
-    #[test]
-    fn what_never_comes_is_given_up_and_only_so_many_threads_wait_for_it() {
-        let hang: fn(&Path) -> Slow = |directory| {
-            if directory == Path::new("hang") {
-                thread_sleep();
-            }
-            Slow::default()
-        };
-        let mut patience = Patience::default();
-        let mut ask = |question: &str| patience.ask(PathBuf::from(question), Duration::from_millis(50), hang);
-        assert!(ask("good").is_some());
-        for _ in 0..MAX_STUCK {
-            assert!(ask("hang").is_none());
-        }
-        assert!(ask("good").is_none(), "too many are stuck");
-        assert_eq!(patience.stuck.len(), MAX_STUCK);
-    }
-
-    fn thread_sleep() {
-        std::thread::sleep(Duration::from_hours(1));
     }
 }
