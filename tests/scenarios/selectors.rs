@@ -90,9 +90,8 @@ pub(crate) fn namespaces(guest: &Guest) -> Outcome {
 /// Without anybody who tells of pods every process is the host's: a policy for the host sees it, one for pods loads and does not, whatever the cgroup.
 pub(crate) fn workloads(guest: &Guest) -> Outcome {
     let mut daemon = Settings::default().start(guest)?;
-    let scoped = |name: &str, scope: &str| {
-        policy(name, "").replace("spec:\n", &format!("spec:\n  {scope}\n"))
-    };
+    let scoped =
+        |name: &str, scope: &str| policy(name, "").replace("spec:\n", &format!("spec:\n  {scope}\n"));
     let web = "podSelector: {matchLabels: {app: web}}";
     daemon.add("all", &scoped("all", "containerSelector: {}\n  podSelector: {}\n  hostSelector: {}"))?;
     daemon.add("host", &scoped("host", "hostSelector: {}"))?;

@@ -121,7 +121,7 @@ pub mod map_name {
 /// Levels of the hierarchy on which containers can be.
 pub const WORKLOAD_LEVELS: u32 = 32;
 /// Containers that can be known at once.
-pub const WORKLOADS: u32 = 16_384;
+pub const WORKLOADS: u32 = 4_096;
 /// Policies that can be loaded at once.
 pub const POLICIES: usize = 2048;
 /// Stubs that can be attached at once.

@@ -119,7 +119,7 @@ pub fn base_at(
             shared::claimed(),
             shared::notes(),
             shared::processes(facts, options.processes),
-            shared::workloads(),
+            shared::workloads(facts),
             shared::binaries(),
             shared::binary_ends(),
             shared::events(options.ring_bytes),

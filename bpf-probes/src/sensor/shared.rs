@@ -60,10 +60,10 @@ pub fn recorded(facts: &Facts<'_>, entries: u32) -> MapSpec {
     if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
 }
 
-/// Containers of pods, by their cgroups.
-pub fn workloads() -> MapSpec {
-    MapSpec::hash(map_name::WORKLOADS, size::<u64>(), size::<ClassSet>(), WORKLOADS)
-        .with_flags(flag::NO_PREALLOC)
+/// Containers of pods, by their cgroups; it allocates as the process table does.
+pub fn workloads(facts: &Facts<'_>) -> MapSpec {
+    let map = MapSpec::hash(map_name::WORKLOADS, size::<u64>(), size::<ClassSet>(), WORKLOADS);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
 }
 
 /// The trie of exact paths and prefixes.

@@ -251,7 +251,9 @@ where
         };
         let hooks: Vec<_> = hooks.into_iter().map(Arc::new).collect();
         if !self.classes.knows_pods() && hooks.iter().any(|hook| asks_for_pods(hook)) {
-            tracing::warn!("{identity} is for pods, and nobody tells of any here: for those it never matches");
+            tracing::warn!(
+                "{identity} is for pods, and nobody tells of any here: for those it never matches"
+            );
         }
         Ok(Incoming { identity, source: source.clone(), mode, hooks })
     }

@@ -67,10 +67,7 @@ impl Workloads {
 }
 
 /// The classes of a container, or of the host's own processes.
-fn classes<'t>(
-    tests: impl Iterator<Item = (&'t ClassTest, u32)>,
-    workload: Option<&Workload>,
-) -> ClassSet {
+fn classes<'t>(tests: impl Iterator<Item = (&'t ClassTest, u32)>, workload: Option<&Workload>) -> ClassSet {
     let mut classes = ClassSet::default();
     for (test, number) in tests {
         let ClassTest::Workload(scope) = test else { continue };

@@ -228,7 +228,7 @@ impl<'a> Emitter<'a> {
         }
         maps.push(any(shared::processes(self.facts, DEFAULT_PROCESSES)));
         if self.looks_at_workload() {
-            maps.push(shared::workloads());
+            maps.push(shared::workloads(self.facts));
         }
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));

@@ -136,11 +136,7 @@ mod tests {
     }
 
     fn scope(pod: LabelTest, container: LabelTest) -> WorkloadScope {
-        WorkloadScope {
-            namespace: None,
-            containers: Some(ContainerScope { pod, container }),
-            host: false,
-        }
+        WorkloadScope { namespace: None, containers: Some(ContainerScope { pod, container }), host: false }
     }
 
     // proves: K8S-02 (labels)
@@ -172,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_container_has_a_name_and_a_repository_and_no_other_label() {
-        let container = |key| scope(LabelTest::default(), test(&[(key, LabelOperator::In, &["nginx", "docker.io/nginx"])]));
+        let container = |key| {
+            scope(LabelTest::default(), test(&[(key, LabelOperator::In, &["nginx", "docker.io/nginx"])]))
+        };
         assert!(container("name").matches(&web()));
         assert!(container("repo").matches(&web()));
         assert!(!container("app").matches(&web()));

@@ -46,11 +46,19 @@ fn tell(it: &mut Emulated<'_>, host: &[u32], containers: &[(u64, u32, &[u32])]) 
 fn a_policy_is_for_the_workload_whose_cgroup_the_caller_is_in_or_below() {
     let texts = [
         scoped("  hostSelector: {}\n", ""),
-        scoped("  podSelector: {matchLabels: {app: web}}\n", "{matchBinaries: [{operator: NotIn, values: [/x]}]}"),
+        scoped(
+            "  podSelector: {matchLabels: {app: web}}\n",
+            "{matchBinaries: [{operator: NotIn, values: [/x]}]}",
+        ),
         scoped("", ""),
-        scoped("", "{matchWorkloads: {podSelector: {matchLabels: {app: db}}}}, {matchWorkloads: {hostSelector: {}}}"),
+        scoped(
+            "",
+            "{matchWorkloads: {podSelector: {matchLabels: {app: db}}}}, {matchWorkloads: {hostSelector: {}}}",
+        ),
         scoped("  podSelector: {}\n  containerSelector: {}\n  hostSelector: {}\n", ""),
-        scoped("", "").replace("TracingPolicy\n", "TracingPolicyNamespaced\n").replace("name: p", "name: p, namespace: shop"),
+        scoped("", "")
+            .replace("TracingPolicy\n", "TracingPolicyNamespaced\n")
+            .replace("name: p", "name: p, namespace: shop"),
     ];
     for view in &kernels() {
         let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();

@@ -59,14 +59,20 @@ fn root_a_process_belongs_to_the_container_whose_cgroup_it_is_below() {
     let mut running = Running::start(&policies, &kernel);
     let nested = Nested::make();
     running.put_workload(std::fs::metadata(&nested.outer).unwrap().ino(), 1, 1);
-    let mut reporters = || -> Vec<u32> {
-        running.reports().iter().map(|report| report.record.layout - 100).collect()
-    };
+    let mut reporters =
+        || -> Vec<u32> { running.reports().iter().map(|report| report.record.layout - 100).collect() };
     drop(std::fs::File::open(&path).unwrap());
     assert_eq!(reporters(), [0], "the test itself is in no container");
     for folder in [&nested.outer, &nested.inner] {
         let script = format!("echo $$ > {}/cgroup.procs && exec cat {shown}", folder.display());
-        assert!(Command::new("sh").args(["-c", &script]).stdout(std::process::Stdio::null()).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &script])
+                .stdout(std::process::Stdio::null())
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(reporters(), [1], "{}", folder.display());
     }
 }

@@ -195,6 +195,7 @@ pub(super) fn classes(
                     }
                 }
                 ClassTest::Descendants { pids: listed } => pids.iter().any(|pid| listed.contains(pid)),
+                ClassTest::Workload(_) => panic!("these policies are for everybody"),
             };
             assert!(number < each, "more classes than numbers");
             if inside {
