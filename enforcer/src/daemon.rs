@@ -284,6 +284,7 @@ fn pipeline_config(settings: &Settings) -> Config {
     Config {
         node: Arc::new(node),
         process_entries: settings.bounds.processes,
+        calls: settings.bounds.calls,
         process_credentials: settings.content.credentials,
         process_namespaces: settings.content.namespaces,
         stack_addresses: settings.content.stack_addresses,

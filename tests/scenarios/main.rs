@@ -3,6 +3,7 @@
 //! `e2e-guest run VARIANT NAME…` runs scenarios one after the other, each in a process of its own;
 //! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost.
 
+mod arguments;
 mod churn;
 mod contention;
 mod gap;
@@ -20,6 +21,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod reports;
+mod returns;
 mod runner;
 mod samples;
 mod selectors;

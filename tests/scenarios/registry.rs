@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes, refusals,
-    reports, samples, selectors, shadow, syscalls,
+    arguments, churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes,
+    refusals, reports, returns, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -97,6 +97,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
+    // proves: ARG-02 (char_buf), ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
     // proves: ACT-03 (override_return)
@@ -104,6 +106,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: SEL-04 (in a machine), ACT-12
+    plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -140,5 +144,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .on_all_kernels(),
     contended("no_killed_reader_gets_a_byte_under_contention", contention::kill),
     contended("every_reported_open_arrives_under_contention", contention::post),
+    // proves: HOOK-02, EVT-18 (merge)
+    contended("each_call_is_reported_once_with_what_it_returned", returns::contended),
     contended("eight_processes_that_exec_are_counted_exactly", processes::in_parallel),
 ];

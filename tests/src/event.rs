@@ -62,6 +62,11 @@ pub struct Hook {
     pub event: String,
     /// What it was called with.
     pub args: Vec<Argument>,
+    /// What it returned.
+    #[serde(rename = "return")]
+    pub returned: Option<Argument>,
+    /// What was done when it returned.
+    pub return_action: String,
     /// What was done, `KPROBE_ACTION_POST` and the like.
     pub action: String,
     /// Which policy.
@@ -98,6 +103,10 @@ pub struct Argument {
     pub string_arg: Option<String>,
     /// Of type `int`.
     pub int_arg: Option<i64>,
+    /// An unsigned number.
+    pub uint_arg: Option<u64>,
+    /// A buffer, in base64.
+    pub bytes_arg: Option<String>,
     /// Of type `sock` or `socket`.
     pub sock_arg: Option<Connection>,
     /// Of type `skb`.

@@ -103,6 +103,7 @@ fn body(
         | Role::ReportAndDeny => Purpose::Report,
         // only the first of them filters
         Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill | Role::Override => Purpose::Deny,
+        Role::Return => Purpose::Return,
     };
     let Some(kind) = attachment.target.program_kind() else {
         return Err(refuse("nothing can be attached there".to_owned()));
@@ -123,6 +124,7 @@ fn body(
         | Role::ReportAndKillDenied
         | Role::ReportAndNote
         | Role::ReportAndDeny
+        | Role::Return
         | Role::Deny => emit::hook(&hook, body, kernel),
     };
     let collection = built

@@ -16,11 +16,13 @@ pub enum RecordKind {
     Hook = 4,
     /// [`super::DataRecord`]
     Data = 5,
+    /// [`super::ReturnRecord`]
+    Return = 6,
 }
 
 impl RecordKind {
     /// All kinds in order of number.
-    pub const ALL: [Self; 5] = [Self::Exec, Self::Fork, Self::Exit, Self::Hook, Self::Data];
+    pub const ALL: [Self; 6] = [Self::Exec, Self::Fork, Self::Exit, Self::Hook, Self::Data, Self::Return];
 
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<Self> {

@@ -33,6 +33,8 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
+    /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
+    pub const DISMISSED: u8 = 4;
     /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
     pub const KERNEL_STACK: u8 = 64;
     /// And then those of the program's stack.

@@ -4,6 +4,7 @@
 //! Invariants: no type has implicit padding (zerocopy's `IntoBytes` proves it), so nothing uninitialised crosses; every length is checked by
 //! the reader against the bytes there are.
 
+mod call;
 mod data;
 mod exec;
 mod exit;
@@ -18,6 +19,7 @@ mod recorded;
 mod state;
 mod value;
 
+pub use call::{CALLS, Call, CallKey, ReturnRecord, call_flag};
 pub use data::{DATA_CHUNK, DataRecord};
 pub use exec::{
     Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,

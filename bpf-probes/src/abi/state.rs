@@ -114,6 +114,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// LRU hash of [`crate::abi::CallKey`] to [`crate::abi::Call`].
+    pub const CALLS: &str = "calls";
     /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
     pub const LIMITS: &str = "limits";
 }
@@ -171,11 +173,13 @@ pub enum Loss {
     Scratch = 7,
     /// No note could be left for the hooks on a denied call's way; the caller was killed instead.
     Note = 8,
+    /// A call whose return was to be seen was not seen to return, or no room was left to wait for it.
+    Return = 9,
 }
 
 impl Loss {
     /// All kinds, in order of index.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -185,6 +189,7 @@ impl Loss {
         Self::Process,
         Self::Scratch,
         Self::Note,
+        Self::Return,
     ];
 
     /// The name in metrics and status.
@@ -199,6 +204,7 @@ impl Loss {
             Self::Process => "process",
             Self::Scratch => "scratch",
             Self::Note => "note",
+            Self::Return => "return",
         }
     }
 }

@@ -10,6 +10,7 @@ mod hook;
 mod mechanism;
 mod plan;
 mod reason;
+mod returning;
 mod security;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,7 @@ use super::error::PlanError;
 use super::hook::{Duties, Duty, Hook, Point, Sensor};
 use super::mechanism::{Mechanism, Role};
 use super::reason::Reason;
-use super::security;
-use super::uprobe;
+use super::{returning, security, uprobe};
 use crate::btf::TypeId;
 use crate::kernel::{Feature, KernelView, SyscallName, Traceable, TracepointContext, function_of_hook};
 
@@ -87,15 +86,13 @@ fn plan_function(plan: &mut Plan, function: &str, due: Duties, kernel: &KernelVi
     if kernel.traceable(function) == Traceable::Absent {
         return Err(PlanError::no_function(function, kernel));
     }
-    if due.contains(Duty::Override) {
+    if due.contains(Duty::ReportReturn) {
+        returning::plan_function(plan, function, due, kernel)?;
+    } else if due.contains(Duty::Override) {
         security::plan_override(plan, function, due, kernel)?;
     } else {
         let entry = function_entry(plan, function, kernel)?;
         plan.attach(entry, Role::Decide);
-    }
-    if due.contains(Duty::ReportReturn) {
-        let mechanism = function_return(plan, function, kernel)?;
-        plan.attach(mechanism, Role::ReportReturn);
     }
     Ok(())
 }
@@ -125,8 +122,7 @@ fn plan_syscall(
     if due.contains(Duty::Override) {
         deferred::plan_override(plan, name, kernel)?;
         if due.contains(Duty::ReportReturn) {
-            let mechanism = function_return(plan, &wrapper, kernel)?;
-            plan.attach(mechanism, Role::ReportReturn);
+            returning::plan_syscall_return(plan, &wrapper, kernel)?;
         }
         return Ok(());
     }
@@ -136,8 +132,7 @@ fn plan_syscall(
         let entry = function_entry(plan, &wrapper, kernel)?;
         plan.attach(entry, Role::Decide);
         if due.contains(Duty::ReportReturn) {
-            let mechanism = function_return(plan, &wrapper, kernel)?;
-            plan.attach(mechanism, Role::ReportReturn);
+            returning::plan_syscall_return(plan, &wrapper, kernel)?;
         }
         return Ok(());
     }
@@ -147,7 +142,7 @@ fn plan_syscall(
     without(plan, kernel, &[Feature::Kprobe, Feature::Fentry]);
     tracepoint(plan, "sys_enter", Role::Decide, kernel);
     if due.contains(Duty::ReportReturn) {
-        tracepoint(plan, "sys_exit", Role::ReportReturn, kernel);
+        returning::plan_syscall_return(plan, &wrapper, kernel)?;
     }
     Ok(())
 }
@@ -194,7 +189,7 @@ pub(super) fn function_entry(
     Ok(Mechanism::Fentry { function: function.to_owned(), btf_id })
 }
 
-/// The mechanism for the return of a function. A kretprobe has a bounded number of calls that may be under way at once;
+/// The mechanism for the return of a function that nothing has to be joined with. A kretprobe has a bounded number of calls that may be under way at once;
 /// where trampolines are exact, fexit has no such bound and costs less.
 pub(super) fn function_return(
     plan: &mut Plan,
@@ -221,7 +216,7 @@ pub(super) fn trampolines_are_exact(kernel: &KernelView) -> bool {
 }
 
 /// Number of the function in BTF when fentry and fexit work on it.
-fn fentry_target(function: &str, kernel: &KernelView) -> Option<TypeId> {
+pub(super) fn fentry_target(function: &str, kernel: &KernelView) -> Option<TypeId> {
     let can = kernel.has(Feature::Fentry) && kernel.traceable(function) != Traceable::No;
     kernel.function_btf(function).filter(|_| can)
 }
@@ -261,7 +256,7 @@ fn plan_tracepoint(
     Ok(())
 }
 
-fn tracepoint(plan: &mut Plan, name: &'static str, role: Role, kernel: &KernelView) {
+pub(super) fn tracepoint(plan: &mut Plan, name: &'static str, role: Role, kernel: &KernelView) {
     tracepoint_exactness(plan, kernel);
     plan.attach(Mechanism::RawTracepoint { name }, role);
 }

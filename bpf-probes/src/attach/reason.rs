@@ -70,6 +70,8 @@ pub enum Reason {
     },
     /// Who gets through a denial that can be missed is killed when the call returns.
     KillsEscaped,
+    /// A kretprobe follows a bounded number of calls at once.
+    KretprobeIsBounded,
     /// The base sensor sits on this function.
     SensorPoint {
         /// The function.
@@ -123,6 +125,9 @@ impl fmt::Display for Reason {
             ),
             Self::Gap { what } => write!(f, "{what}: a caller that gets through so is killed when the call ends"),
             Self::KillsEscaped => f.write_str("a caller that gets through is killed when the call returns"),
+            Self::KretprobeIsBounded => f.write_str(
+                "a kretprobe follows a bounded number of calls under way at once (ten, or two for each CPU): of more than these the return is not seen, and counted",
+            ),
             Self::SensorPoint { function } => {
                 write!(f, "{function} is passed once for each event, at the same point as the tracepoint")
             }

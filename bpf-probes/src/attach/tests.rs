@@ -96,8 +96,37 @@ fn a_hook_with_other_parameters_than_its_function_is_told_what_to_return() {
 #[test]
 fn returns_take_fexit_where_trampolines_are_exact_and_a_kretprobe_elsewhere() {
     let hook = Hook::function("vfs_open", &[Duty::Report, Duty::ReportReturn]);
-    expect(&hook, &recorded("6.12"), "kprobe vfs_open: Decide | fexit vfs_open: ReportReturn");
-    expect(&hook, &recorded("7.2"), "kprobe vfs_open: Decide | kretprobe vfs_open: ReportReturn");
+    let pair = "fentry vfs_open: Decide | fexit vfs_open: ReportReturn";
+    for folder in ["5.10", "6.1", "6.12"] {
+        expect(&hook, &recorded(folder), pair);
+    }
+    expect(&hook, &recorded("7.2"), "? kprobe vfs_open: Decide | kretprobe vfs_open: ReportReturn");
+    let denied = Hook::function("security_file_open", &[Duty::Report, Duty::Override, Duty::ReportReturn]);
+    let expected = "? kprobe security_file_open: Decide | lsm file_open: Deny | kretprobe security_file_open: ReportReturn";
+    expect(&denied, &recorded("6.12"), expected);
+    let without = changed("6.12", |facts| {
+        facts.features.set_no(Feature::Kprobe);
+        facts.preemption = Preemption::Full;
+    });
+    expect(&hook, &without, &format!("? {pair}"));
+    let neither = changed("6.12", |facts| {
+        facts.features.set_no(Feature::Kprobe);
+        facts.features.set_no(Feature::Fentry);
+    });
+    assert!(matches!(refused(&hook, &neither).0, PlanError::NoTracing { .. }));
+}
+
+#[test]
+fn returns_of_system_calls_take_the_exit_that_misses_none() {
+    let hook = syscall("sys_openat", &[Duty::Report, Duty::ReportReturn]);
+    let fexit = "kprobe __x64_sys_openat: Decide | fexit __x64_sys_openat: ReportReturn";
+    for folder in ["5.10", "6.1", "6.12"] {
+        expect(&hook, &recorded(folder), fexit);
+    }
+    let full = changed("6.12", |facts| facts.preemption = Preemption::Full);
+    expect(&hook, &full, "kprobe __x64_sys_openat: Decide | raw_tp sys_exit: ReportReturn");
+    let expected = "? kprobe __x64_sys_openat: Decide | kretprobe __x64_sys_openat: ReportReturn";
+    expect(&hook, &recorded("7.2"), expected);
 }
 
 #[test]

@@ -118,6 +118,7 @@ pub fn base_at(
             shared::scratch(),
             shared::claimed(),
             shared::notes(),
+            shared::calls(),
             shared::processes(facts, options.processes),
             shared::workloads(facts),
             shared::binaries(),

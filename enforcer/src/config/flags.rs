@@ -51,6 +51,9 @@ pub struct Flags {
     /// Processes to remember in the kernel [default: 32768]
     #[arg(long, value_name = "COUNT")]
     pub execve_map_entries: Option<u32>,
+    /// Calls to remember in the daemon until they return [default: 4096]
+    #[arg(long, value_name = "COUNT")]
+    pub retprobes_cache_size: Option<usize>,
     /// Events that wait for a slow listener before some are dropped [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub event_queue_size: Option<usize>,
@@ -101,6 +104,7 @@ impl Flags {
             rb_size_total: self.rb_size_total.or(under.rb_size_total),
             process_cache_size: self.process_cache_size.or(under.process_cache_size),
             execve_map_entries: self.execve_map_entries.or(under.execve_map_entries),
+            retprobes_cache_size: self.retprobes_cache_size.or(under.retprobes_cache_size),
             event_queue_size: self.event_queue_size.or(under.event_queue_size),
             procfs: self.procfs.or(under.procfs),
             btf: self.btf.or(under.btf),

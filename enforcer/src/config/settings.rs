@@ -85,6 +85,8 @@ pub struct Bounds {
     pub processes: usize,
     /// Processes in the kernel's table.
     pub kernel_processes: u32,
+    /// Calls under way whose return is waited for.
+    pub calls: usize,
     /// Events in the queue of one listener.
     pub listener_queue: usize,
 }
@@ -189,6 +191,7 @@ impl Settings {
                     32_768,
                     128..=1 << 22,
                 )?,
+                calls: within("retprobes-cache-size", flags.retprobes_cache_size, 4096, 16..=1 << 20)?,
                 listener_queue: within("event-queue-size", flags.event_queue_size, 10_000, 1..=10_000_000)?,
             },
             procfs: non_empty(flags.procfs).unwrap_or_else(|| "/proc".into()).into(),
@@ -217,6 +220,7 @@ impl Settings {
             ("rb-size-total", self.bounds.ring_bytes.to_string()),
             ("process-cache-size", self.bounds.processes.to_string()),
             ("execve-map-entries", self.bounds.kernel_processes.to_string()),
+            ("retprobes-cache-size", self.bounds.calls.to_string()),
             ("event-queue-size", self.bounds.listener_queue.to_string()),
             ("enable-process-cred", self.content.credentials.to_string()),
             ("enable-process-ns", self.content.namespaces.to_string()),

@@ -21,6 +21,8 @@ pub struct Config {
     pub gc_interval: Duration,
     /// Processes whose long arguments may be incomplete at a time.
     pub data_entries: usize,
+    /// Calls under way whose return is waited for, at most.
+    pub calls: usize,
     /// Events show capabilities and credentials.
     pub process_credentials: bool,
     /// Events show namespaces.
@@ -43,6 +45,7 @@ impl Config {
             released_entries: 1024,
             gc_interval: Duration::from_secs(30),
             data_entries: 1024,
+            calls: 4096,
             process_credentials: false,
             process_namespaces: false,
             stack_addresses: false,

@@ -7,6 +7,7 @@ use bpf_probes::abi::RecordKind;
 use super::decode::DecodeErrorKind;
 use super::identify::{DataStats, LookupStats, TableStats};
 use super::read::RingName;
+use super::returns::ReturnStats;
 
 /// Why a record gave no event.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,11 +22,17 @@ pub enum NoEvent {
     Data,
     /// The exit of a thread of the kernel: intended.
     KernelThread,
+    /// The entry of a call: intended, it waits for the return.
+    Waits,
+    /// The return of a call that the policy does not want: intended.
+    Dismissed,
+    /// The return of a call whose entry was lost: loss.
+    NotEntered,
 }
 
 impl NoEvent {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed(DecodeErrorKind::Size),
         Self::Malformed(DecodeErrorKind::Kind),
         Self::Malformed(DecodeErrorKind::Parts),
@@ -34,6 +41,9 @@ impl NoEvent {
         Self::Fork,
         Self::Data,
         Self::KernelThread,
+        Self::Waits,
+        Self::Dismissed,
+        Self::NotEntered,
     ];
 
     const fn index(self) -> usize {
@@ -46,6 +56,9 @@ impl NoEvent {
             Self::Fork => 5,
             Self::Data => 6,
             Self::KernelThread => 7,
+            Self::Waits => 8,
+            Self::Dismissed => 9,
+            Self::NotEntered => 10,
         }
     }
 
@@ -57,12 +70,15 @@ impl NoEvent {
             Self::Fork => "fork",
             Self::Data => "data",
             Self::KernelThread => "kernel_thread",
+            Self::Waits => "waits",
+            Self::Dismissed => "dismissed",
+            Self::NotEntered => "not_entered",
         }
     }
 
     /// Whether something is missing because of it.
     pub const fn is_loss(self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::UnknownLayout)
+        matches!(self, Self::Malformed(_) | Self::UnknownLayout | Self::NotEntered)
     }
 }
 
@@ -99,6 +115,8 @@ pub struct Totals {
     pub lookups: LookupStats,
     /// Long values.
     pub data: DataStats,
+    /// Calls that are seen to return.
+    pub returns: ReturnStats,
 }
 
 impl Totals {

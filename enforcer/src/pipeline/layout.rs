@@ -28,16 +28,18 @@ pub struct HookLayout {
     pub origin: Arc<Origin>,
     /// The values, in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// What the record of the return holds, where the return is waited for.
+    pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
     pub data_values: usize,
 }
 
 impl From<&RecordLayout> for HookLayout {
     fn from(layout: &RecordLayout) -> Self {
-        let values = layout.values.iter().map(|value| ValueLayout {
+        let value = |value: &tracing_policy::policy::ValueLayout| ValueLayout {
             kind: value.kind,
             label: value.label.as_deref().unwrap_or_default().into(),
-        });
+        };
         Self {
             form: layout.form.clone(),
             function_name: layout.function_name.as_str().into(),
@@ -46,7 +48,8 @@ impl From<&RecordLayout> for HookLayout {
                 message: layout.message.as_deref().unwrap_or_default().into(),
                 tags: layout.tags.iter().map(|tag| tag.as_str().into()).collect(),
             }),
-            values: values.collect(),
+            values: layout.values.iter().map(value).collect(),
+            returned: layout.returned.as_ref().map(value),
             data_values: layout.data_values,
         }
     }

@@ -22,6 +22,7 @@ mod patience;
 mod publish;
 mod read;
 mod record;
+mod returns;
 mod run;
 mod stages;
 
@@ -33,6 +34,7 @@ pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, Ta
 pub use layout::{HookLayout, Layouts, ValueLayout};
 pub use publish::{Delivery, Hub, Subscribe, SubscriberStats, Subscription};
 pub use read::{RecordSource, Recorded, RingName, Sources, record_bytes};
+pub use returns::ReturnStats;
 pub use run::{Pipeline, PipelineHandle, SpawnError, Summary};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What passes between decoding and identification: records, checked and still borrowed from their ring.
 
-use bpf_probes::abi::{DataRecord, ExecRecord, ExitRecord, ForkRecord, HookRecord};
+use bpf_probes::abi::{DataRecord, ExecRecord, ExitRecord, ForkRecord, HookRecord, ReturnRecord};
 
 /// A record whose lengths have been checked.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub(crate) enum Record<'ring> {
     Hook(Hook<'ring>),
     /// A piece of a long value.
     Data(Data<'ring>),
+    /// A call returned.
+    Return(Return<'ring>),
 }
 
 /// An exec record and its variable parts.
@@ -40,6 +42,15 @@ pub(crate) struct Hook<'ring> {
     /// The fixed part.
     pub(crate) fixed: &'ring HookRecord,
     /// The values, each behind its header.
+    pub(crate) values: &'ring [u8],
+}
+
+/// A return record and its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Return<'ring> {
+    /// The fixed part.
+    pub(crate) fixed: &'ring ReturnRecord,
+    /// The value, behind its header.
     pub(crate) values: &'ring [u8],
 }
 

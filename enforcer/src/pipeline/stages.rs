@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
-use bpf_probes::abi::RecordKind;
+use bpf_probes::abi::{RecordKind, hook_flag};
 
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
 use super::decode::decode;
-use super::enrich::{Symbols, exec_event, exit_event, hook_event};
+use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
-use super::record::{Hook, Record};
+use super::record::{Hook, Record, Return};
+use super::returns::{Entered, Returns};
 
 /// What one record became, with the time of the event.
 type Outcome = Result<(EventKind, Timestamp), NoEvent>;
@@ -26,6 +27,7 @@ pub(super) struct Stages {
     node: Arc<Node>,
     identify: Identify,
     layouts: LayoutView,
+    returns: Returns,
     symbols: Symbols,
     wall: WallTime,
     /// Not yet published.
@@ -40,6 +42,7 @@ impl Stages {
             node: Arc::clone(&config.node),
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
+            returns: Returns::new(config.calls),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             wall,
             events: Vec::with_capacity(BATCH),
@@ -97,6 +100,7 @@ impl Stages {
             }
             Record::Exit(exit) => {
                 self.totals.add_decoded(RecordKind::Exit);
+                self.returns.end(exit.process.tgid);
                 let subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
                 let time = self.identify.time(exit.header.ktime);
                 Ok((exit_event(subject, exit.code, time), time))
@@ -110,6 +114,10 @@ impl Stages {
                 self.identify.data(&data);
                 Err(NoEvent::Data)
             }
+            Record::Return(record) => {
+                self.totals.add_decoded(RecordKind::Return);
+                self.returned(&record)
+            }
         }
     }
 
@@ -118,7 +126,26 @@ impl Stages {
         let subject = self.identify.hook(hook.fixed);
         let kind = hook_event(subject, hook, layout, &mut self.symbols)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
-        Ok((kind, self.identify.time(hook.fixed.header.ktime)))
+        let time = self.identify.time(hook.fixed.header.ktime);
+        if layout.returned.is_some() {
+            self.returns.enter(hook.fixed, Entered { kind, time });
+            return Err(NoEvent::Waits);
+        }
+        Ok((kind, time))
+    }
+
+    /// The other half of a call's event.
+    fn returned(&mut self, record: &Return<'_>) -> Outcome {
+        let entered = self.returns.leave(record.fixed);
+        if record.fixed.flags & hook_flag::DISMISSED != 0 {
+            return Err(NoEvent::Dismissed);
+        }
+        let Entered { mut kind, time } = entered.ok_or(NoEvent::NotEntered)?;
+        let layout = self.layouts.get(record.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
+        let layout = layout.returned.as_ref().ok_or(NoEvent::UnknownLayout)?;
+        add_return(&mut kind, record, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        self.returns.joined();
+        Ok((kind, time))
     }
 
     fn count(&mut self, kind: &EventKind) {
@@ -142,6 +169,7 @@ impl Stages {
     pub(super) fn count_published(&mut self) {
         self.totals.published += self.events.len() as u64;
         (self.totals.table, self.totals.lookups, self.totals.data) = self.identify.stats();
+        self.totals.returns = self.returns.stats();
     }
 
     /// Counts what was skipped in a ring that could not be read.

@@ -67,7 +67,7 @@ const fn op_code(loss: Loss) -> Option<&'static str> {
         Loss::Hook | Loss::Enforcement => Some("13"),
         Loss::Fork => Some("23"),
         Loss::Data => Some("24"),
-        Loss::Process | Loss::Scratch | Loss::Note => None,
+        Loss::Process | Loss::Scratch | Loss::Note | Loss::Return => None,
     }
 }
 
@@ -120,7 +120,7 @@ fn event_path(observed: &Observed) -> Vec<Metric> {
     let op = |kind| match kind {
         RecordKind::Exec => "5",
         RecordKind::Exit => "7",
-        RecordKind::Hook => "13",
+        RecordKind::Hook | RecordKind::Return => "13",
         RecordKind::Fork => "23",
         RecordKind::Data => "24",
     };
@@ -176,6 +176,15 @@ fn process_table(observed: &Observed) -> Vec<Metric> {
             alone(table.released_early),
         ),
         counter("tetragon_process_cache_misses", "Processes that were not in the table", misses),
+        gauge("enforcer_calls_under_way", "Calls whose return is waited for", alone(totals.returns.waiting)),
+        counter(
+            "enforcer_calls_without_return",
+            "Calls that were reported at their entry and given up, by reason",
+            vec![
+                (label("reason", "evicted"), totals.returns.evicted),
+                (label("reason", "process_ended"), totals.returns.ended),
+            ],
+        ),
         counter(
             "tetragon_data_cache_evictions",
             "Long values thrown away incomplete",

@@ -24,6 +24,7 @@ const MAX_FIELD: u32 = 255;
 pub(super) struct Arguments {
     section: Section,
     entries: Vec<Entry>,
+    returned: Option<Box<Self>>,
     /// How many of the entries are arguments; the others are of `data`.
     args: usize,
 }
@@ -66,6 +67,29 @@ impl Arguments {
         let indices: Vec<String> =
             self.entries.iter().take(self.args).map(|entry| entry.index.to_string()).collect();
         if indices.is_empty() { "none".to_owned() } else { indices.join(", ") }
+    }
+
+    /// The same with what the call returns.
+    pub(super) fn with_return(self, returned: Option<Self>) -> Self {
+        Self { returned: returned.map(Box::new), ..self }
+    }
+
+    /// What the call returns, as the only argument, if that is asked for.
+    pub(super) fn returned(&self) -> Option<&Self> {
+        self.returned.as_deref()
+    }
+
+    /// All arguments, and what is returned if that is asked for, unless one has an error.
+    pub(super) fn complete_with_return(self) -> Option<(Vec<Argument>, Option<Argument>)> {
+        let returned = match self.returned {
+            None => None,
+            Some(returned) => {
+                let only = returned.entries.into_iter().next().and_then(|entry| entry.argument)?;
+                Some(Argument { place: Place::Return, ..only })
+            }
+        };
+        let arguments = self.entries.into_iter().map(|entry| entry.argument).collect::<Option<_>>()?;
+        Some((arguments, returned))
     }
 
     /// The arguments without an error.
@@ -111,7 +135,7 @@ pub(super) fn arguments(written: &[schema::Argument], section: Section, report: 
         let span = written.first().map(|first| first.span).unwrap_or_default();
         report.push(Diagnostic::error(Code::ArgumentIndex, span, "too many arguments"));
     }
-    Arguments { section, args: entries.len(), entries }
+    Arguments { section, args: entries.len(), entries, returned: None }
 }
 
 fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
@@ -221,7 +245,10 @@ pub(super) fn argument_type(
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
         }
-        Written::CharBuf | Written::CharIovec | Written::DataLoc | Written::IovIter => {
+        Written::CharBuf => ArgumentType::CharBuf,
+        Written::CharIovec => ArgumentType::CharIovec,
+        Written::IovIter => ArgumentType::IovIter,
+        Written::DataLoc => {
             unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
             return None;
         }

@@ -90,6 +90,11 @@ fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report
             no_values(span, report);
             return None;
         }
+        let with_nul = written.values.iter().find(|value| value.value.contains(&0));
+        if let Some(value) = with_nul.filter(|_| argument.ty.value.is_buffer()) {
+            unsupported::refuse("a NUL byte in a text to look for", value.span, report);
+            return None;
+        }
         let values = value::parts(written.values, argument.ty.value == ArgumentType::String, report)?;
         return Some(ArgumentFilter::Contains { argument: id, test: ContainsTest { case, values }, span });
     }
@@ -105,6 +110,10 @@ fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report
         }
         (ArgumentType::String, _) => {
             let test = string(operator, written.values, span, argument, value::strings, report)?;
+            ArgumentFilter::String { argument: id, test, span }
+        }
+        (ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter, _) => {
+            let test = string(operator, written.values, span, argument, value::buffers, report)?;
             ArgumentFilter::String { argument: id, test, span }
         }
         (ArgumentType::NetDevice, _) => {
@@ -164,6 +173,7 @@ fn search_case(operator: Operator) -> Option<Case> {
 /// Whether texts can be looked for in an argument.
 fn is_searched(ty: ArgumentType) -> bool {
     matches!(ty, ArgumentType::String | ArgumentType::NetDevice | ArgumentType::SockaddrUn)
+        || ty.is_buffer()
         || (ty.is_path() && ty != ArgumentType::Kiocb)
 }
 
@@ -301,6 +311,7 @@ pub(super) fn mismatch(operator: &Spanned<Operator>, argument: &Argument, known:
         ArgumentType::LinuxBinprm => "linux_binprm",
         ArgumentType::Filename => "filename",
         ArgumentType::NetDevice => "net_device",
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => "buffer",
         ArgumentType::Capability => "capability",
         ArgumentType::BpfCmd => "bpf_cmd",
         ArgumentType::Capabilities(_) => "set of capabilities",

@@ -2,7 +2,7 @@
 
 use super::list::Lists;
 use super::section::{Section, Target};
-use super::{argument, selector, text, unsupported, untyped};
+use super::{argument, returning, selector, text, unsupported, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Function, Hook, HookKind, SyscallAbi};
 use crate::schema;
@@ -54,7 +54,8 @@ pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -
 fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
     unsupported::kprobe(&hook, report);
     let calls = lists.calls(&hook.call, &hook.syscall, report);
-    let ignored = hook.ignore.and_then(|ignore| ignore.call_not_found).is_some_and(|on| on.value);
+    let ignored =
+        hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref()).is_some_and(|on| on.value);
     let kinds: Vec<Spanned<HookKind>> = calls
         .iter()
         .flat_map(|calls| &calls.functions)
@@ -62,20 +63,22 @@ fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) ->
         .collect();
     // what is asked of actions is the same for all but functions of security modules, and those ask more
     let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
+    let returned = returning::value(&hook, Section::Kprobes, report);
     let arguments = argument::arguments(&hook.args, Section::Kprobes, report);
-    let arguments = arguments.with_data(&hook.data, report);
+    let arguments = arguments.with_data(&hook.data, report).with_return(returned);
     let target = Target { section: Section::Kprobes, kind: strictest.map(|kind| &kind.value) };
     let selectors = selector::selectors(hook.selectors, &arguments, target, report);
     let message = text::message(hook.message, report);
     let tags = text::tags(hook.tags, report);
-    let arguments = arguments.complete();
-    let (calls, arguments, selectors) = (calls?, arguments?, selectors?);
+    let arguments = arguments.complete_with_return();
+    let (calls, (arguments, returned), selectors) = (calls?, arguments?, selectors?);
     let warned = ignored && calls.absence == Absence::Refused;
     let absence = if warned { Absence::Warned } else { calls.absence };
     let hook = |kind| Hook {
         kind,
         absence,
         arguments: arguments.clone(),
+        returned: returned.clone(),
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),
@@ -113,6 +116,7 @@ fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
         kind: name?,
         absence: Absence::Refused,
         arguments: arguments?,
+        returned: None,
         selectors: selectors?,
         message,
         tags,

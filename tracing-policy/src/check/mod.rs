@@ -27,6 +27,7 @@ mod network;
 mod options;
 mod post;
 mod process;
+mod returning;
 mod section;
 mod selector;
 mod text;

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, unsupported, workload};
+use super::{action, filter, post, process, returning, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -38,9 +38,9 @@ fn one(
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Selector> {
-    unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
     let process = process::filters(&mut written, report);
+    let returned = returning::selector(&mut written, arguments, target, report);
     let binaries: Vec<_> = written
         .match_binaries
         .into_iter()
@@ -53,6 +53,7 @@ fn one(
     let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+    let returned = returned?;
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
@@ -62,6 +63,8 @@ fn one(
         workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        return_arguments: returned.filters,
+        return_actions: returned.actions,
         post: post?,
         span: written.span,
     })

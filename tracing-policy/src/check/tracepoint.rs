@@ -49,6 +49,7 @@ fn whole(written: schema::Tracepoint, raw: bool, report: &mut Report) -> Option<
         kind: Spanned::new(kind, written.event.span),
         absence: Absence::Refused,
         arguments,
+        returned: None,
         selectors,
         message,
         tags,

@@ -44,21 +44,17 @@ pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
 
 /// Refuses what of a kprobe is not compiled yet.
 pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
-    refuse_true("return", hook.returns.as_ref(), report);
-    if let Some(argument) = &hook.return_arg {
-        refuse("returnArg", argument.span, report);
-    }
     refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
 }
 
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
     refuse_true("returnCopy", argument.return_copy.as_ref(), report);
-    refuse_true("maxData", argument.max_data.as_ref(), report);
-}
-
-/// Refuses what of a selector is not compiled yet.
-pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
-    refuse_list("matchReturnArgs", &selector.match_return_args, report);
-    refuse_list("matchReturnActions", &selector.match_return_actions, report);
+    let is_iterator = argument.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::IovIter);
+    if let Some(on) = argument.max_data.as_ref().filter(|on| on.value && is_iterator) {
+        let message = "maxData has no effect on an iov_iter: its first 4095 bytes are read";
+        report.push(Diagnostic::warning(Code::UselessParameter, on.span, message));
+    } else {
+        refuse_true("maxData", argument.max_data.as_ref(), report);
+    }
 }

@@ -44,6 +44,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         ),
         absence: Absence::Refused,
         arguments: arguments.clone(),
+        returned: None,
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),

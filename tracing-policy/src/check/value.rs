@@ -155,6 +155,15 @@ pub(super) fn names(values: Vec<Bytes>, form: StringForm, report: &mut Report) -
     bounded(values, MAX_STRING, form, report)
 }
 
+/// Values for a buffer: any bytes.
+pub(super) fn buffers(values: Vec<Bytes>, form: StringForm, report: &mut Report) -> Option<Vec<Bytes>> {
+    let without_nul = values.iter().map(|value| {
+        let bytes = value.value.iter().map(|&byte| byte.max(1)).collect();
+        Spanned::new(bytes, value.span)
+    });
+    bounded(without_nul.collect(), MAX_STRING, form, report).map(|_checked| values)
+}
+
 /// Texts to look for; the trailing NUL of a string is its terminator.
 pub(super) fn parts(values: Vec<Bytes>, is_string: bool, report: &mut Report) -> Option<Vec<Bytes>> {
     let values = values.into_iter().map(|mut value| {

@@ -14,6 +14,7 @@ use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use super::memory::{address, load, store_imm};
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
+use crate::lower::Purpose;
 use crate::policy::{Action, Role};
 
 /// `SIGKILL`
@@ -49,7 +50,7 @@ impl Emitter<'_> {
         let Then { report, end, .. } = then;
         let before = f.set_origin(selector.origin);
         self.record_anew(f, selector)?;
-        if selector.enforces() {
+        if selector.enforces_ever() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
             f.jump_if(Condition::Ne, R1, 0, monitor);
@@ -104,9 +105,13 @@ impl Emitter<'_> {
             count(f, rider, selector, counter);
             last = done.unwrap_or(last);
         }
+        self.leave_unreported(f, rider, selector)?;
         if selector.posts() {
             self.limit(f, rider, selector, last, then.last, then.end)?;
-            count(f, rider, selector, Counter::Post);
+            // one half of an event is counted with the other, at the return
+            if !rider.returns || self.body.purpose == Purpose::Return {
+                count(f, rider, selector, Counter::Post);
+            }
             self.note_action(f, selector, last, mode)?;
         }
         Ok(())
@@ -137,7 +142,7 @@ impl Emitter<'_> {
         f.alu(AluOp::Lsh, R1, 24);
         f.alu(AluOp::Or, R1, word);
         f.store(Size::Word, R7, at, R1);
-        let enforced = selector.enforces() && !monitored;
+        let enforced = selector.enforces_ever() && !monitored;
         store_imm(f, Size::Word, state.ring, i32::from(enforced))
     }
 }

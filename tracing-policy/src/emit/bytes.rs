@@ -177,6 +177,11 @@ impl Emitter<'_> {
                 load(f, Size::Word, R1, bytes.header)?;
                 f.jump_if(Condition::Ne, R1, length, miss);
             }
+            StringForm::Prefix if value.contains(&0) => {
+                // what lies behind a short subject is NUL too
+                load(f, Size::Word, R1, bytes.header)?;
+                f.jump_if(Condition::Lt, R1, length, miss);
+            }
             StringForm::Prefix => {}
             StringForm::Postfix => {
                 load(f, Size::Word, R1, bytes.header)?;

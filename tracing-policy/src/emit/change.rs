@@ -115,6 +115,7 @@ impl Emitter<'_> {
                 | Check::Readable(_)
                 | Check::Bytes(_)
                 | Check::Contains(_)
+                | Check::Entered { .. }
                 | Check::Expression(_)
                 | Check::Address(_) => None,
             })

@@ -140,7 +140,7 @@ impl Emitter<'_> {
     }
 }
 
-fn size(width: Width) -> Size {
+pub(super) fn size(width: Width) -> Size {
     match width {
         Width::W8 => Size::Byte,
         Width::W16 => Size::Half,

@@ -72,7 +72,7 @@ impl Memory {
         let first = CLAIMED_STATE + state.bytes;
         let record = first + areas * AREA_BYTES;
         let bytes = match purpose {
-            Purpose::Report => record + longest_record(hook),
+            Purpose::Report | Purpose::Return => record + longest_record(hook),
             Purpose::Deny => record,
         };
         let entries = if can_be_preempted { CLAIMS } else { 1 };

@@ -9,7 +9,9 @@
 mod act;
 mod address;
 mod automaton;
+mod buffer;
 mod bytes;
+mod call;
 mod change;
 mod deny;
 mod expression;
@@ -31,6 +33,7 @@ mod program;
 mod reach;
 mod read;
 mod report;
+mod returned;
 mod returner;
 mod search;
 mod stack;

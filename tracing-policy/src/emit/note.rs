@@ -63,7 +63,7 @@ pub(super) const KEY_BYTES: u32 = 16;
 /// Bytes of a note on the stack.
 const NOTE_BYTES: u32 = 24;
 
-pub(super) fn offset(offset: usize) -> u32 {
+fn offset(offset: usize) -> u32 {
     u32::try_from(offset).expect("a note is small")
 }
 
@@ -164,6 +164,7 @@ impl Emitter<'_> {
             | Role::DenyNoted
             | Role::Forget
             | Role::ForgetAndKill
+            | Role::Return
             | Role::Override => None,
         }
     }

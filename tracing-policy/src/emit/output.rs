@@ -43,8 +43,13 @@ impl Emitter<'_> {
         f.alu(AluOp::Rsh, R1, 32);
         // the upper half is the reserved word
         f.store(Size::Double, R7, field(offset_of!(HookRecord, process.tgid)), R1);
+        self.note_inode_modes(f)
+    }
+
+    /// Adds the inodes' modes to the headers of all paths.
+    pub(super) fn note_inode_modes(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         for (id, read) in self.hook.reads() {
-            if let Some(bytes) = state.bytes(id) {
+            if let Some(bytes) = self.state().bytes(id) {
                 self.note_inode_mode(f, id, read, bytes)?;
             }
         }
@@ -88,6 +93,14 @@ impl Emitter<'_> {
         let values = i32::try_from(rider.values.len()).unwrap_or(i32::MAX);
         f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
         f.constant(R8, u64::from(fixed));
+        self.append_values(f, rider)?;
+        self.append_stacks(f, rider)?;
+        f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
+        self.send(f, rider)
+    }
+
+    /// Appends all values of a rider's record at `R7 + R8`.
+    pub(super) fn append_values(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         for id in &rider.values {
             if let Some(object) = self.state().object(*id) {
                 Self::append_object(f, object)?;
@@ -98,14 +111,12 @@ impl Emitter<'_> {
                 None => self.append_number(f, *id)?,
             }
         }
-        self.append_stacks(f, rider)?;
-        f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
-        self.send(f, rider)
+        Ok(())
     }
 
     fn send(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         let mut posting = rider.selectors.iter().filter(|selector| selector.posts());
-        if !posting.any(crate::ir::Selector::enforces) {
+        if !posting.any(crate::ir::Selector::enforces_ever) {
             return submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook);
         }
         let (observed, out) = (f.label(), f.label());
@@ -168,6 +179,22 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Appends the size of the whole buffer behind the header at `R1`, which is in `R2`, and moves `R1` and `R8` by as much.
+    fn append_whole_size(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
+        let failed = f.label();
+        load(f, Size::Half, R3, bytes.header + 4)?;
+        f.alu(AluOp::And, R3, i32::from(value_flag::ERROR));
+        f.jump_if(Condition::Ne, R3, 0, failed);
+        f.alu(AluOp::Add, R2, 8);
+        f.store(Size::Double, R1, 0, R2);
+        load(f, Size::Double, R2, bytes.whole())?;
+        f.store(Size::Double, R1, 8, R2);
+        f.alu(AluOp::Add, R1, 8);
+        f.alu(AluOp::Add, R8, 8);
+        f.bind(failed);
+        Ok(())
+    }
+
     /// Appends a path or string at `R7 + R8`.
     fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
         let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
@@ -176,6 +203,9 @@ impl Emitter<'_> {
         f.alu_reg(AluOp::Add, R1, R8);
         load(f, Size::Double, R2, bytes.header)?;
         f.store(Size::Double, R1, 0, R2);
+        if self.hook.read(id).ty.is_buffer() {
+            Self::append_whole_size(f, bytes)?;
+        }
         f.alu(AluOp::Add, R8, header);
         load(f, Size::Word, R9, bytes.header)?;
         f.jump_if(Condition::Le, R9, LONGEST, fits);

@@ -34,7 +34,11 @@ impl Phase {
             Check::Number(NumberTest { subject: Subject::Field(read, _), .. }) => Self::Read(*read),
             Check::Address(test) => Self::Read(test.read),
             Check::Number(test) if test.subject.is_of_task() => Self::Task,
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => Self::First,
+            Check::Enforcing
+            | Check::Entered { .. }
+            | Check::Class { .. }
+            | Check::Number(_)
+            | Check::Gained { .. } => Self::First,
             Check::FileType { read, .. } => Self::Kind(*read),
             Check::Readable(read) => Self::Read(*read),
             Check::Contains(test) => Self::Read(test.read),
@@ -89,13 +93,17 @@ impl<'a> Emitter<'a> {
             Check::Address(test) => Some(test.read),
             Check::FileType { read, .. } | Check::Readable(read) => Some(*read),
             Check::Contains(test) => Some(test.read),
-            Check::Enforcing | Check::Class { .. } | Check::Number(_) | Check::Gained { .. } => None,
+            Check::Enforcing
+            | Check::Entered { .. }
+            | Check::Class { .. }
+            | Check::Number(_)
+            | Check::Gained { .. } => None,
             Check::Expression(_) => None,
         });
         let of_expressions = it.selector.tests.iter().flat_map(|test| {
             if let Check::Expression(test) = &test.check { test.reads.as_slice() } else { &[] }
         });
-        let reports = self.body.purpose == Purpose::Report && it.selector.posts();
+        let reports = self.body.purpose != Purpose::Deny && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
         let mut needs: Vec<_> = tested
             .chain(of_expressions.copied())

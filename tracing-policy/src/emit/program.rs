@@ -63,13 +63,14 @@ pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<C
     // a tracepoint may be passed in an interrupt, in the midst of another program that uses the CPU's memory
     let interrupts = matches!(hook.convention, Convention::Tracepoint | Convention::RawTracepoint);
     let memory = Memory::of(hook, body.purpose, interrupts || can_be_preempted(body.kind, kernel));
-    let single = hook.selectors().count() == 1;
+    let single = hook.selectors().count() == 1 && body.purpose != Purpose::Return;
     let keeps_cpu = memory.is_claimed && kernel.kfunc(Feature::PreemptDisable).is_some();
     let emitter = Emitter { hook, body, facts: &facts, memory, single, keeps_cpu };
     let mut program = Program::new();
     let entry = match body.purpose {
         Purpose::Report => emitter.report(&mut program)?,
         Purpose::Deny => emitter.deny(&mut program, kernel)?,
+        Purpose::Return => emitter.report_return(&mut program, kernel)?,
     };
     let code = program.link(entry)?;
     let mut maps = emitter.table_maps();
@@ -152,6 +153,7 @@ impl<'a> Emitter<'a> {
         }
         count_loss(f, Loss::Scratch);
         match self.body.purpose {
+            Purpose::Return => f.return_constant(0),
             Purpose::Report if !self.denies_itself() => f.return_constant(0),
             // what cannot be judged is not let through
             Purpose::Report | Purpose::Deny => f.return_constant(-EAGAIN),
@@ -215,6 +217,7 @@ impl<'a> Emitter<'a> {
             Check::Contains(test) => self.contains(f, test, fail)?,
             Check::Readable(read) => self.readable(f, *read, fail)?,
             Check::Address(test) => self.address(f, test, fail)?,
+            Check::Entered { rider, selector } => self.entered(f, *rider, *selector, fail)?,
             Check::Expression(test) => self.expression(f, test, policy, fail)?,
         }
         Ok(())
@@ -236,7 +239,10 @@ impl<'a> Emitter<'a> {
         if self.body.purpose == Purpose::Report && super::limit::limits(self.hook.selectors()) {
             maps.push(shared::limits());
         }
-        if self.body.purpose == Purpose::Report {
+        if self.body.purpose == Purpose::Return || self.follows_calls() {
+            maps.push(any(shared::calls()));
+        }
+        if self.body.purpose != Purpose::Deny {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
         }

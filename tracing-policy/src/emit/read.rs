@@ -16,7 +16,7 @@ use crate::ir::{Read, ReadId};
 use crate::policy::{ArgumentType, Convention, Family, IntegerType, Place, Signedness};
 
 /// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
-const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+pub(super) const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
 /// Longest string that is read, its NUL included.
 const STRING_BYTES: u32 = PATH_END - PATH_START;
 /// `EFAULT`
@@ -68,6 +68,7 @@ impl Emitter<'_> {
             }
             Convention::Syscall { .. } => self.note_syscall_registers(f)?,
         }
+        self.note_sizes(f)?;
         self.note_elsewhere(f)?;
         self.follow_paths(f)?;
         self.read_sets(f)
@@ -158,6 +159,7 @@ impl Emitter<'_> {
             Family::String if self.hook.read(id).ty == ArgumentType::SockaddrUn => {
                 self.read_unix_address(f, id, bytes)
             }
+            Family::String if self.hook.read(id).ty.is_buffer() => self.read_buffer(f, id, bytes),
             Family::String => self.read_string(f, id, bytes),
             Family::Path => {
                 if !self.has_leaf_phase(id) {

@@ -21,6 +21,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
@@ -96,6 +97,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;
@@ -123,6 +125,7 @@ impl Emitter<'_> {
                 f.bind(report);
                 self.record(f, it.rider)?;
                 Self::note_report(f, last);
+                self.leave_reported(f, it.rider)?;
             }
             Ok(())
         })?;

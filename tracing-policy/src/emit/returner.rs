@@ -14,8 +14,9 @@ use bpf_probes::sensor::shared;
 use bpf_probes::spec::{AttachSpec, CollectionSpec, ProgramSpec, Reach};
 
 use super::deny::earlier_denial;
-use super::note::{KEY_BYTES, offset, only_if_killed, remove};
+use super::note::{KEY_BYTES, only_if_killed, remove};
 use super::program::{BODY, Body};
+use super::returned::place_of_return;
 use crate::policy::Role;
 
 /// `EPERM`
@@ -118,7 +119,7 @@ pub(crate) fn forgetter(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     f.lookup(map_name::NOTES, key, absent);
     if body.role == Role::ForgetAndKill {
         let escaped = f.label();
-        returned(&mut f, body, kernel)?;
+        returned(&mut f, body.target, kernel)?;
         if body.notes.are_of_syscall() {
             f.jump_if(Condition::Eq, R1, -EINPROGRESS, escaped);
             // as unsigned numbers, errors are the highest
@@ -139,15 +140,13 @@ pub(crate) fn forgetter(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
 }
 
 /// `R1 = what the function returned`, from the context in `R9`.
-fn returned(f: &mut Function<'_>, body: Body<'_>, kernel: &KernelView) -> Result<(), BuildError> {
-    let at = if let AttachSpec::Fexit { function } = body.target {
-        let id = kernel.function_btf(function);
-        let prototype = id.and_then(|id| kernel.btf().prototype(id).ok());
-        8 * prototype.map_or(1, |prototype| prototype.parameters().len())
-    } else {
-        f.facts().offset_of("pt_regs", "ax")? as usize
-    };
-    let at = f.offset(offset(at))?;
+pub(super) fn returned(
+    f: &mut Function<'_>,
+    target: &AttachSpec,
+    kernel: &KernelView,
+) -> Result<(), BuildError> {
+    let at = place_of_return(f, target, kernel)?;
+    let at = f.offset(at)?;
     f.load(Size::Double, R1, R9, at);
     Ok(())
 }

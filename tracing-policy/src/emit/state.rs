@@ -46,7 +46,7 @@ pub(super) struct BytesState {
     pub(super) testable: u32,
     /// `u64`: `struct dentry *`; of a `struct sockaddr_un` its bytes, where they are known.
     pub(super) dentry: u32,
-    /// `u64`: `struct vfsmount *`.
+    /// `u64`: `struct vfsmount *`; of a buffer the bytes that there are.
     pub(super) mount: u32,
     /// `u64`: the last eight bytes of the last component, the last byte highest.
     pub(super) leaf_tail: u32,
@@ -60,6 +60,19 @@ pub(super) struct BytesState {
     pub(super) area: usize,
 }
 
+impl BytesState {
+    /// `u64`: the bytes of a buffer, of which some may not be read.
+    pub(super) fn whole(self) -> u32 {
+        self.mount
+    }
+}
+
+/// Areas that a path or string takes. Pieces of a buffer are put behind each other, and the verifier sees no more than that each of place and size is
+/// within an area.
+fn read_areas(ty: ArgumentType) -> usize {
+    if matches!(ty, ArgumentType::CharIovec | ArgumentType::IovIter) { 2 } else { 1 }
+}
+
 /// Offsets of what is kept for a note.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoteState {
@@ -69,6 +82,19 @@ pub(super) struct NoteState {
     pub(super) call: u32,
     /// `u64`: where its registers lie, from the beginning of the thread's stack.
     pub(super) registers: u32,
+}
+
+/// Offsets of what the entry of a call left for one rider, at its return.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallState {
+    /// `u64`: time of the entry's record.
+    pub(super) ktime: u32,
+    /// `u32`: the selector that matched, counted from 1; 0 when none did.
+    pub(super) entered: u32,
+    /// `u32`: [`bpf_probes::abi::call_flag`] bits.
+    pub(super) flags: u32,
+    /// `u32`: the thread then.
+    pub(super) tid: u32,
 }
 
 /// Offsets in an entry of working memory.
@@ -98,6 +124,8 @@ pub(super) struct State {
     pub(super) task: BTreeMap<Subject, u32>,
     /// By read.
     pub(super) reads: Vec<ReadState>,
+    /// Areas that paths and strings need.
+    areas: u32,
     /// By table: `u64`s of the answer.
     pub(super) tables: Vec<u32>,
     /// By search: `u64`, the filters found.
@@ -108,6 +136,12 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// [`bpf_probes::abi::CallKey`]
+    pub(super) call_key: u32,
+    /// [`bpf_probes::abi::Call`]
+    pub(super) call: u32,
+    /// At a return, by rider.
+    pub(super) calls: Vec<CallState>,
     /// Stacks, where one is reported.
     pub(super) stacks: Option<StackState>,
     /// Bytes in all.
@@ -153,7 +187,8 @@ impl State {
             let bytes = match read.ty.family() {
                 Family::Number(_) | Family::Object(_) | Family::Nothing => None,
                 Family::String | Family::Path => {
-                    areas += 1;
+                    let first = areas;
+                    areas += read_areas(read.ty);
                     Some(BytesState {
                         header: room.take(8),
                         dentry: room.take(8),
@@ -164,13 +199,13 @@ impl State {
                         leaf_length: room.take(4),
                         users: room.take(4),
                         mode: has_type_tests(hook, id).then(|| room.take(8)),
-                        area: areas - 1,
+                        area: first,
                     })
                 }
             };
             ReadState { raw, bytes, error, object }
         });
-        let reads = reads.collect();
+        let reads: Vec<_> = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
         let mut workload_classes = BTreeMap::new();
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
@@ -186,6 +221,7 @@ impl State {
         let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let searches = hook.searches.iter().map(|_| room.take(8)).collect();
+        let (returns, calls) = calls(hook, &mut room);
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
             pid_tgid: room.take(8),
@@ -200,11 +236,15 @@ impl State {
             workload_classes,
             task,
             reads,
+            areas: u32::try_from(areas).unwrap_or(u32::MAX),
             tables,
             searches,
             expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            call_key: if returns { room.take(24) } else { 0 },
+            call: if returns { room.take(16) } else { 0 },
+            calls,
             stacks: stack::are_reported(hook)
                 .then(|| StackState { lengths: [room.take(8), room.take(8)], area: areas }),
             bytes: room.next.next_multiple_of(8),
@@ -225,6 +265,8 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.call_key,
+            &mut self.call,
             &mut self.expression,
         ] {
             *offset += by;
@@ -242,6 +284,11 @@ impl State {
             .chain(&mut self.searches)
         {
             *offset += by;
+        }
+        for call in &mut self.calls {
+            for offset in [&mut call.ktime, &mut call.entered, &mut call.flags, &mut call.tid] {
+                *offset += by;
+            }
         }
         for read in &mut self.reads {
             read.raw += by;
@@ -272,8 +319,7 @@ impl State {
 
     /// Areas that paths, strings and stacks need.
     pub(super) fn areas(&self) -> u32 {
-        let bytes = self.reads.iter().filter(|read| read.bytes.is_some()).count();
-        u32::try_from(bytes + usize::from(self.stacks.is_some())).unwrap_or(u32::MAX)
+        self.areas + u32::from(self.stacks.is_some())
     }
 
     /// What is kept of a path or string; `None` for a number.
@@ -291,6 +337,25 @@ impl State {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
     }
+}
+
+/// Whether calls are seen to return, and room for what their entries left, where this is the return.
+fn calls(hook: &Hook, room: &mut Room) -> (bool, Vec<CallState>) {
+    let returns = hook.riders.iter().any(|rider| rider.returns);
+    let riders = if is_return(hook) { hook.riders.len() } else { 0 };
+    let calls = (0..riders).map(|_| CallState {
+        ktime: room.take(8),
+        entered: room.take(4),
+        flags: room.take(4),
+        tid: room.take(4),
+    });
+    (returns, calls.collect())
+}
+
+/// Whether the program looks at what calls returned.
+fn is_return(hook: &Hook) -> bool {
+    let mut tests = hook.selectors().flat_map(|selector| &selector.tests);
+    tests.any(|test| matches!(test.check, Check::Entered { .. }))
 }
 
 /// Whether the type of a file is tested.

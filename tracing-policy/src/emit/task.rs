@@ -27,6 +27,7 @@ pub(super) fn subjects(hook: &Hook) -> BTreeSet<Subject> {
         | Check::Readable(_)
         | Check::Bytes(_)
         | Check::Contains(_)
+        | Check::Entered { .. }
         | Check::Expression(_)
         | Check::Address(_) => None,
     });

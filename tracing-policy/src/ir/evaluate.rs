@@ -92,6 +92,8 @@ impl Hook {
                 .is_some_and(|subject| test.values.iter().any(|value| test.case.contains(subject, value))),
             Check::Readable(read) => !matches!(call.values.get(read.index()), Some(Value::Error) | None),
             Check::Address(test) => self.address(test, call),
+            // the form of a return is about a call that entered
+            Check::Entered { .. } => true,
             Check::Expression(test) => self.expression(test, policy, call),
         }
     }

@@ -65,6 +65,13 @@ pub enum Check {
     Readable(ReadId),
     /// An address.
     Address(AddressTest),
+    /// At a return: it was this selector that matched at the entry of the call.
+    Entered {
+        /// Position of the rider in the hook.
+        rider: u16,
+        /// Position of the selector in the policy's hook.
+        selector: u16,
+    },
     /// Several arguments at once.
     Expression(ExpressionTest),
 }

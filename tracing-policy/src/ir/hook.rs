@@ -70,6 +70,8 @@ pub struct Rider {
     pub first_selector: u32,
     /// What its records carry, in their order.
     pub values: Vec<ReadId>,
+    /// Whether the call's return is to be seen: then the entry's record is one half of an event, and the entry leaves word for the return.
+    pub returns: bool,
     /// Its selectors; the first whose tests all pass acts.
     pub selectors: Vec<Selector>,
 }
@@ -83,6 +85,8 @@ pub struct Selector {
     pub tests: Vec<Test>,
     /// The actions in their order; an empty list reports.
     pub actions: Vec<Action>,
+    /// At an entry: what is done at the return.
+    pub return_actions: Vec<Action>,
     /// How a match is reported.
     pub post: PostOptions,
     /// The selector in the text.
@@ -98,6 +102,16 @@ impl Selector {
     /// Whether it does more than report.
     pub fn enforces(&self) -> bool {
         self.actions.iter().any(|action| action.enforces())
+    }
+
+    /// Whether what it does at the entry or at the return is enforcement, whose records go to the ring of that.
+    pub fn enforces_ever(&self) -> bool {
+        self.enforces() || self.return_actions.iter().any(|action| action.enforces())
+    }
+
+    /// Whether the return matters even where the entry is not reported.
+    pub fn acts_on_return(&self) -> bool {
+        self.return_actions.iter().any(|action| !matches!(action, Action::Post | Action::NoPost))
     }
 
     /// What a denied call returns: the last `Override`'s.

@@ -16,6 +16,8 @@ pub enum Purpose {
     Report,
     /// It denies and does nothing else.
     Deny,
+    /// It looks at what calls returned, and reports, counts and signals.
+    Return,
 }
 
 /// Where riders' arguments are among the hook's reads.
@@ -30,12 +32,16 @@ impl Reads {
         let mut list: Vec<Read> = Vec::new();
         let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
-            for (position, argument) in rider.hook.arguments.iter().enumerate() {
+            let arguments = match purpose {
+                Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+                Purpose::Return => rider.hook.returned.as_slice(),
+            };
+            for (position, argument) in arguments.iter().enumerate() {
                 if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
                     paths.push(path.clone());
                 }
                 let Some(read) = read(argument, &paths) else { continue };
-                let needed = purpose == Purpose::Report
+                let needed = purpose != Purpose::Deny
                     || read.ty == ArgumentType::Fd
                     || tests(&rider.hook.selectors, position);
                 if needed && read.ty != ArgumentType::Nop && !list.contains(&read) {
@@ -56,6 +62,11 @@ impl Reads {
     /// The read of a rider's argument.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
         rider.hook.arguments.get(id.index()).and_then(|argument| self.find(argument))
+    }
+
+    /// The read of what a rider's call returned.
+    pub(crate) fn of_return(&self, rider: &Rider<'_>) -> Option<ReadId> {
+        rider.hook.returned.as_ref().and_then(|argument| self.find(argument))
     }
 
     /// The reads of a rider's file descriptors.
@@ -111,6 +122,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
         let values = match purpose {
             Purpose::Report => rider.hook.arguments.iter().filter_map(|it| reads.find(it)).collect(),
             Purpose::Deny => Vec::new(),
+            Purpose::Return => rider.hook.returned.iter().filter_map(|it| reads.find(it)).collect(),
         };
         let selectors = selector::selectors(rider, number, purpose, &reads, &mut places);
         lowered.push(ir::Rider {
@@ -118,13 +130,14 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
             layout_number: rider.layout_number,
             first_selector: rider.first_selector,
             values,
+            returns: rider.hook.returned.is_some(),
             selectors,
         });
     }
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         leaf::add(selector, &reads);
     }
-    let tables = table::extract(&mut lowered);
+    let tables = table::extract(&mut lowered, &reads);
     let searches = search::extract(&mut lowered);
     for selector in lowered.iter_mut().flat_map(|rider| &mut rider.selectors) {
         selector.tests.sort_by_key(|test| order(&test.check));
@@ -139,6 +152,7 @@ fn order(check: &ir::Check) -> (u8, u16) {
     match check {
         ir::Check::Enforcing => (0, 0),
         ir::Check::Class { .. } => (1, 0),
+        ir::Check::Entered { .. } => (0, 0),
         ir::Check::Number(ir::NumberTest { subject: ir::Subject::Field(read, _), .. }) => (5, 4 * read.0 + 3),
         ir::Check::Address(test) => (5, 4 * test.read.0 + 3),
         ir::Check::Number(test) if test.subject.is_of_task() => (4, u16::from(test.table.is_some())),

@@ -2,7 +2,7 @@
 
 use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
-use crate::ir::{self, Check, SourceMap, Test};
+use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
     Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
 };
@@ -17,7 +17,7 @@ pub(super) fn selectors(
 ) -> Vec<ir::Selector> {
     let all = &rider.hook.selectors;
     let kept = match purpose {
-        Purpose::Report => all.len(),
+        Purpose::Report | Purpose::Return => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
     };
@@ -25,6 +25,10 @@ pub(super) fn selectors(
     for (index, selector) in all.iter().take(kept).enumerate() {
         let mut tests = Vec::new();
         let origin = places.origin(number, selector.span);
+        if purpose == Purpose::Return {
+            lowered.push(returning(rider, (number, index), selector, reads, places));
+            continue;
+        }
         if purpose == Purpose::Deny {
             tests.push(Test { check: Check::Enforcing, origin });
         }
@@ -56,14 +60,43 @@ pub(super) fn selectors(
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
+            return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
             post: match purpose {
                 Purpose::Report => selector.post,
-                Purpose::Deny => PostOptions::default(),
+                Purpose::Deny | Purpose::Return => PostOptions::default(),
             },
             origin,
         });
     }
     lowered
+}
+
+/// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
+fn returning(
+    rider: &Rider<'_>,
+    place: (usize, usize),
+    selector: &Selector,
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> ir::Selector {
+    let (number, index) = place;
+    let origin = places.origin(number, selector.span);
+    let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
+    let entered = Check::Entered { rider: short(number), selector: short(index) };
+    let mut tests = vec![Test { check: entered, origin }];
+    for filter in &selector.return_arguments {
+        let origin = places.origin(number, filter.span());
+        let check = reads.of_return(rider).and_then(|read| of_read(rider, filter, read, reads));
+        tests.extend(check.map(|check| Test { check, origin }));
+    }
+    ir::Selector {
+        number: short(index),
+        tests,
+        actions: selector.return_actions.iter().map(|action| action.value).collect(),
+        return_actions: Vec::new(),
+        post: PostOptions::default(),
+        origin,
+    }
 }
 
 fn denies(selector: &Selector) -> bool {
@@ -86,13 +119,18 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
 /// The test of one argument.
 pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
     let read = reads.of_argument(rider, filter.argument())?;
+    of_read(rider, filter, read, reads)
+}
+
+/// The same of a value that is at hand.
+fn of_read(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
     match filter {
         ArgumentFilter::Integer { test, .. } => {
             let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };
             Some(number::integer(read, ty, test))
         }
         ArgumentFilter::String { test, .. } | ArgumentFilter::Path { test, .. } => {
-            Some(bytes::test(read, test))
+            Some(bytes::test(read, test, reads.get(read)?.ty.is_buffer()))
         }
         ArgumentFilter::Contains { test, .. } => Some(bytes::contains(read, test)),
         ArgumentFilter::FileType { test, .. } => Some(Check::FileType { read, test: *test }),

@@ -38,6 +38,8 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// It is what the call returns.
+    Return,
     /// It is the current task.
     Task,
     /// In a register at the hook.
@@ -121,6 +123,12 @@ pub enum ArgumentType {
     Object(ObjectKind),
     /// A `struct sockaddr_un *`, read as its path: in user memory for system calls, in kernel memory else.
     SockaddrUn,
+    /// A pointer to bytes, with their number elsewhere.
+    CharBuf,
+    /// A pointer to `struct iovec`s, with their number elsewhere, read as the bytes that they name.
+    CharIovec,
+    /// A `struct iov_iter *`, read as the bytes it goes over.
+    IovIter,
     /// Declared and not read.
     Nop,
 }
@@ -187,13 +195,24 @@ impl ArgumentType {
             Self::Integer(ty) => Family::Number(ty),
             Self::Capability | Self::BpfCmd => Family::Number(INT),
             Self::Capabilities(_) => Family::Number(SET),
-            Self::String | Self::Filename | Self::NetDevice | Self::SockaddrUn => Family::String,
+            Self::String
+            | Self::Filename
+            | Self::NetDevice
+            | Self::SockaddrUn
+            | Self::CharBuf
+            | Self::CharIovec
+            | Self::IovIter => Family::String,
             Self::File | Self::Path | Self::Fd | Self::Kiocb | Self::Dentry | Self::LinuxBinprm => {
                 Family::Path
             }
             Self::Object(kind) => Family::Object(kind),
             Self::Nop => Family::Nothing,
         }
+    }
+
+    /// Whether it is bytes with a length, which may hold NUL.
+    pub const fn is_buffer(self) -> bool {
+        matches!(self, Self::CharBuf | Self::CharIovec | Self::IovIter)
     }
 
     /// Whether it is read as a path.

@@ -18,6 +18,8 @@ pub struct Hook {
     pub absence: Absence,
     /// The arguments that events carry and filters test, in the order of the text.
     pub arguments: Vec<Argument>,
+    /// What events carry as the return value, if the return is asked for.
+    pub returned: Option<Argument>,
     /// The selectors, of which the first that matches acts; none means that every call is reported.
     pub selectors: Vec<Selector>,
     /// Text for each event of this hook.

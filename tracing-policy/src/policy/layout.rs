@@ -17,6 +17,8 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// The value of the return's record, where the return is asked for.
+    pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
     pub data_values: usize,
 }
@@ -69,6 +71,8 @@ pub enum ValueKind {
     Syscall,
     /// Bytes without NUL; `string_arg`.
     String,
+    /// How many bytes there were (`u64`), and those that were read; `bytes_arg`, or `truncated_bytes_arg` where there were more.
+    Bytes,
     /// A path, with `i_mode` in the header's status; `file_arg`.
     File,
     /// A path, with `i_mode` in the header's status; `path_arg`.

@@ -74,7 +74,7 @@ impl Policy {
         self.hooks
             .iter()
             .flat_map(|hook| &hook.selectors)
-            .flat_map(|selector| &selector.actions)
+            .flat_map(|selector| selector.actions.iter().chain(&selector.return_actions))
             .any(|action| action.value.enforces())
     }
 }

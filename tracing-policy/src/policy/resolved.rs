@@ -66,6 +66,8 @@ pub struct ResolvedHook {
     pub attachments: Vec<Attachment>,
     /// The arguments, in the order of the policy's list.
     pub arguments: Vec<Argument>,
+    /// What is reported as the return value, if the return is asked for.
+    pub returned: Option<Argument>,
     /// The selectors, in order; at least one (a hook without selectors has one that always matches and posts).
     pub selectors: Vec<Selector>,
     /// Tests of the process, decided at exec and fork; numbers are given by whoever loads.
@@ -117,6 +119,8 @@ pub enum Role {
     /// Overrides the return value with what was noted for this thread (`bpf_override_return`). Attached itself, without a stub: the kernel lets no such program be
     /// tail-called (`kernel/bpf/core.c: bpf_prog_map_compatible`).
     Override,
+    /// At the return: for policies that matched at the entry, filters what was returned, reports and signals.
+    Return,
 }
 
 /// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
@@ -127,6 +131,8 @@ pub enum Seat {
     Deny,
     /// Clears up when the call is over.
     Exit,
+    /// Looks at what the entry left and at what was returned.
+    Return,
     /// Filters, reports and what else is due at the entry.
     Entry,
     /// The same, attached later than the program that overrides there: of kprobes on one function the latest runs first, and one that overrides is the last
@@ -145,6 +151,7 @@ impl Role {
                 Seat::Entry
             }
             Self::ReportAndOverride => Seat::Ahead,
+            Self::Return => Seat::Return,
         }
     }
 }

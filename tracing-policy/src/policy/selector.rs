@@ -26,6 +26,10 @@ pub struct Selector {
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// What the call returned, where the hook asks for it; all entries must hold. Each names the argument 0.
+    pub return_arguments: Vec<ArgumentFilter>,
+    /// What is done when the call returned such a value, in this order; empty means that the call is reported.
+    pub return_actions: Vec<Spanned<Action>>,
     /// How it is reported.
     pub post: PostOptions,
     /// The whole selector in the text.

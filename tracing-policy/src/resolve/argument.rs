@@ -5,7 +5,9 @@ use bpf_probes::kernel::KernelView;
 
 use super::function::syscall_name;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Argument, ArgumentType, Convention, Function, Hook, HookKey, NetworkType, ObjectKind};
+use crate::policy::{
+    Argument, ArgumentType, Convention, Family, Function, Hook, HookKey, NetworkType, ObjectKind,
+};
 
 /// Whether every argument has a parameter that fits; reports those that do not.
 pub(super) fn fit(
@@ -103,6 +105,38 @@ pub(super) fn fit_parameters(
     all
 }
 
+/// Whether what is returned can be read as the policy says.
+pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
+    let Some(returned) = &hook.returned else { return true };
+    let name = &key.function;
+    let message = match key.convention {
+        // a number for whoever made the call
+        Convention::Syscall { .. } => {
+            if matches!(returned.ty.value.family(), Family::Number(_)) {
+                return true;
+            }
+            format!("{name} returns `long`")
+        }
+        Convention::User => return true,
+        Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
+            let btf = kernel.btf();
+            let Some(prototype) = kernel.function_btf(name).and_then(|id| btf.prototype(id).ok()) else {
+                return true;
+            };
+            if btf.peel(prototype.returns).is_ok_and(|id| id == TypeId::VOID) {
+                format!("{name} returns nothing")
+            } else if fits(returned.ty.value, prototype.returns, btf) {
+                return true;
+            } else {
+                format!("{name} returns `{}`", btf.describe(prototype.returns))
+            }
+        }
+    };
+    let error = Diagnostic::error(Code::PrototypeMismatch, returned.ty.span, message);
+    report.push(error.labelled("read as another type"));
+    false
+}
+
 fn beyond(argument: &Argument, parameters: usize, prototype: &str) -> Diagnostic {
     let message = format!("index {} is out of range: {prototype}", argument.index.value);
     let help = match parameters.checked_sub(1) {
@@ -121,9 +155,12 @@ fn fits(ty: ArgumentType, parameter: TypeId, btf: &Btf) -> bool {
         | ArgumentType::Capability
         | ArgumentType::BpfCmd => return true,
         // `union bpf_attr` is no struct, and `kernel_cap_t` has no name that all kernels know
-        ArgumentType::String | ArgumentType::Capabilities(_) | ArgumentType::Object(ObjectKind::BpfAttr) => {
-            None
-        }
+        ArgumentType::String
+        | ArgumentType::CharBuf
+        | ArgumentType::CharIovec
+        | ArgumentType::Capabilities(_)
+        | ArgumentType::Object(ObjectKind::BpfAttr) => None,
+        ArgumentType::IovIter => Some("iov_iter"),
         ArgumentType::File => Some("file"),
         ArgumentType::Path => Some("path"),
         ArgumentType::Kiocb => Some("kiocb"),

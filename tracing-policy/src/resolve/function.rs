@@ -16,7 +16,8 @@ pub(super) fn place(
     report: &mut Report,
 ) -> Option<Placed> {
     let key = key(hook, function, report)?;
-    let fits = argument::fit(hook, function, &key, kernel, report);
+    let fits = argument::fit(hook, function, &key, kernel, report)
+        & argument::fit_return(hook, &key, kernel, report);
     let due = mechanism::duties(hook);
     let point = match (function, syscall_name(function)) {
         (_, Some(name)) => attach::Hook::syscall(name, &due),

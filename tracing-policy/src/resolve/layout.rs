@@ -23,12 +23,14 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
         data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
         values: hook.arguments.iter().filter_map(value).collect(),
+        returned: hook.returned.as_ref().and_then(value),
     }
 }
 
 fn value(argument: &Argument) -> Option<ValueLayout> {
     let kind = match argument.ty.value {
         ArgumentType::String | ArgumentType::Filename | ArgumentType::NetDevice => ValueKind::String,
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => ValueKind::Bytes,
         ArgumentType::File | ArgumentType::Fd | ArgumentType::Kiocb => ValueKind::File,
         ArgumentType::Path | ArgumentType::Dentry => ValueKind::Path,
         ArgumentType::LinuxBinprm => ValueKind::LinuxBinprm,

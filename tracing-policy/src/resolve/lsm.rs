@@ -67,6 +67,11 @@ fn arguments_of_function(
         let found = asking.iter().position(|parameter| Some(parameter) == wanted);
         if let Some(index) = found.and_then(|index| u8::try_from(index).ok()) {
             argument.index.value = index;
+            if let Some(size) = &mut argument.size_index {
+                let wanted = asked.get(usize::from(size.value));
+                let found = asking.iter().position(|parameter| Some(parameter) == wanted);
+                size.value = found.and_then(|index| u8::try_from(index).ok()).unwrap_or(size.value);
+            }
         } else {
             let message = format!(
                 "LSM programs do not run on this kernel, and {function}, which asks {name}, has no such argument"

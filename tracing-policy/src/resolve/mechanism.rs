@@ -16,11 +16,13 @@ fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
 
 /// What is due at a hook.
 pub(super) fn duties(hook: &Hook) -> Vec<Duty> {
-    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    let mut actions =
+        hook.selectors.iter().flat_map(|selector| selector.actions.iter().chain(&selector.return_actions));
     let signals = actions.any(|action| matches!(action.value, Action::Sigkill | Action::Signal(_)));
     let mut due = vec![Duty::Report];
     due.extend(signals.then_some(Duty::Signal));
     due.extend(overrides(hook).is_some().then_some(Duty::Override));
+    due.extend(hook.returned.is_some().then_some(Duty::ReportReturn));
     due
 }
 
@@ -108,7 +110,7 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
     let mut attachments = Vec::new();
     for attachment in &plan.attachments {
         let mechanism = &attachment.mechanism;
-        let exactness = exactness(mechanism, plan);
+        let exactness = exactness(attachment, plan);
         let new = |target: AttachSpec, role: Role| Attachment {
             target,
             role,
@@ -145,7 +147,7 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
             attach::Role::ClearNoted => attachments.push(new(target(mechanism), Role::Forget)),
             attach::Role::KillEscaped => attachments.push(new(target(mechanism), Role::ForgetAndKill)),
-            attach::Role::ReportReturn => return None,
+            attach::Role::ReportReturn => attachments.push(new(target(mechanism), Role::Return)),
         }
     }
     Some(attachments)
@@ -157,9 +159,12 @@ pub(super) fn reason(plan: &Plan) -> String {
     reasons.join("; ")
 }
 
-fn exactness(mechanism: &Mechanism, plan: &Plan) -> Exactness {
+fn exactness(attachment: &attach::Attachment, plan: &Plan) -> Exactness {
+    let mechanism = &attachment.mechanism;
+    let is_bounded =
+        attachment.role == attach::Role::ReportReturn && matches!(mechanism, Mechanism::Kretprobe { .. });
     let is_tracepoint = matches!(mechanism, Mechanism::RawTracepoint { .. } | Mechanism::Tracepoint { .. });
-    let can_miss = mechanism.is_trampoline() || is_tracepoint;
+    let can_miss = mechanism.is_trampoline() || is_tracepoint || is_bounded;
     if plan.exactness == attach::Exactness::MayMiss && can_miss {
         let reasons = plan.reasons.iter().map(ToString::to_string);
         return Exactness::CanMiss(reasons.collect::<Vec<_>>().join("; "));

@@ -4,6 +4,7 @@
 //! alone has become a [`crate::policy::ClassTest`]. All errors of all hooks are reported at once.
 
 mod argument;
+mod buffer;
 mod class;
 mod function;
 mod layout;

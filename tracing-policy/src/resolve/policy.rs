@@ -2,7 +2,7 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
+use super::{buffer, class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
@@ -82,6 +82,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     }
     let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
     reach::fill(hook, &mut arguments, kernel, report)?;
+    buffer::fill(hook, &mut arguments, kernel, report)?;
     register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
@@ -91,6 +92,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         key,
         attachments,
         arguments,
+        returned: hook.returned.clone(),
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
@@ -118,6 +120,8 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
             post: PostOptions::default(),
             span: hook.span,
         }];

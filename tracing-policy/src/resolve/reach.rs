@@ -48,7 +48,7 @@ pub(super) fn base<'k>(
     }
     let found = match index {
         None => kernel.btf().struct_named("task_struct").ok().map(|id| Base { btf: kernel.btf(), id }),
-        Some(index) => parameter(hook, index, kernel),
+        Some(index) => pointer(hook, index, kernel),
     };
     if found.is_none() {
         let message = "the kernel's types do not say what this argument points to";
@@ -58,14 +58,12 @@ pub(super) fn base<'k>(
     found
 }
 
-/// The type of a hook's parameter, if it is a pointer.
-fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<'k>> {
+/// The type of a hook's parameter.
+pub(super) fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<'k>> {
     let index = usize::from(index);
     let btf: &Btf = kernel.btf();
     let (btf, prototype) = match &hook.kind.value {
-        HookKind::Kprobe(function @ Function::Syscall { .. }) => {
-            return syscall_parameter(function, index, btf);
-        }
+        HookKind::Kprobe(Function::Syscall { .. }) => return None,
         HookKind::Kprobe(Function::Kernel(symbol)) => {
             let (btf, id) = kernel.function_types(symbol)?;
             (&**btf, id)
@@ -79,11 +77,19 @@ fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<
             let id = btf.typedef_named(&format!("btf_trace_{event}")).ok()?;
             // the first is the tracepoint's own
             let found = btf.prototype(id).ok()?.parameters().nth(index + 1)?;
-            return is_pointer(btf, found.type_id).then_some(Base { btf, id: found.type_id });
+            return Some(Base { btf, id: found.type_id });
         }
     };
     let found = btf.prototype(prototype).ok()?.parameters().nth(index)?;
-    is_pointer(btf, found.type_id).then_some(Base { btf, id: found.type_id })
+    Some(Base { btf, id: found.type_id })
+}
+
+/// The type of a hook's parameter that is a pointer, or what it points to.
+fn pointer<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<'k>> {
+    if let HookKind::Kprobe(function @ Function::Syscall { .. }) = &hook.kind.value {
+        return syscall_parameter(function, usize::from(index), kernel.btf());
+    }
+    parameter(hook, index, kernel).filter(|found| is_pointer(found.btf, found.id))
 }
 
 fn is_pointer(btf: &Btf, id: TypeId) -> bool {

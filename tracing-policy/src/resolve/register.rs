@@ -22,6 +22,8 @@ pub(super) fn can_be_read(hook: &Hook, attachments: &[Attachment], report: &mut 
             let sees = matches!(one.target, AttachSpec::Kprobe { .. } | AttachSpec::KprobeMulti { .. });
             let looks = match one.role.seat() {
                 Seat::Entry | Seat::Ahead => true,
+                // reads no argument
+                Seat::Return => false,
                 Seat::Deny | Seat::Exit => one.role == Role::Deny && judged,
             };
             looks && !sees

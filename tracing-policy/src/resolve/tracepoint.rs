@@ -4,11 +4,12 @@ use bpf_probes::attach;
 use bpf_probes::kernel::{KernelView, TracepointField, TracepointFormat};
 
 use super::policy::Placed;
-use super::{argument, mechanism};
+use super::{argument, buffer, mechanism};
 use crate::check;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentType, Convention, Field, FieldForm, Hook, HookKey, Place, Signedness, Tracepoint, Width,
+    Argument, ArgumentType, BufferSize, Convention, Field, FieldForm, Hook, HookKey, Place, Signedness,
+    Tracepoint, Width,
 };
 use crate::schema::{self, ArgumentType as Written};
 use crate::source::{Span, Spanned};
@@ -75,7 +76,7 @@ fn automatic(field: &TracepointField, argument: &schema::Argument) -> Option<Wri
         return c_type.contains("char").then_some(Written::DataLoc);
     }
     if c_type.ends_with(']') {
-        return c_type.starts_with("char[").then_some(Written::String);
+        return Some(if c_type.starts_with("char[") { Written::String } else { Written::CharBuf });
     }
     if let Some(pointee) = c_type.strip_suffix('*') {
         let sized = argument.size_arg_index.as_ref().is_some_and(|index| index.value != 0);
@@ -122,8 +123,15 @@ fn fields(
             Some(_) => pointer(field),
             None => place_of(field, argument.ty.value),
         };
-        if let Some(field) = found {
-            argument.place = Place::Field(field);
+        if let Some(found) = found {
+            argument.place = Place::Field(found);
+            if argument.ty.value.is_buffer() {
+                argument.size = size(argument, field, format);
+                if argument.size.is_none() {
+                    report.push(buffer::missing(argument));
+                    all = false;
+                }
+            }
         } else {
             let message = format!("field {index} of {name} is `{} {}`", field.c_type, field.name);
             let error = Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message);
@@ -143,6 +151,9 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         ArgumentType::String if field.c_type.ends_with(']') && is_text => {
             FieldForm::Text { bytes: u16::try_from(field.size).ok().filter(|bytes| *bytes <= MAX_TEXT)? }
         }
+        ArgumentType::CharBuf if field.c_type.ends_with(']') => {
+            FieldForm::Text { bytes: u16::try_from(field.size).ok().filter(|bytes| *bytes <= MAX_TEXT)? }
+        }
         ArgumentType::Integer(_) | ArgumentType::Fd | ArgumentType::Capability | ArgumentType::BpfCmd => {
             value(field)?
         }
@@ -155,11 +166,27 @@ fn place_of(field: &TracepointField, ty: ArgumentType) -> Option<Field> {
         | ArgumentType::Filename
         | ArgumentType::NetDevice
         | ArgumentType::SockaddrUn
+        | ArgumentType::CharBuf
+        | ArgumentType::CharIovec
+        | ArgumentType::IovIter
         | ArgumentType::Capabilities(_)
         | ArgumentType::Object(_) => value(field).filter(|_| field.size == 8)?,
         ArgumentType::Nop => value(field)?,
     };
     Some(Field { offset, form })
+}
+
+/// Where the size of a buffer is.
+fn size(argument: &Argument, own: &TracepointField, format: &TracepointFormat) -> Option<BufferSize> {
+    if argument.ty.value == ArgumentType::IovIter {
+        return Some(BufferSize::Inside);
+    }
+    if let Some(index) = &argument.size_index {
+        let found = field(format, u32::from(index.value))?;
+        let form = value(found)?;
+        return Some(BufferSize::Field(Field { offset: u16::try_from(found.offset).ok()?, form }));
+    }
+    own.c_type.ends_with(']').then_some(BufferSize::Fixed(own.size))
 }
 
 /// A field that is a pointer.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod agreement;
+mod buffers;
 mod changes;
 mod expression;
 mod faults;
@@ -17,6 +18,7 @@ mod origins;
 mod pairs;
 mod process;
 mod reached;
+mod returns;
 mod run;
 mod scope;
 mod stacks;

@@ -168,3 +168,25 @@ fn a_raw_tracepoint_has_its_arguments_and_a_system_call_its_number() {
         assert!(it.reports().is_empty());
     }
 }
+
+// proves: HOOK-08
+#[test]
+fn the_size_of_a_buffer_is_another_field_or_that_of_the_array() {
+    let filter = "{matchArgs: [{index: 8, operator: Prefix, values: [hel]}]}";
+    for view in &kernels() {
+        // the type is the kernel's to say, the size field is not among the arguments
+        let text = policy("subsystem: syscalls, event: up", "{index: 8, sizeArgIndex: 10}", filter);
+        let mut it = emulated(&[text], view);
+        let text = it.machine.world_mut().user.string("hello world");
+        it.run(record(0, *b"a\0\0\0\0\0\0\0", "", text, 5));
+        let values = it.reports().remove(0).values;
+        assert_eq!(values.len(), 1);
+        assert_eq!(values[0].1, [5_u64.to_le_bytes().as_slice(), b"hello"].concat());
+        it.run(record(0, *b"a\0\0\0\0\0\0\0", "", text, 2));
+        assert!(it.reports().is_empty());
+        let mut it = emulated(&[made("{index: 6, type: char_buf}", "")], view);
+        it.run(record(0, *b"ab\0d\0\0\0h", "", 0, 0));
+        let expected = [8_u64.to_le_bytes().as_slice(), b"ab\0d\0\0\0h"].concat();
+        assert_eq!(it.reports().remove(0).values[0].1, expected);
+    }
+}

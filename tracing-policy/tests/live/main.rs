@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::use_debug, reason = "tests")]
 
 mod acts;
+mod buffers;
 mod children;
 mod contention;
 mod many;
 mod reports;
+mod returns;
 mod running;
 mod tracepoints;
 mod types;

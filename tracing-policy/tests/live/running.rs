@@ -43,6 +43,15 @@ pub(crate) struct Report {
     pub(crate) stacks: Vec<(ValueHeader, Vec<u8>)>,
 }
 
+/// Records of hooks; those of returns have the same fields in the same places.
+const KINDS: [RecordKind; 2] = [RecordKind::Hook, RecordKind::Return];
+
+impl Report {
+    pub(crate) fn kind(&self) -> RecordKind {
+        RecordKind::from_number(self.record.header.kind).unwrap()
+    }
+}
+
 /// Policies at work on one hook.
 pub(crate) struct Running {
     rings: [Ring; 2],
@@ -171,7 +180,7 @@ fn load(spec: &CollectionSpec, imports: &MapSet, context: &LoadContext<'_>) -> C
 }
 
 fn report(bytes: &[u8], enforced: bool) -> Option<Report> {
-    if bytes.first() != Some(&(RecordKind::Hook as u8)) {
+    if !KINDS.iter().any(|kind| bytes.first() == Some(&(*kind as u8))) {
         return None;
     }
     let (record, mut rest) = HookRecord::read_from_prefix(bytes).unwrap();

@@ -1,9 +1,11 @@
 //! The record itself.
 
-use bpf_probes::abi::{DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, RecordKind};
+use bpf_probes::abi::{
+    DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, RecordKind, ReturnRecord,
+};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::pipeline::record::{Data, Exec, Hook, Record};
+use crate::pipeline::record::{Data, Exec, Hook, Record, Return};
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -139,6 +141,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             let (fixed, rest) = fixed::<DataRecord>(bytes)?;
             let [payload] = parts(rest, [fixed.len])?;
             Record::Data(Data { fixed, payload })
+        }
+        RecordKind::Return => {
+            let (fixed, values) = fixed::<ReturnRecord>(bytes)?;
+            Record::Return(Return { fixed, values })
         }
     })
 }

@@ -7,8 +7,8 @@ use zerocopy::FromBytes;
 use super::DecodeError;
 use super::object::{RawObject, object};
 use super::stack::Frames;
-use crate::pipeline::layout::HookLayout;
-use crate::pipeline::record::Hook;
+use crate::pipeline::layout::{HookLayout, ValueLayout};
+use crate::pipeline::record::{Hook, Return};
 
 /// One value, checked against its layout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +23,13 @@ pub(crate) enum RawValue<'ring> {
     Uint64(u64),
     /// Text, without NUL at its end.
     String(&'ring [u8]),
+    /// Bytes of a buffer.
+    Bytes {
+        /// Those that were read.
+        bytes: &'ring [u8],
+        /// How many there were, where not all were read.
+        cut_from: Option<u64>,
+    },
     /// The path of a file or of a `struct path`.
     Path {
         /// `i_mode`
@@ -60,14 +67,28 @@ pub(crate) fn values<'ring, 'layout>(
     if usize::try_from(have).ok() != Some(need) {
         return Err(DecodeError::ValueCount { have, need });
     }
-    Ok(Values { rest: hook.values, layout, index: 0 })
+    Ok(Values { rest: hook.values, layouts: &layout.values, index: 0 })
+}
+
+/// What a call returned.
+///
+/// # Errors
+/// When there is not one value, or it does not fit the layout.
+pub(crate) fn returned<'ring>(
+    record: &Return<'ring>,
+    layout: &ValueLayout,
+) -> Result<RawValue<'ring>, DecodeError> {
+    let have = record.fixed.values;
+    let values = Values { rest: record.values, layouts: std::slice::from_ref(layout), index: 0 };
+    let mut values = if have == 1 { values } else { Values { layouts: &[], ..values } };
+    values.next().unwrap_or(Err(DecodeError::ValueCount { have, need: 1 }))
 }
 
 /// What [`values`] returns.
 #[derive(Clone, Debug)]
 pub(crate) struct Values<'ring, 'layout> {
     rest: &'ring [u8],
-    layout: &'layout HookLayout,
+    layouts: &'layout [ValueLayout],
     index: usize,
 }
 
@@ -75,14 +96,14 @@ impl<'ring> Iterator for Values<'ring, '_> {
     type Item = Result<RawValue<'ring>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let kind = self.layout.values.get(self.index)?.kind;
+        let kind = self.layouts.get(self.index)?.kind;
         let value = self.take(kind);
-        self.index = if value.is_ok() { self.index + 1 } else { self.layout.values.len() };
+        self.index = if value.is_ok() { self.index + 1 } else { self.layouts.len() };
         Some(value)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.layout.values.len() - self.index;
+        let left = self.layouts.len() - self.index;
         (0, Some(left))
     }
 }
@@ -140,6 +161,11 @@ impl<'ring> Values<'ring, '_> {
                 RawValue::Object(object(kind, bytes).ok_or(other_size)?)
             }
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
+            ValueKind::Bytes => {
+                let (whole, bytes) = u64::read_from_prefix(bytes).map_err(|_too_short| no_integer)?;
+                let is_cut = header.flags & value_flag::TRUNCATED != 0;
+                RawValue::Bytes { bytes, cut_from: is_cut.then_some(whole) }
+            }
             ValueKind::File | ValueKind::Path | ValueKind::LinuxBinprm => RawValue::Path {
                 mode: header.status,
                 incomplete: header.flags & (value_flag::UNRESOLVED_COMPONENTS | value_flag::TRUNCATED) != 0,
@@ -217,6 +243,26 @@ mod tests {
             RawValue::Error { errno: 14 },
         ];
         assert_eq!(read(&words, &kinds).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_buffer_says_how_much_there_was_of_it() {
+        let bytes = |whole: u64, text: &[u8]| [&whole.to_ne_bytes(), text].concat();
+        let tail = [
+            value(11, 0, 0, &bytes(3, b"a\0b")),
+            value(10, value_flag::TRUNCATED, 0, &bytes(5000, b"ab")),
+            value(8, 0, 0, &bytes(0, b"")),
+        ]
+        .concat();
+        let expected = [
+            RawValue::Bytes { bytes: b"a\0b", cut_from: None },
+            RawValue::Bytes { bytes: b"ab", cut_from: Some(5000) },
+            RawValue::Bytes { bytes: b"", cut_from: None },
+        ];
+        assert_eq!(read(&hook(3, &tail), &[ValueKind::Bytes; 3]).unwrap(), expected);
+        let short = value(7, 0, 0, b"1234567");
+        let refused = DecodeError::ValueInteger { index: 0 };
+        assert_eq!(read(&hook(1, &short), &[ValueKind::Bytes]), Err(refused));
     }
 
     #[test]

@@ -10,10 +10,10 @@ use tracing_policy::policy::EventForm;
 
 use super::symbol::Symbols;
 use super::value::argument;
-use crate::pipeline::decode::{DecodeError, values};
+use crate::pipeline::decode::{DecodeError, returned, values};
 use crate::pipeline::identify::Subject;
-use crate::pipeline::layout::HookLayout;
-use crate::pipeline::record::Hook;
+use crate::pipeline::layout::{HookLayout, ValueLayout};
+use crate::pipeline::record::{Hook, Return};
 
 /// `process_exec`
 pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) -> EventKind {
@@ -99,4 +99,21 @@ pub(crate) fn hook_event(
             ..Uprobe::default()
         }),
     })
+}
+
+/// Adds to the event of a call what the call returned, and what was done then.
+///
+/// # Errors
+/// When the value does not fit the layout.
+pub(crate) fn add_return(
+    kind: &mut EventKind,
+    record: &Return<'_>,
+    layout: &ValueLayout,
+) -> Result<(), DecodeError> {
+    let value = argument(returned(record, layout)?, layout);
+    if let EventKind::Kprobe(kprobe) = kind {
+        kprobe.return_value = Some(value);
+        kprobe.return_action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+    }
+    Ok(())
 }

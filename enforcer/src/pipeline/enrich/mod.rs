@@ -13,5 +13,5 @@ mod value;
 
 pub(crate) use container::container_id;
 pub(crate) use credentials::{HostNamespaces, binary_properties, capabilities, credentials, namespaces};
-pub(crate) use event::{exec_event, exit_event, hook_event};
+pub(crate) use event::{add_return, exec_event, exit_event, hook_event};
 pub(crate) use symbol::Symbols;

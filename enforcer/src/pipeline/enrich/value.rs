@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{Argument, FileArgument, LinuxBinprm, SyscallId, Value, text};
+use api::event::{Argument, FileArgument, LinuxBinprm, SyscallId, TruncatedBytes, Value, text};
 use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
@@ -32,6 +32,11 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
         }
         RawValue::Object(raw) => object::object(raw, layout.kind),
         RawValue::String(bytes) => Value::String(text(bytes).into()),
+        RawValue::Bytes { bytes, cut_from: None } => Value::Bytes(bytes.into()),
+        RawValue::Bytes { bytes, cut_from: Some(original_size) } => {
+            Value::TruncatedBytes(TruncatedBytes { bytes: bytes.into(), original_size })
+        }
+        RawValue::Error { errno } if layout.kind == ValueKind::Bytes => Value::Bytes(unread(errno).into()),
         RawValue::Path { mode, incomplete, path } => {
             let file = FileArgument {
                 path: text(path).into(),
@@ -57,6 +62,20 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
     Argument::labelled(value, Arc::clone(&layout.label))
 }
 
+/// What events show in place of a buffer that could not be read.
+fn unread(errno: u16) -> &'static [u8] {
+    let errno = Errno::from_raw(i32::from(errno));
+    if errno == Errno::EFAULT {
+        b"CharBufErrorPageFault"
+    } else if errno == Errno::E2BIG {
+        b"CharBufErrorBufTooLarge"
+    } else if errno == Errno::ENOMEM {
+        b"CharBufErrorENOMEM"
+    } else {
+        b"CharBufErrorUnknown"
+    }
+}
+
 /// A system call's number; bit 31 marks one of a 32-bit program.
 fn syscall(number: u64) -> Value {
     const IS_32_BIT: u32 = 1 << 31;
@@ -68,7 +87,7 @@ fn syscall(number: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use api::event::{FileArgument, SyscallId, Value};
+    use api::event::{FileArgument, SyscallId, TruncatedBytes, Value};
     use bpf_probes::abi::AddressValue;
     use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
 
@@ -89,6 +108,26 @@ mod tests {
         let file = argument(raw, &layout(ValueKind::File));
         assert_eq!((file.value, &*file.label), (Some(Value::File(expected.clone())), "l"));
         assert_eq!(argument(raw, &layout(ValueKind::Path)).value, Some(Value::Path(expected)));
+    }
+
+    // proves: ARG-02 (as events show it)
+    #[test]
+    fn a_buffer_is_shown_whole_or_cut_or_says_why_it_cannot() {
+        let shown = |raw| argument(raw, &ValueLayout { kind: ValueKind::Bytes, label: "".into() }).value;
+        let whole = RawValue::Bytes { bytes: b"a\0", cut_from: None };
+        assert_eq!(shown(whole), Some(Value::Bytes(b"a\0".as_slice().into())));
+        let cut = TruncatedBytes { bytes: b"a".as_slice().into(), original_size: 5000 };
+        let raw = RawValue::Bytes { bytes: b"a", cut_from: Some(5000) };
+        assert_eq!(shown(raw), Some(Value::TruncatedBytes(cut)));
+        for (errno, text) in [
+            (14, "CharBufErrorPageFault"),
+            (7, "CharBufErrorBufTooLarge"),
+            (12, "CharBufErrorENOMEM"),
+            (1, "CharBufErrorUnknown"),
+        ] {
+            let error = RawValue::Error { errno };
+            assert_eq!(shown(error), Some(Value::Bytes(text.as_bytes().into())));
+        }
     }
 
     // proves: ARG-20

@@ -1,5 +1,6 @@
 //! The stages together, on made-up records.
 
+mod halves;
 mod lives;
 mod native;
 mod records;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ValueHeader, hook_flag, process_flag, value_flag,
+    RecordKind, ReturnRecord, ValueHeader, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::EventForm;
@@ -111,7 +111,7 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -130,6 +130,28 @@ pub(super) fn hook_of(
     };
     let value = ValueHeader { len: len(path), flags: 0, status: 0o100_640 };
     record_bytes(&fixed, &[value.as_bytes(), path].concat())
+}
+
+/// The return of a call of layout 5, whose record at the entry came from [`hook_of`].
+pub(super) fn returned(
+    process: ProcessKey,
+    entered: u64,
+    action: Action,
+    flags: u8,
+    value: i64,
+) -> Box<[u64]> {
+    let fixed = ReturnRecord {
+        header: header(RecordKind::Return, entered + 10),
+        entered,
+        tid: process.tgid + 1,
+        layout: 5,
+        action: action as u8,
+        flags,
+        values: 1,
+        ..ReturnRecord::default()
+    };
+    let value_header = ValueHeader { len: 8, flags: 0, status: 0 };
+    record_bytes(&fixed, &[value_header.as_bytes(), value.as_bytes()].concat())
 }
 
 /// A hook of layout 1 with stacks of kernel and program.
@@ -167,9 +189,12 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
+        returned: None,
         data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
+    let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
+    let returning = HookLayout { returned, ..layout.clone() };
     let subsystem = "sched".into();
     let tracepoint = HookLayout {
         form: EventForm::Tracepoint { subsystem },
@@ -180,6 +205,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(1, layout);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
+    layouts.insert(5, returning);
     Arc::new(layouts)
 }
 

@@ -1,0 +1,87 @@
+//! The two halves of an event: what came at the entry of a call, and what at its return.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use api::event::{Event, EventKind, Kprobe, Value};
+use bpf_probes::abi::{Action, hook_flag, process_flag};
+
+use super::super::counters::NoEvent;
+use super::records::{Bench, INIT, config, exec, exit, hook_of, key, returned};
+
+fn kprobe(event: &Event) -> &Kprobe {
+    let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
+    kprobe
+}
+
+fn bench() -> Bench {
+    let mut bench = Bench::new(&config());
+    bench.take(&[exec(key(10, 1_000), INIT, process_flag::CLONE, b"/bin/sh").record()]);
+    bench
+}
+
+// proves: EVT-18 (merge, return_action), HOOK-02 (events)
+#[test]
+fn two_halves_become_one_event_at_the_time_of_the_entry() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    assert!(bench.take(&[hook_of(5, shell, 3_000, Action::Post, b"/etc/shadow")]).is_empty());
+    assert_eq!(bench.stages.totals().returns.waiting, 1);
+    let event = bench.one(returned(shell, 3_000, Action::Sigkill, 0, -13));
+    let kprobe = kprobe(&event);
+    assert_eq!(kprobe.return_value.as_ref().and_then(|it| it.value.clone()), Some(Value::Int(-13)));
+    assert_eq!((kprobe.action, kprobe.return_action), (api::name::Action::Post, api::name::Action::Sigkill));
+    let then = bench.one(hook_of(1, shell, 3_000, Action::Post, b"/x")).time;
+    assert_eq!((event.time, event.process().unwrap().tid), (then, Some(11)));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    let shown = "\"label\":\"l\"}],\"return\":{\"int_arg\":-13,\"label\":\"r\"},\"action\":\"KPROBE_ACTION_POST\",\"policy_name\":\"p\",\"return_action\":\"KPROBE_ACTION_SIGKILL\"";
+    assert!(json.contains(shown), "{json}");
+    assert!(bench.take(&[returned(shell, 3_000, Action::Post, 0, 1)]).is_empty(), "once");
+    let totals = bench.stages.totals();
+    assert_eq!((totals.returns.waiting, totals.returns.joined), (0, 1));
+    assert_eq!((totals.no_event(NoEvent::Waits), totals.no_event(NoEvent::NotEntered)), (1, 1));
+}
+
+#[test]
+fn calls_of_a_thread_are_told_apart_by_the_time_of_their_entry() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    let outer = hook_of(5, shell, 3_000, Action::Post, b"/outer");
+    let inner = hook_of(5, shell, 4_000, Action::Post, b"/inner");
+    bench.take(&[outer, inner]);
+    let events =
+        bench.take(&[returned(shell, 4_000, Action::Post, 0, 1), returned(shell, 3_000, Action::Post, 0, 2)]);
+    let shown: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let kprobe = kprobe(event);
+            let Some(Value::File(file)) = &kprobe.args[0].value else { panic!("no file") };
+            (file.path.to_string(), kprobe.return_value.as_ref().unwrap().value.clone())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [("/inner".to_owned(), Some(Value::Int(1))), ("/outer".to_owned(), Some(Value::Int(2)))]
+    );
+}
+
+#[test]
+fn a_call_that_is_dismissed_gives_no_event_and_none_is_waited_for_after_its_process() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    let call = || hook_of(5, shell, 3_000, Action::Post, b"/x");
+    assert!(bench.take(&[call(), returned(shell, 3_000, Action::Post, hook_flag::DISMISSED, 0)]).is_empty());
+    assert_eq!(bench.stages.totals().no_event(NoEvent::Dismissed), 1);
+    bench.take(&[call(), exit(shell, 5_000, 0)]);
+    assert_eq!((bench.stages.totals().returns.waiting, bench.stages.totals().returns.ended), (0, 1));
+}
+
+#[test]
+fn a_return_with_another_number_of_values_is_no_record() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    for values in [0_u8, 2] {
+        let mut record = returned(shell, 3_000, Action::Post, 0, 1);
+        let at = std::mem::offset_of!(bpf_probes::abi::ReturnRecord, values);
+        zerocopy::IntoBytes::as_mut_bytes(&mut *record)[at] = values;
+        bench.take(&[hook_of(5, shell, 3_000, Action::Post, b"/x"), record]);
+    }
+    let values = super::super::decode::DecodeErrorKind::Values;
+    assert_eq!(bench.stages.totals().no_event(NoEvent::Malformed(values)), 2);
+}

@@ -1,0 +1,86 @@
+//! Buffers, and values that are reached through the kernel's types.
+
+use e2e::ensure;
+use e2e::event::{Event, Hook};
+use e2e::expect::Outcome;
+use e2e::scenario::{Guest, Settings, must};
+
+const TEXT: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: reached
+spec:
+  kprobes:
+  - call: security_bprm_check
+    syscall: false
+    args:
+    - {index: 0, type: string, resolve: file.f_path.dentry.d_name.name}
+    - {index: 0, resolve: file}
+    - {index: 0, type: int, resolve: cred.uid.val}
+    data:
+    - {index: 0, type: string, source: current_task, resolve: group_leader.comm}
+    - {index: 1, type: linux_binprm, source: pt_regs, resolve: rdi}
+    selectors:
+    - matchArgs:
+      - {args: [1], operator: Prefix, values: [/]}
+      - {args: [2], operator: Equal, values: ['0']}
+      matchData:
+      - {index: 1, operator: Prefix, values: [/]}
+  - call: sys_write
+    args:
+    - {index: 1, type: char_buf, sizeArgIndex: 3}
+    - {index: 2, type: size_t}
+    selectors:
+    - matchArgs:
+      - {index: 1, operator: Prefix, values: [to-be-seen]}
+  - call: pipe_write
+    syscall: false
+    ignore: {callNotFound: true}
+    args:
+    - {index: 0, type: nop}
+    - {index: 1, type: iov_iter}
+    selectors:
+    - matchArgs:
+      - {index: 1, operator: Prefix, values: [to-be-seen]}
+  - call: anon_pipe_write
+    syscall: false
+    ignore: {callNotFound: true}
+    args:
+    - {index: 0, type: nop}
+    - {index: 1, type: iov_iter}
+    selectors:
+    - matchArgs:
+      - {index: 1, operator: Prefix, values: [to-be-seen]}
+";
+
+/// A path through types, the current task, a register, a buffer of a system call and an iterator, each filtered and shown.
+pub(crate) fn reached(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().policy(TEXT).start(guest)?;
+    let mut events = daemon.events()?;
+    must(&["true"])?;
+    must(&["sh", "-c", "echo to-be-seen | cat >/dev/null; echo not-to-be-seen | cat >/dev/null"])?;
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<Hook> = seen.iter().filter_map(|event: &Event| event.process_kprobe.clone()).collect();
+    let of = |function: &str| -> Vec<&Hook> {
+        hooks.iter().filter(|hook| hook.function_name == function).collect()
+    };
+    let checks = of("security_bprm_check");
+    ensure!(!checks.is_empty(), "no programs: {hooks:?}");
+    for check in &checks {
+        let name = check.args[0].string_arg.as_deref().unwrap_or_default();
+        let path = check.path().unwrap_or_default();
+        ensure!(!name.is_empty() && path.ends_with(&format!("/{name}")), "{name} of {path}");
+        ensure!(check.args[2].uint_arg == Some(0), "uid {:?}", check.args[2]);
+    }
+    let writes = of("__x64_sys_write");
+    // the shell's, and if it copies so, cat's
+    ensure!(!writes.is_empty(), "no writes: {hooks:?}");
+    let pipes: Vec<&Hook> = hooks.iter().filter(|hook| hook.function_name.ends_with("pipe_write")).collect();
+    ensure!(pipes.len() == 1, "{} writes to pipes: {hooks:?}", pipes.len());
+    for hook in writes.iter().chain(&pipes) {
+        let bytes = hook.args[0].bytes_arg.as_deref().unwrap_or_default();
+        // `to-be-seen` and a line feed
+        ensure!(bytes == "dG8tYmUtc2Vlbgo=", "bytes {bytes}");
+    }
+    Ok(())
+}

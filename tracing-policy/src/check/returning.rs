@@ -1,0 +1,150 @@
+//! What a hook says about the return: the value, the filters on it, and what is done then.
+
+use super::argument::{self, Arguments};
+use super::section::{Section, Target};
+use super::{action, filter, unsupported};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Action, ArgumentFilter, ArgumentType};
+use crate::schema::{self, ActionKind, Word};
+use crate::source::{Span, Spanned};
+
+/// The value that the events of a hook carry as `return`: an argument with the index 0, if one is asked for.
+pub(super) fn value(hook: &schema::Kprobe, section: Section, report: &mut Report) -> Option<Arguments> {
+    let asked = hook.returns.as_ref().filter(|on| on.value);
+    let (asked, written) = match (asked, &hook.return_arg) {
+        (Some(asked), Some(written)) => (asked, written),
+        (Some(asked), None) => {
+            let error = Diagnostic::error(Code::MissingField, asked.span, "`return` needs `returnArg`");
+            report.push(error.help("add `returnArg: {index: 0, type: int}`, or leave `return` out"));
+            return None;
+        }
+        (None, Some(written)) => {
+            let warning =
+                Diagnostic::warning(Code::UselessParameter, written.span, "`returnArg` without `return`");
+            report.push(warning.labelled("has no effect").help("add `return: true`"));
+            return None;
+        }
+        (None, None) => return None,
+    };
+    refuse_parts(written, report);
+    let first = schema::Argument {
+        index: Spanned::new(0, written.index.span),
+        size_arg_index: None,
+        resolve: None,
+        btf_type: None,
+        btf_type_module: None,
+        ..written.clone()
+    };
+    let checked = argument::arguments(&[first], section, report);
+    let ty = checked.by_position(0).and_then(|entry| entry.argument.as_ref()).map(|it| it.ty);
+    if let Some(ty) = ty.filter(|ty| !can_be_returned(ty.value)) {
+        let word = written.ty.as_ref().map_or("auto", |ty| ty.value.as_word());
+        let message = format!("what is returned cannot be read as {word}");
+        let error = Diagnostic::error(Code::ArgumentType, ty.span, message);
+        report.push(error.also(asked.span, "the return is asked for here").help("for example `type: int`"));
+    }
+    Some(checked)
+}
+
+/// Refuses what an argument can have and a return value cannot, yet.
+fn refuse_parts(written: &schema::Argument, report: &mut Report) {
+    unsupported::refuse_text("resolve of a return value", written.resolve.as_ref(), report);
+    unsupported::refuse_text("btfType of a return value", written.btf_type.as_ref(), report);
+    let size = written.size_arg_index.as_ref().filter(|index| index.value != 0);
+    unsupported::refuse_field("sizeArgIndex of a return value", size, report);
+}
+
+/// Whether a return value can have the type: a number, or a pointer to one thing.
+fn can_be_returned(ty: ArgumentType) -> bool {
+    !ty.is_buffer()
+        && !matches!(
+            ty,
+            ArgumentType::Fd | ArgumentType::SockaddrUn | ArgumentType::Capabilities(_) | ArgumentType::Nop
+        )
+}
+
+/// What a selector says about the return.
+pub(super) struct OnReturn {
+    /// Filters on the value.
+    pub(super) filters: Vec<ArgumentFilter>,
+    /// What is done.
+    pub(super) actions: Vec<Spanned<Action>>,
+}
+
+/// Takes what a selector says about the return out of it. `None` when the report has an error about it.
+pub(super) fn selector(
+    written: &mut schema::Selector,
+    arguments: &Arguments,
+    target: Target<'_>,
+    report: &mut Report,
+) -> Option<OnReturn> {
+    let filters = std::mem::take(&mut written.match_return_args.value);
+    let actions = std::mem::take(&mut written.match_return_actions.value);
+    let Some(returned) = arguments.returned() else {
+        let mut complete = true;
+        for (name, span, empty) in [
+            ("matchReturnArgs", written.match_return_args.span, filters.is_empty()),
+            ("matchReturnActions", written.match_return_actions.span, actions.is_empty()),
+        ] {
+            if !empty {
+                no_return(name, span, target.section, report);
+                complete = false;
+            }
+        }
+        return complete.then(|| OnReturn { filters: Vec::new(), actions: Vec::new() });
+    };
+    let filters: Vec<_> =
+        filters.into_iter().map(|entry| filter::argument(entry, returned, report)).collect();
+    let actions: Vec<_> = actions.iter().map(|entry| on_return(entry, target, report)).collect();
+    Some(OnReturn {
+        filters: filters.into_iter().collect::<Option<_>>()?,
+        actions: actions.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
+    let message = format!("`{name}` without a return to look at");
+    let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
+    report.push(match section {
+        Section::Kprobes => error.help("add `return: true` and `returnArg` to the hook"),
+        Section::Uprobes => {
+            unsupported::refuse(&format!("`{name}` of a uprobe"), span, report);
+            return;
+        }
+        Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints => {
+            error.help(format!("{} has no return", section.one()))
+        }
+    });
+}
+
+/// An entry of `matchReturnActions`: what can still be done when the call is over.
+fn on_return(written: &schema::Action, target: Target<'_>, report: &mut Report) -> Option<Spanned<Action>> {
+    let kind = written.action.value;
+    unsupported::refuse_field("rateLimit in matchReturnActions", written.rate_limit.as_ref(), report);
+    for (name, on) in [
+        ("kernelStackTrace in matchReturnActions", &written.kernel_stack_trace),
+        ("userStackTrace in matchReturnActions", &written.user_stack_trace),
+    ] {
+        unsupported::refuse_true(name, on.as_ref(), report);
+    }
+    match kind {
+        ActionKind::Post | ActionKind::NoPost | ActionKind::Sigkill | ActionKind::Signal => {
+            action::action(written, target, report)
+        }
+        ActionKind::Override | ActionKind::NotifyEnforcer | ActionKind::CleanupEnforcerNotification => {
+            let message = format!("{} comes too late when the call has returned", kind.as_word());
+            let error = Diagnostic::error(Code::OperatorMismatch, written.action.span, message);
+            report.push(error.help("put it into `matchActions`; at the return use Sigkill or Signal"));
+            None
+        }
+        ActionKind::GetUrl
+        | ActionKind::DnsLookup
+        | ActionKind::TrackSock
+        | ActionKind::UntrackSock
+        | ActionKind::Set => {
+            let what = format!("the action {} in matchReturnActions", kind.as_word());
+            unsupported::refuse(&what, written.action.span, report);
+            None
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Calls whose return is to be seen: what the entry leaves for the return.
+//!
+//! Word is left under the thread, the call's frame and the layout of the policy's records, so that a function that calls itself is told apart, and so is each policy,
+//! whatever policies come and go meanwhile. The entry removes what an earlier call with the same key left, matched or not, before anything else: what a return finds, the
+//! entry of its own call has left.
+
+use std::mem::offset_of;
+
+use Register::{R0, R1, R2, R3, R4, R9};
+use bpf_probes::abi::{Call, CallKey, HookRecord, Loss, call_flag, map_name};
+use bpf_probes::asm::Label;
+use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
+use bpf_probes::routine::count_loss;
+use bpf_probes::spec::{AttachSpec, ProgramKind};
+
+use super::memory::{address, load, store, store_imm};
+use super::program::Emitter;
+use crate::ir::{Rider, Selector};
+use crate::lower::Purpose;
+use crate::policy::Convention;
+
+/// Bytes between where the stack ends at a function's entry and at its return, which takes the return address away.
+const RETURN_ADDRESS: i32 = 8;
+
+fn at(offset: usize) -> u32 {
+    u32::try_from(offset).expect("word of a call is small")
+}
+
+impl Emitter<'_> {
+    /// Whether a program at an entry leaves word for returns.
+    pub(super) fn follows_calls(&self) -> bool {
+        self.body.purpose == Purpose::Report && self.hook.riders.iter().any(|rider| rider.returns)
+    }
+
+    /// At the entry of a call: nothing is left of an earlier one. The context is in `R9`.
+    pub(super) fn begin_calls(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        if !self.follows_calls() {
+            return Ok(());
+        }
+        self.note_call(f)?;
+        f.comment("nothing of an earlier call");
+        for rider in self.hook.riders.iter().filter(|rider| rider.returns) {
+            let absent = f.label();
+            self.find_call(f, rider, absent)?;
+            self.call_on(f, Helper::MapDeleteElem);
+            // whose return was not seen
+            count_loss(f, Loss::Return);
+            f.bind(absent);
+        }
+        Ok(())
+    }
+
+    /// Notes which call this is. The context is in `R9`.
+    pub(super) fn note_call(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+        let key = self.state().call_key;
+        f.comment("which call this is");
+        f.current_task();
+        store(f, Size::Double, key + at(offset_of!(CallKey, task)), R0)?;
+        store_imm(f, Size::Word, key + at(offset_of!(CallKey, reserved)), 0)?;
+        let frame = key + at(offset_of!(CallKey, frame));
+        if matches!(self.hook.convention, Convention::Syscall { .. }) {
+            return store_imm(f, Size::Double, frame, 0);
+        }
+        if matches!(self.body.kind, ProgramKind::Fentry | ProgramKind::Fexit) {
+            // both ends run in one trampoline, which keeps their context on the thread's stack
+            return store(f, Size::Double, frame, R9);
+        }
+        let sp = f.facts().offset_of("pt_regs", "sp")?;
+        let sp = f.offset(sp)?;
+        f.load(Size::Double, R1, R9, sp);
+        if matches!(self.body.target, AttachSpec::Kretprobe { .. }) {
+            f.alu(AluOp::Sub, R1, RETURN_ADDRESS);
+        }
+        store(f, Size::Double, frame, R1)
+    }
+
+    /// `R0 = what the call's entry left for a rider`, going to `absent` where it left nothing.
+    pub(super) fn find_call(
+        &self,
+        f: &mut Function<'_>,
+        rider: &Rider,
+        absent: Label,
+    ) -> Result<(), BuildError> {
+        let layout = self.state().call_key + at(offset_of!(CallKey, layout));
+        store_imm(f, Size::Word, layout, rider.layout_number.cast_signed())?;
+        self.call_on(f, Helper::MapLookupElem);
+        f.jump_if(Condition::Eq, R0, 0, absent);
+        Ok(())
+    }
+
+    /// Calls a helper with the map and the key that was noted last.
+    pub(super) fn call_on(&self, f: &mut Function<'_>, helper: Helper) {
+        f.assembler().load_map(R1, map_name::CALLS);
+        address(f, R2, self.state().call_key);
+        f.call(helper);
+    }
+
+    /// The rider's record has been sent: leaves word for the return.
+    pub(super) fn leave_reported(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        if !rider.returns {
+            return Ok(());
+        }
+        let (state, record) = (self.state(), self.memory.record);
+        let call = state.call;
+        f.comment("word for the return");
+        load(f, Size::Double, R1, record + at(offset_of!(HookRecord, header.ktime)))?;
+        store(f, Size::Double, call + at(offset_of!(Call, ktime)), R1)?;
+        load(f, Size::Word, R1, state.pid_tgid)?;
+        store(f, Size::Word, call + at(offset_of!(Call, tid)), R1)?;
+        load(f, Size::Half, R1, record + at(offset_of!(HookRecord, selector)))?;
+        store(f, Size::Half, call + at(offset_of!(Call, selector)), R1)?;
+        load(f, Size::Word, R1, state.ring)?;
+        f.alu(AluOp::Mul, R1, i32::from(call_flag::ENFORCEMENT));
+        f.alu(AluOp::Or, R1, i32::from(call_flag::REPORTED));
+        store(f, Size::Half, call + at(offset_of!(Call, flags)), R1)?;
+        self.leave(f, rider)
+    }
+
+    /// The selector matched and is not reported, or may not be: leaves word where something else is due at the return.
+    pub(super) fn leave_unreported(
+        &self,
+        f: &mut Function<'_>,
+        rider: &Rider,
+        selector: &Selector,
+    ) -> Result<(), BuildError> {
+        let call = self.state().call;
+        let may_be_quiet = !selector.posts() || selector.post.limit.is_some();
+        if !self.follows_calls() || !rider.returns || !may_be_quiet || !selector.acts_on_return() {
+            return Ok(());
+        }
+        store_imm(f, Size::Double, call + at(offset_of!(Call, ktime)), 0)?;
+        store_imm(f, Size::Word, call + at(offset_of!(Call, tid)), 0)?;
+        store_imm(f, Size::Half, call + at(offset_of!(Call, selector)), i32::from(selector.number))?;
+        store_imm(f, Size::Half, call + at(offset_of!(Call, flags)), 0)?;
+        self.leave(f, rider)
+    }
+
+    fn leave(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        let (state, done) = (self.state(), f.label());
+        let layout = state.call_key + at(offset_of!(CallKey, layout));
+        store_imm(f, Size::Word, layout, rider.layout_number.cast_signed())?;
+        address(f, R3, state.call);
+        f.constant(R4, 0);
+        self.call_on(f, Helper::MapUpdateElem);
+        f.jump_if(Condition::Eq, R0, 0, done);
+        count_loss(f, Loss::Return);
+        f.bind(done);
+        Ok(())
+    }
+}
