@@ -23,7 +23,9 @@ fn scoped(scope: &str, selectors: &str) -> String {
 
 fn classes(numbers: &[u32]) -> ClassSet {
     let mut set = ClassSet::default();
-    numbers.iter().for_each(|number| set.insert(*number));
+    for number in numbers {
+        set.insert(*number);
+    }
     set
 }
 
