@@ -28,7 +28,7 @@ spec:
       - {index: 1, operator: Prefix, values: [/]}
   - call: sys_write
     args:
-    - {index: 1, type: char_buf, sizeArgIndex: 3}
+    - {index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}
     - {index: 2, type: size_t}
     selectors:
     - matchArgs:
@@ -59,6 +59,8 @@ pub(crate) fn reached(guest: &Guest) -> Outcome {
     let mut events = daemon.events()?;
     must(&["true"])?;
     must(&["sh", "-c", "echo to-be-seen | cat >/dev/null; echo not-to-be-seen | cat >/dev/null"])?;
+    must(&["sh", "-c", "(printf to-be-seen; head -c 19990 /dev/zero) >/tmp/long"])?;
+    must(&["dd", "if=/tmp/long", "of=/dev/null", "bs=20000"])?;
     let seen = daemon.settle(&mut events)?;
     let hooks: Vec<Hook> = seen.iter().filter_map(|event: &Event| event.process_kprobe.clone()).collect();
     let of = |function: &str| -> Vec<&Hook> {
@@ -77,10 +79,13 @@ pub(crate) fn reached(guest: &Guest) -> Outcome {
     ensure!(!writes.is_empty(), "no writes: {hooks:?}");
     let pipes: Vec<&Hook> = hooks.iter().filter(|hook| hook.function_name.ends_with("pipe_write")).collect();
     ensure!(pipes.len() == 1, "{} writes to pipes: {hooks:?}", pipes.len());
-    for hook in writes.iter().chain(&pipes) {
-        let bytes = hook.args[0].bytes_arg.as_deref().unwrap_or_default();
-        // `to-be-seen` and a line feed
-        ensure!(bytes == "dG8tYmUtc2Vlbgo=", "bytes {bytes}");
-    }
+    let bytes = |hook: &&Hook| hook.args[0].bytes_arg.clone().unwrap_or_default();
+    // `to-be-seen` and a line feed
+    let short = |hook: &&Hook| bytes(hook) == "dG8tYmUtc2Vlbgo=";
+    ensure!(pipes.iter().all(short), "bytes {pipes:?}");
+    ensure!(writes.iter().any(short), "bytes {writes:?}");
+    // 20 000 bytes in base64: more than a record holds
+    let long = |hook: &&Hook| bytes(hook).len() == 26_668 && bytes(hook).starts_with("dG8tYmUtc2Vlb");
+    ensure!(writes.iter().any(long), "no long write among {}", writes.len());
     Ok(())
 }

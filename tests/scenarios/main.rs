@@ -6,9 +6,12 @@
 mod arguments;
 mod churn;
 mod contention;
+mod enforcers;
 mod gap;
 mod kinds;
+mod language;
 mod lifecycle;
+mod lists;
 mod loads;
 mod machine;
 mod many;

@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, contention, gap, kinds, lifecycle, machine, many, network, overload, paths, processes,
-    refusals, reports, returns, samples, selectors, shadow, syscalls,
+    arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
+    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
 };
 
 /// One behaviour.
@@ -97,7 +97,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
-    // proves: ARG-02 (char_buf), ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
     plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
@@ -106,6 +106,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: SEL-15, SEL-16, SEL-17, SEL-18 (numbers, ranges), SEL-19, SEL-20, SEL-21, SEL-22, SEL-23, SEL-27
+    plain("a_policy_of_each_family_tells_calls_apart", language::families),
     // proves: SEL-04 (in a machine), ACT-12
     plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: INST-10
@@ -126,6 +128,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
+    // proves: POL-09 (in a machine), HOOK-18 (in a machine), ACT-11 (in a machine)
+    plain("an_enforcer_denies_and_kills_who_it_was_told_about", enforcers::notified),
+    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
+    // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
+    plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
+    // proves: POL-05 (generated_ftrace, in a machine)
+    plain("a_pattern_stands_for_the_functions_that_match_it", lists::pattern),
+    // proves: HOOK-21 (in a machine), SEL-18 (list:NAME, in a machine), POL-06 (in a machine)
+    plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
+    // proves: POL-12 (callNotFound, in a machine), POL-16 (partially enabled, in a machine)
+    plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),

@@ -16,10 +16,24 @@ pub struct Event {
     pub process_lsm: Option<Hook>,
     /// A tracepoint matched.
     pub process_tracepoint: Option<Hook>,
+    /// Executable code was mapped.
+    pub process_loader: Option<Loader>,
     /// Name of the node.
     pub node_name: String,
     /// When, RFC 3339.
     pub time: String,
+}
+
+/// `process_loader`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Loader {
+    /// Who.
+    pub process: Process,
+    /// The mapped file.
+    pub path: String,
+    /// Its build id, in base64.
+    pub buildid: String,
 }
 
 /// `process_exec`.

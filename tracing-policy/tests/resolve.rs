@@ -174,8 +174,8 @@ fn a_list_is_a_hook_for_each_of_its_values_under_its_own_name() {
 fn a_generated_list_has_every_system_call_that_the_kernel_has() {
     let spec = "  lists: [{name: all, type: generated_syscalls}]\n  kprobes: [{call: 'list:all'}]\n";
     let resolved = resolve_spec("6.12", spec).unwrap();
-    let found = places(&resolved);
-    assert!(found.iter().any(|(name, _)| name == "__x64_sys_openat"), "{found:?}");
+    let found: Vec<_> = resolved.hooks[0].members.iter().map(|member| member.function.as_str()).collect();
+    assert!(found.contains(&"__x64_sys_openat"), "{found:?}");
     assert!(found.len() < bpf_probes::kernel::Syscall::all().len(), "the recorded kernel lacks some");
     assert!(resolved.warnings.is_empty());
 }
@@ -191,6 +191,41 @@ fn a_symbol_that_may_be_missing_is_left_out_with_a_warning() {
     assert_eq!(places(&resolved).len(), 1);
     let warned: Vec<_> = resolved.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(warned, [Code::NoSuchFunction]);
+    let absent: Vec<_> = resolved.absent.iter().map(|hook| hook.function.as_str()).collect();
+    assert_eq!(absent, ["function security_file_opne"]);
+}
+
+fn matching(pattern: &str) -> String {
+    format!(
+        "  lists: [{{name: some, type: generated_ftrace, pattern: '{pattern}'}}]\n  kprobes: [{{call: 'list:some'}}]\n"
+    )
+}
+
+// proves: POL-05 (generated_ftrace), HOOK-05 (generated_ftrace)
+#[test]
+fn a_pattern_stands_for_every_function_that_matches_it() {
+    let resolved = resolve_spec("6.1", &matching("^security_path_(symlink|link)$")).unwrap();
+    let names: Vec<_> = places(&resolved).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["security_path_link", "security_path_symlink"]);
+    assert!(resolved.hooks.iter().all(|hook| hook.key.convention == Convention::Function));
+    let calls = resolve_spec("6.1", &matching("^__x64_sys_symlink(at)?$")).unwrap();
+    assert!(calls.hooks.iter().all(|hook| hook.key.convention.is_syscall()), "wrappers are system calls");
+    let many = resolve_spec("6.12", &matching("^security_path_")).unwrap();
+    assert_eq!(many.hooks.len(), 1);
+    assert!(many.hooks[0].members.len() > 4);
+    assert_eq!(resolve_spec("6.12", &matching("^no_such_")).unwrap_err(), [Code::NoSuchFunction]);
+}
+
+// proves: HOOK-21 (calls that a kernel does not serve)
+#[test]
+fn a_system_call_that_the_kernel_does_not_serve_to_32_bit_programs_is_missed_by_name() {
+    for call in ["__ia32_sys_dup", "__ia32_compat_sys_openat", "__ia32_sys_frobnicate"] {
+        assert_eq!(
+            resolve("6.12", &format!("call: {call}\n")).unwrap_err(),
+            [Code::NoSuchFunction],
+            "{call}"
+        );
+    }
 }
 
 fn lsm(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod demo;
 mod dist;
+mod fuzz;
 mod generate;
 mod lint;
 mod machine;
@@ -32,6 +33,8 @@ enum Chore {
     Demo(demo::Arguments),
     /// Runs every test: gates of the source, unit, native, virtual machines, cost.
     Test(test::Arguments),
+    /// Feeds the compiler policies that it has not seen, and runs what it makes of them.
+    Fuzz(fuzz::Arguments),
     /// Measures what things cost, beside the figures of Tetragon.
     Bench(bench::Arguments),
     /// Boots a stock kernel and runs a command in it, or a shell.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Setup(arguments) => done(setup::run(&arguments)),
         Chore::Demo(arguments) => done(demo::run(&arguments)),
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Vm(arguments) => vm::run(*arguments),
         Chore::Lint => done(lint::run()),

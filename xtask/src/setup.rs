@@ -12,8 +12,9 @@ use e2e::vm::Cache;
 use crate::terminal;
 
 /// What each package is needed for, and a file that shows that it is there.
-const PACKAGES: [(&str, &str, &str); 18] = [
+const PACKAGES: [(&str, &str, &str); 19] = [
     ("gcc", "/usr/bin/cc", "to link, and to build libbpf"),
+    ("g++", "/usr/bin/c++", "to build libFuzzer"),
     ("make", "/usr/bin/make", "to build libbpf"),
     ("pkg-config", "/usr/bin/pkg-config", "to build libbpf"),
     ("libelf-dev", "/usr/include/libelf.h", "to build libbpf"),

@@ -16,14 +16,25 @@ pub enum Action {
     Override = 5,
     /// Sent a signal.
     Signal = 10,
+    /// Told the enforcers.
+    NotifyEnforcer = 13,
+    /// Took back what they were told.
+    CleanupEnforcerNotification = 14,
 }
 
 impl Action {
     /// The action with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Post, Self::Sigkill, Self::Override, Self::Signal]
-            .into_iter()
-            .find(|action| *action as u8 == number)
+        [
+            Self::Post,
+            Self::Sigkill,
+            Self::Override,
+            Self::Signal,
+            Self::NotifyEnforcer,
+            Self::CleanupEnforcerNotification,
+        ]
+        .into_iter()
+        .find(|action| *action as u8 == number)
     }
 }
 

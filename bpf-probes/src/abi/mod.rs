@@ -15,6 +15,7 @@ mod limit;
 mod network;
 mod note;
 mod object;
+mod pending;
 mod recorded;
 mod state;
 mod value;
@@ -35,6 +36,7 @@ pub use note::{NOTES, Note, NoteKey};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
+pub use pending::{PENDING, Pending, PendingKey};
 pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,

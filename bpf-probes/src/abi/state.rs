@@ -114,6 +114,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
+    pub const PENDING: &str = "pending";
     /// LRU hash of [`crate::abi::CallKey`] to [`crate::abi::Call`].
     pub const CALLS: &str = "calls";
     /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
@@ -209,7 +211,7 @@ impl Loss {
     }
 }
 
-/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`).
+/// Counters that one selector of one policy's hook has, by index from its first (the fields of `TracingPolicyActionCounters`, and what was missed).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the wire message")]
@@ -226,10 +228,14 @@ pub enum Counter {
     NoPost = 9,
     /// Reports that a rate limit left out; in no wire message.
     Limited = 10,
+    /// What enforcers were told about a thread was told anew before it was done; in no wire message.
+    NotifyOverwritten = 11,
+    /// What enforcers were told about a thread was taken back before it was done; in no wire message.
+    NotifyUnused = 12,
 }
 
 /// Counters of one selector.
-pub const SELECTOR_COUNTERS: usize = 11;
+pub const SELECTOR_COUNTERS: usize = 13;
 /// Selectors that can be counted at once.
 pub const SELECTORS: usize = 2048;
 

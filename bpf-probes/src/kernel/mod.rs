@@ -12,6 +12,7 @@ mod preemption;
 #[cfg(test)]
 mod recorded;
 mod symbols;
+mod syscall_i386;
 mod syscall_table;
 mod syscalls;
 mod tracefs;
@@ -26,6 +27,7 @@ pub use preemption::{Preemption, PreemptionSources};
 #[cfg(test)]
 pub(crate) use recorded::recorded;
 pub use symbols::Symbols;
+pub use syscall_i386::I386Call;
 pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError};
 pub use tracefs::{FormatError, TracepointField, TracepointFormat};
 pub use view::{KernelFacts, KernelView, Traceable, TracepointContext};

@@ -1,6 +1,8 @@
 //! System calls: names as policies write them, numbers, wrapper functions, parameters.
 
+use super::syscall_i386::I386Call;
 use super::syscall_table::SYSCALLS;
+use super::view::KernelView;
 
 /// One system call of x86-64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ impl Abi {
 pub struct SyscallName {
     abi: Abi,
     wrapper: String,
+    /// The function that serves it, where its name does not follow from the wrapper's.
+    served_by: Option<String>,
 }
 
 /// Why a name is no system call's.
@@ -112,7 +116,13 @@ impl SyscallName {
         let wrapper = rest.strip_prefix("sys_").filter(|rest| is_identifier(rest)).ok_or_else(form)?;
         // `sys_stat` is what people write, `newstat` what the kernel has.
         let wrapper = Syscall::named(wrapper).map_or(wrapper, |known| known.wrapper);
-        Ok(Self { abi, wrapper: wrapper.to_owned() })
+        Ok(Self { abi, wrapper: wrapper.to_owned(), served_by: None })
+    }
+
+    /// A call of 32-bit programs as a kernel serves it; `None` where it does not.
+    pub fn of_i386(call: I386Call, kernel: &KernelView) -> Option<Self> {
+        let wrapper = call.twin().map_or(call.name, |twin| twin.wrapper).to_owned();
+        Some(Self { abi: Abi::I386, wrapper, served_by: Some(call.symbol(kernel)?) })
     }
 
     /// Which interface.
@@ -122,7 +132,7 @@ impl SyscallName {
 
     /// The kernel function that serves it: `__x64_sys_openat`.
     pub fn symbol(&self) -> String {
-        format!("{}sys_{}", self.abi.prefix(), self.wrapper)
+        self.served_by.clone().unwrap_or_else(|| format!("{}sys_{}", self.abi.prefix(), self.wrapper))
     }
 
     /// What is known of it. The parameters hold for both interfaces, the number for x64 only.

@@ -106,6 +106,39 @@ impl KernelView {
         self.tracepoints.insert(format!("{subsystem}/{event}"), format);
     }
 
+    /// The same, from a set.
+    pub fn add_symbols(&mut self, more: &Symbols) {
+        let all = self.facts.functions.iter().chain(more.iter());
+        self.facts.functions = Symbols::from_names(all);
+    }
+
+    /// Says which functions can be traced.
+    pub fn set_traceable(&mut self, traceable: Symbols) {
+        self.facts.traceable = Some(traceable);
+    }
+
+    /// The functions that can be hooked, as far as they are known, whose name `wanted` takes; in order.
+    pub fn functions_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut found: Vec<String> = if let Some(list) = &self.facts.traceable {
+            list.iter().filter(|name| wanted(name)).map(str::to_owned).collect()
+        } else {
+            let from_btf = self.facts.btf.own_types().filter_map(|(_, found)| {
+                let Type::Func(func) = found else { return None };
+                Some(func.name)
+            });
+            from_btf
+                .chain(self.facts.functions.iter())
+                .filter(|name| wanted(name))
+                .map(str::to_owned)
+                .collect()
+        };
+        // what ftrace calls places that it lost (kernel/trace/ftrace.c: FTRACE_INVALID_FUNCTION)
+        found.retain(|name| !name.starts_with("__ftrace_invalid_address___"));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// The format of a tracepoint, if it was added.
     pub fn tracepoint(&self, subsystem: &str, event: &str) -> Option<&TracepointFormat> {
         self.tracepoints.get(&format!("{subsystem}/{event}"))
@@ -319,6 +352,18 @@ mod tests {
         let kernel = KernelView::new(facts);
         assert_eq!(kernel.traceable("vfs_open"), Traceable::Yes);
         assert_eq!(kernel.traceable("security_file_open"), Traceable::No);
+    }
+
+    #[test]
+    fn functions_are_found_among_the_traceable_ones_where_those_are_known() {
+        let mut kernel = recorded("6.12");
+        let wanted = |name: &str| name.starts_with("security_path_s") || name == "frobnicate";
+        assert_eq!(kernel.functions_where(wanted), ["security_path_symlink"]);
+        kernel.add_symbols(&Symbols::from_names(["frobnicate"]));
+        assert_eq!(kernel.functions_where(wanted), ["frobnicate", "security_path_symlink"]);
+        assert!(kernel.has_function("frobnicate") && kernel.has_function("__x64_sys_getpid"));
+        kernel.set_traceable(Symbols::from_names(["frobnicate", "__ftrace_invalid_address___16"]));
+        assert_eq!(kernel.functions_where(|_| true), ["frobnicate"]);
     }
 
     #[test]

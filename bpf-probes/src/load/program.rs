@@ -146,20 +146,30 @@ impl Program {
         maps: &FindMap<'_>,
         context: &LoadContext<'_>,
     ) -> Result<Self, ProgramError> {
-        let program = || spec.name.clone();
-        let code = relocate(spec, maps, context)?;
-        let functions = FunctionTypes::of(&spec.code)
-            .map_err(|error| ProgramError::Functions { program: program(), error })?;
-        let request = LoadRequest {
-            kind: ProgramType::of(spec.kind),
-            flags: 0,
-            name: &kernel_name(&spec.name),
-            code: &code,
-            attach_btf_id: attach_btf_id(spec, context)?,
-            functions: functions.as_ref().map(FunctionTypes::borrow),
-        };
-        let fd = sys::program_load(&request, None).or_else(|error| explain(spec, &request, error))?;
-        Ok(Self { fd, name: program(), kind: spec.kind, target: spec.target.clone(), reach: spec.reach })
+        let fd = with_request(spec, maps, context, |request| {
+            sys::program_load(request, None).or_else(|error| explain(spec, request, error))
+        })?;
+        let name = spec.name.clone();
+        Ok(Self { fd, name, kind: spec.kind, target: spec.target.clone(), reach: spec.reach })
+    }
+
+    /// Has the kernel verify `spec` and returns how many instructions the verifier walked; also where [`ProgramInfo::verified_insns`] is not counted. The program is gone
+    /// afterwards.
+    ///
+    /// # Errors
+    /// See [`ProgramError`].
+    pub fn walked(
+        spec: &ProgramSpec,
+        maps: &FindMap<'_>,
+        context: &LoadContext<'_>,
+    ) -> Result<Option<u32>, ProgramError> {
+        with_request(spec, maps, context, |request| {
+            let mut log = vec![0_u8; LOG_BYTES];
+            sys::program_load_counted(request, &mut log).or_else(|error| explain(spec, request, error))?;
+            let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+            let text = String::from_utf8_lossy(log.get(..end).unwrap_or_default());
+            Ok(processed(&text))
+        })
     }
 
     /// Its name in full.
@@ -244,6 +254,32 @@ fn explain(spec: &ProgramSpec, request: &LoadRequest<'_>, error: SysError) -> Re
         return Err(ProgramError::NotPermitted { program, target, error });
     }
     Err(ProgramError::Load { program, target, error })
+}
+
+/// Fills in the references of `spec` and does something with what the kernel is to be asked.
+fn with_request<T>(
+    spec: &ProgramSpec,
+    maps: &FindMap<'_>,
+    context: &LoadContext<'_>,
+    then: impl FnOnce(&LoadRequest<'_>) -> Result<T, ProgramError>,
+) -> Result<T, ProgramError> {
+    let code = relocate(spec, maps, context)?;
+    let functions = FunctionTypes::of(&spec.code)
+        .map_err(|error| ProgramError::Functions { program: spec.name.clone(), error })?;
+    then(&LoadRequest {
+        kind: ProgramType::of(spec.kind),
+        flags: 0,
+        name: &kernel_name(&spec.name),
+        code: &code,
+        attach_btf_id: attach_btf_id(spec, context)?,
+        functions: functions.as_ref().map(FunctionTypes::borrow),
+    })
+}
+
+/// How many instructions the verifier says that it walked: `processed 1234 insns (limit …`.
+fn processed(log: &str) -> Option<u32> {
+    let line = log.lines().rev().find_map(|line| line.strip_prefix("processed "))?;
+    line.split(' ').next()?.parse().ok()
 }
 
 /// The bytes of `spec` with descriptors and BTF ids in place of names.

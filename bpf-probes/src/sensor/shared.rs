@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use crate::abi::{
     BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES,
-    Note, NoteKey, ProcessState, Recorded, WORKLOADS, map_name,
+    Note, NoteKey, PENDING, Pending, PendingKey, ProcessState, Recorded, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -46,6 +46,11 @@ pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
 /// Notes for the hooks on the way of denied calls. All its memory is there from the start: an insert fails only when it is full.
 pub fn notes() -> MapSpec {
     MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
+}
+
+/// What enforcers were told about threads. All its memory is there from the start, as that of notes.
+pub fn pending() -> MapSpec {
+    MapSpec::hash(map_name::PENDING, size::<PendingKey>(), size::<Pending>(), PENDING)
 }
 
 /// Calls under way whose return is to be seen. The longest unused goes when it is full: what a thread that died in a call left behind does not stay for ever.

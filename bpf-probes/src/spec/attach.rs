@@ -21,7 +21,7 @@ pub enum AttachSpec {
     },
     /// Entry of many kernel functions at once (`kprobe.multi`, 5.18).
     KprobeMulti {
-        /// The symbols.
+        /// The symbols; the index of each is its cookie.
         symbols: Vec<String>,
     },
     /// A tracepoint with its formatted record.

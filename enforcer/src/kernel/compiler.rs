@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::probe::{module_btf, module_functions, tracepoint_format};
+use bpf_probes::load::probe::{
+    all_functions, all_traceable, kernel_symbols, module_btf, module_functions, tracepoint_format,
+};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::policy::{Policy, Resolved, Tracepoint};
 use tracing_policy::source::SourceText;
@@ -33,7 +35,9 @@ impl KernelCompiler {
                 Err(error) => tracing::warn!("format of tracepoint {subsystem}/{event}: {error}"),
             }
         }
-        self.with_modules(policy, view)
+        let mut view = self.with_modules(policy, view);
+        Self::with_functions(&mut view, policy);
+        view
     }
 
     fn with_modules<'v>(&self, policy: &Policy, mut view: Cow<'v, KernelView>) -> Cow<'v, KernelView> {
@@ -56,6 +60,29 @@ impl KernelCompiler {
             }
         }
         view
+    }
+
+    /// Adds what the kernel says of functions: all that a pattern may match, else those of the policy that types do not show.
+    fn with_functions(view: &mut Cow<'_, KernelView>, policy: &Policy) {
+        if policy.has_patterns() {
+            let view = view.to_mut();
+            view.add_symbols(&all_functions());
+            if let Some(traceable) = all_traceable() {
+                view.set_traceable(traceable);
+            }
+            return;
+        }
+        let symbols = policy.symbols();
+        let unknown: Vec<&str> =
+            symbols.iter().map(String::as_str).filter(|symbol| !view.has_function(symbol)).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        match kernel_symbols(&unknown) {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => view.to_mut().add_symbols(&found),
+            Err(error) => tracing::warn!("the kernel's symbols: {error}"),
+        }
     }
 
     /// Compiles for the kernel that `view` shows; files are opened for `port`, which hooks them.

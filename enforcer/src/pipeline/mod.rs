@@ -11,6 +11,7 @@
 //! A record borrows its ring until it has become an event, so the stages share one thread; one reader keeps the order over both rings.
 //! What goes in comes out or is counted: [`Totals::balanced`]. Nothing here waits for a subscriber.
 
+mod build_id;
 mod clock;
 mod config;
 mod counters;

@@ -1,15 +1,17 @@
 //! The stages between reading and publishing, one after the other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
 use bpf_probes::abi::{RecordKind, hook_flag};
 
+use super::build_id;
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
-use super::decode::decode;
+use super::decode::{LongValue, decode};
 use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess};
 use super::layout::{LayoutView, Layouts};
@@ -33,6 +35,8 @@ pub(super) struct Stages {
     /// Not yet published.
     events: Vec<Event>,
     totals: Totals,
+    /// Where procfs is mounted.
+    proc_root: PathBuf,
 }
 
 impl Stages {
@@ -47,6 +51,7 @@ impl Stages {
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
+            proc_root: config.proc_root.clone(),
         }
     }
 
@@ -124,8 +129,14 @@ impl Stages {
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
         let subject = self.identify.hook(hook.fixed);
-        let kind = hook_event(subject, hook, layout, &mut self.symbols)
+        let identify = &mut self.identify;
+        let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
+        let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
+        if let EventKind::Loader(event) = &mut kind {
+            let pid = event.process.pid.unwrap_or_default();
+            event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);
+        }
         let time = self.identify.time(hook.fixed.header.ktime);
         if layout.returned.is_some() {
             self.returns.enter(hook.fixed, Entered { kind, time });

@@ -23,6 +23,8 @@ pub(super) struct LoadedHook {
 pub(super) struct Loaded {
     pub(super) number: u32,
     pub(super) hooks: Vec<LoadedHook>,
+    /// What this kernel does not have and the policy goes without.
+    pub(super) absent: Vec<String>,
 }
 
 impl Loaded {
@@ -44,6 +46,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn state(&self) -> State {
         match &self.loaded {
+            Some(loaded) if !loaded.absent.is_empty() => State::PartiallyEnabled,
             Some(_) => State::Enabled,
             None if self.disabled => State::Disabled,
             None => State::LoadError,
@@ -64,11 +67,17 @@ impl Entry {
             mode: self.mode,
             error: self.error.clone(),
             hooks: hooks.map(|hook| hook.status(attachments(&hook.hook.key))).collect(),
+            absent: self.loaded.iter().flat_map(|loaded| loaded.absent.clone()).collect(),
         }
     }
 }
 
 impl LoadedHook {
+    /// The numbers of its records' layouts.
+    pub(super) fn layouts(&self) -> impl Iterator<Item = u32> + use<> {
+        (self.layout..).take(self.hook.layout_count())
+    }
+
     /// The hook as clients see it, with those of the attachments that this policy asks for.
     fn status(&self, attachments: Vec<Attachment>) -> HookStatus {
         let hook = &self.hook;

@@ -13,8 +13,8 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Mode, Policy,
-    PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Member,
+    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -306,7 +306,7 @@ impl ProcessList for FakeProcesses {
     }
 }
 
-/// Understands `NAME HOOK HOOK …`; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
+/// Understands `NAME HOOK HOOK …`; the kernel lacks a hook `!x`, one `x*3` is a hook on three places; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
 #[derive(Clone, Default)]
 pub(super) struct FakeCompiler {
     pub(super) compiled: Rc<Cell<usize>>,
@@ -326,6 +326,11 @@ fn places(function: &str) -> Vec<(Role, AttachSpec)> {
         places.push((Role::Deny, AttachSpec::Lsm { hook: function.to_owned() }));
     }
     places
+}
+
+/// How many places a hook has together: 0 when it is on one.
+fn many(function: &str) -> usize {
+    function.split_once('*').map_or(0, |(_, many)| many.parse().unwrap())
 }
 
 /// A hook on `function` with these tests.
@@ -366,6 +371,9 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             returned: None,
             data_values: 0,
         },
+        members: (0..many(function))
+            .map(|at| Member { function: format!("{function} {at}"), number: None })
+            .collect(),
         span: Span::new(0, 1),
         hold: None,
     }
@@ -384,8 +392,15 @@ impl Compiler for FakeCompiler {
             attach_user: AttachPreference::Planner,
             hooks: Vec::new(),
         };
-        let hooks = words.map(|word| hook(word, Vec::new())).collect();
-        Ok((Resolved { policy, mode: Mode::Enforce, hooks, warnings: Vec::new() }, Vec::new()))
+        let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));
+        let absent = absent.into_iter().map(|word| AbsentHook {
+            function: word.trim_start_matches('!').to_owned(),
+            span: Span::default(),
+        });
+        let hooks = here.into_iter().map(|word| hook(word, Vec::new())).collect();
+        let resolved =
+            Resolved { policy, mode: Mode::Enforce, hooks, absent: absent.collect(), warnings: Vec::new() };
+        Ok((resolved, Vec::new()))
     }
 
     fn compile_hook(&self, riders: &[Rider<'_>]) -> Result<CompiledHook, CompileError> {

@@ -13,6 +13,8 @@ use super::port::Figures;
 pub enum State {
     /// Its programs run.
     Enabled,
+    /// Its programs run, and it goes without hooks that this kernel has no place for (`ignore.callNotFound`).
+    PartiallyEnabled,
     /// Its definition is kept, its programs are not.
     Disabled,
     /// It could not be loaded.
@@ -34,6 +36,8 @@ pub struct PolicyStatus {
     pub error: String,
     /// Its hooks while it is enabled, in the order of the text.
     pub hooks: Vec<HookStatus>,
+    /// What this kernel does not have and the policy goes without while it is enabled.
+    pub absent: Vec<String>,
 }
 
 /// A hook of an enabled policy.

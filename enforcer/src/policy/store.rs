@@ -50,6 +50,7 @@ struct Incoming {
     source: SourceText,
     mode: Mode,
     hooks: Vec<Arc<ResolvedHook>>,
+    absent: Vec<String>,
 }
 
 /// Numbers of an incoming policy.
@@ -243,7 +244,7 @@ where
         if !warnings.is_empty() {
             tracing::warn!("{}", PolicyError::findings(source, &warnings));
         }
-        let Resolved { policy, mode, hooks, warnings: _ } = resolved;
+        let Resolved { policy, mode, hooks, absent, warnings: _ } = resolved;
         let identity = Identity {
             namespace: policy.namespace.as_ref().map(|it| it.value.clone()).unwrap_or_default(),
             name: policy.name.value.as_str().to_owned(),
@@ -255,7 +256,8 @@ where
                 "{identity} is for pods, and nobody tells of any here: for those it never matches"
             );
         }
-        Ok(Incoming { identity, source: source.clone(), mode, hooks })
+        let absent = absent.into_iter().map(|hook| hook.function).collect();
+        Ok(Incoming { identity, source: source.clone(), mode, hooks, absent })
     }
 
     /// Loads well-formed policies, all or none.
@@ -287,8 +289,8 @@ where
         let name = incoming.source.name().to_owned();
         let exhausted = |what| PolicyError::Exhausted { name: name.clone(), what };
         let number = self.policy_numbers.take().ok_or_else(|| exhausted("all numbers of policies"))?;
-        let mut numbered =
-            Numbered { incoming, loaded: Loaded { number, hooks: Vec::new() }, passengers: Vec::new() };
+        let loaded = Loaded { number, hooks: Vec::new(), absent: incoming.absent.clone() };
+        let mut numbered = Numbered { incoming, loaded, passengers: Vec::new() };
         for hook in numbered.incoming.hooks.clone() {
             let selectors = self.selectors.take(bound(hook.selectors.len()));
             let Some(selectors) = selectors else {
@@ -303,8 +305,8 @@ where
                     return Err(PolicyError::Classes { name, error });
                 }
             };
-            self.last_layout += 1;
-            let layout = self.last_layout;
+            let layout = self.last_layout + 1;
+            self.last_layout += bound(hook.layout_count());
             numbered.passengers.push(Passenger {
                 hook: Arc::clone(&hook),
                 policy_number: number,
@@ -344,7 +346,9 @@ where
             port.set_mode(policy.loaded.number, policy.incoming.mode != Mode::Enforce);
             for hook in &policy.loaded.hooks {
                 port.reset_counters(hook.selectors.first, hook.selectors.len);
-                layouts.insert(hook.layout, &hook.hook.layout);
+                for (number, layout) in (hook.layout..).zip(hook.hook.layouts()) {
+                    layouts.insert(number, &layout);
+                }
             }
         }
         self.hooks.commit(prepared, &self.world.port);
@@ -389,6 +393,7 @@ where
         let entry = self.entry(identity)?;
         let Some(loaded) = &entry.loaded else { return Ok(()) };
         let leaving: Vec<u32> = loaded.hooks.iter().map(|hook| hook.layout).collect();
+        let gone: Vec<u32> = loaded.hooks.iter().flat_map(LoadedHook::layouts).collect();
         let source = entry.source.clone();
         let World { port, compiler, .. } = &self.world;
         let prepared = self
@@ -396,7 +401,7 @@ where
             .prepare(&[], &leaving, compiler, port)
             .map_err(|error| PolicyError::at_hook(error, [(&source, Vec::new())]))?;
         self.hooks.commit(prepared, port);
-        for layout in leaving {
+        for layout in gone {
             self.world.layouts.remove(layout);
         }
         if let Some(loaded) = self.entries.get_mut(identity).and_then(|entry| entry.loaded.take()) {

@@ -51,6 +51,34 @@ fn a_policy_comes_and_goes_without_a_trace() {
     assert!(matches!(bench.store.remove(&identity("p")), Err(PolicyError::Unknown { .. })));
 }
 
+// proves: POL-12 (state), POL-16 (partially enabled)
+#[test]
+fn a_policy_without_a_hook_that_may_be_absent_is_enabled_in_part_and_says_what_is_missing() {
+    let mut bench = bench();
+    bench.add("p f !g").unwrap();
+    assert_eq!(bench.states(), [("p".to_owned(), State::PartiallyEnabled)]);
+    assert_eq!(
+        (bench.kernel.running().len(), &*bench.board.policies()[0].absent),
+        (1, &["g".to_owned()][..])
+    );
+    bench.store.set_enabled(&identity("p"), false).unwrap();
+    assert_eq!(bench.states(), [("p".to_owned(), State::Disabled)]);
+    assert!(bench.board.policies()[0].absent.is_empty());
+    bench.store.set_enabled(&identity("p"), true).unwrap();
+    assert_eq!(bench.states(), [("p".to_owned(), State::PartiallyEnabled)]);
+}
+
+#[test]
+fn a_hook_on_many_places_has_a_layout_for_each() {
+    let mut bench = bench();
+    bench.add("p f*3 g").unwrap();
+    bench.add("q f*3").unwrap();
+    let numbers: Vec<u32> = bench.layouts.0.borrow().iter().copied().collect();
+    assert_eq!((numbers, bench.kernel.running().len()), ((1..=7).collect(), 2));
+    bench.store.remove(&identity("p")).unwrap();
+    assert_eq!(bench.layouts.0.borrow().iter().copied().collect::<Vec<_>>(), [5, 6, 7]);
+}
+
 #[test]
 fn policies_of_one_change_share_the_compilation_of_a_hook() {
     let mut bench = bench();

@@ -227,15 +227,21 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
 fn policies(observed: &Observed) -> Vec<Metric> {
     let policies = observed.board.policies();
     let in_state = |state| policies.iter().filter(|policy| policy.state == state).count() as u64;
-    let loaded =
-        [("enabled", State::Enabled), ("disabled", State::Disabled), ("load_error", State::LoadError)];
+    let loaded = [
+        ("enabled", State::Enabled),
+        ("partially_enabled", State::PartiallyEnabled),
+        ("disabled", State::Disabled),
+        ("load_error", State::LoadError),
+    ];
     let loaded = loaded.map(|(name, state)| (label("state", name), in_state(state)));
     let memory = policies.iter().map(|policy| (names(policy), policy.memory())).collect();
     let actions = policies.iter().flat_map(|policy| actions(observed, policy)).collect();
+    let missed = policies.iter().flat_map(|policy| missed_notifications(observed, policy)).collect();
     vec![
         gauge("tetragon_tracingpolicy_loaded", "Policies, by state", loaded.to_vec()),
         gauge("tetragon_tracingpolicy_kernel_memory_bytes", "Kernel memory of a policy", memory),
         counter("tetragon_tracingpolicy_selector_actions", "Actions of a selector", actions),
+        counter("tetragon_enforcer_missed_notifications", "What enforcers were told and did not do", missed),
     ]
 }
 
@@ -256,6 +262,26 @@ const ACTIONS: [(&str, Counter); 11] = [
     ("monitor_set", Counter::MonitorSet),
     ("rate_limited", Counter::Limited),
 ];
+
+/// What a policy told its enforcers in vain, by the hook that told anew or took it back.
+fn missed_notifications(observed: &Observed, policy: &PolicyStatus) -> Vec<(Labels, u64)> {
+    let reasons = [("overwritten", Counter::NotifyOverwritten), ("no_action", Counter::NotifyUnused)];
+    let mut samples = Vec::new();
+    for hook in &policy.hooks {
+        let all = (hook.first_selector..).take(hook.selectors.len());
+        let mut sum = SelectorCounts::default();
+        all.for_each(|selector| sum.add(&observed.cells.selector_counts(selector)));
+        for (reason, counter) in reasons.iter().filter(|(_, counter)| sum.get(*counter) > 0) {
+            let labels = vec![
+                ("info", hook.function.clone()),
+                ("policy", policy.identity.name.clone()),
+                ("reason", (*reason).to_owned()),
+            ];
+            samples.push((labels, sum.get(*counter)));
+        }
+    }
+    samples
+}
 
 /// What each selector of a policy did; only what it did at all.
 fn actions(observed: &Observed, policy: &PolicyStatus) -> Vec<(Labels, u64)> {

@@ -102,11 +102,12 @@ fn status(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStatus {
         namespace: policy.identity.namespace.clone(),
         info: String::new(),
         sensors: if policy.hooks.is_empty() { Vec::new() } else { vec!["generic_kprobe".to_owned()] },
-        enabled: policy.state == State::Enabled,
+        enabled: matches!(policy.state, State::Enabled | State::PartiallyEnabled),
         filter_id: 0,
         error: policy.error.clone(),
         state: match policy.state {
             State::Enabled => TracingPolicyState::TpStateEnabled,
+            State::PartiallyEnabled => TracingPolicyState::TpStatePartiallyEnabled,
             State::Disabled => TracingPolicyState::TpStateDisabled,
             State::LoadError => TracingPolicyState::TpStateLoadError,
         }
@@ -120,8 +121,21 @@ fn status(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStatus {
         .into(),
         stats: Some(stats(observed, policy)),
         domain: policy.identity.domain.clone(),
-        hook_statuses: policy.hooks.iter().zip(0..).map(|(hook, index)| hook_status(hook, index)).collect(),
+        hook_statuses: hook_statuses(policy),
     }
+}
+
+/// The hooks that are there, and behind them those that are not.
+fn hook_statuses(policy: &PolicyStatus) -> Vec<HookStatus> {
+    let here = policy.hooks.iter().zip(0..).map(|(hook, index)| hook_status(hook, index));
+    let first_absent = u32::try_from(policy.hooks.len()).unwrap_or(u32::MAX);
+    let absent = policy.absent.iter().zip(first_absent..).map(|(function, index)| HookStatus {
+        section: "kprobes".to_owned(),
+        state: HookState::StatusCallNotFound.into(),
+        hook_description: format!("{function}: this kernel has none"),
+        hook_idx: index,
+    });
+    here.chain(absent).collect()
 }
 
 fn hook_status(hook: &policy::HookStatus, index: u32) -> HookStatus {

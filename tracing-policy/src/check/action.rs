@@ -1,7 +1,7 @@
 //! Actions and their parameters.
 
 use super::section::{Section, Target};
-use super::unsupported;
+use super::{enforcer, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Function, HookKind, ReturnValue, SignalNumber};
 use crate::schema::{self, ActionKind, Word};
@@ -30,12 +30,9 @@ pub(super) fn action(
             return None;
         }
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
-        ActionKind::GetUrl
-        | ActionKind::DnsLookup
-        | ActionKind::TrackSock
-        | ActionKind::UntrackSock
-        | ActionKind::NotifyEnforcer
-        | ActionKind::CleanupEnforcerNotification => {
+        ActionKind::NotifyEnforcer => Action::NotifyEnforcer(enforcer::notification(written, report)?),
+        ActionKind::CleanupEnforcerNotification => Action::CleanupEnforcerNotification,
+        ActionKind::GetUrl | ActionKind::DnsLookup | ActionKind::TrackSock | ActionKind::UntrackSock => {
             let what = format!("the action {}", written.action.value.as_word());
             unsupported::refuse(&what, written.action.span, report);
             return None;
@@ -95,7 +92,8 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) | None => return value,
+        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_) | HookKind::Loader)
+        | None => return value,
     };
     if !value.is_errno() {
         let message = format!("{symbol} cannot return {}; it will return -1 (EPERM)", value.get());

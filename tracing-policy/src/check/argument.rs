@@ -168,6 +168,7 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
         path: None,
         size_index: size_index.ok()?,
         size: None,
+        max_data: elsewhere::max_data(written),
         is_data: false,
         label,
         span: written.span,

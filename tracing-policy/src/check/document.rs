@@ -1,7 +1,7 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{hook, macros, options, tracepoint, unsupported, uprobe, workload};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Policy, PolicyName};
 use crate::schema::{Spec, TracingPolicy};
@@ -32,6 +32,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
+    list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
     hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
     hooks.extend(
@@ -43,7 +44,14 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
-    let (name, hooks) = (name?, hooks?.into_iter().flatten().collect());
+    let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
+    if let (Some(on), true) = (spec.loader.as_ref().filter(|on| on.value), workload.is_some()) {
+        let message = "loader does not go with a scope";
+        let error = Diagnostic::error(Code::BadScope, on.span, message);
+        report.push(error.help("put it into a policy for everybody"));
+    }
+    hooks.extend(spec.loader.as_ref().filter(|on| on.value).and_then(|on| loader::hook(on.span)));
+    hooks.extend(enforcer::enforcers(&spec.enforcers, &hooks, &lists, report)?);
     let policy = Policy {
         name,
         namespace,

@@ -97,6 +97,12 @@ pub(super) fn size_index(
     Ok(found.map(|found| Spanned::new(found, index.span)))
 }
 
+/// Whether a buffer is read as far as it goes.
+pub(super) fn max_data(written: &schema::Argument) -> bool {
+    let is_buffer = written.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::CharBuf);
+    is_buffer && written.max_data.as_ref().is_some_and(|on| on.value)
+}
+
 /// An entry of `data`. `None` when the report has an error about it.
 pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
@@ -137,6 +143,7 @@ pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Re
         path: None,
         size_index: None,
         size: None,
+        max_data: max_data(&written),
         is_data: true,
         label: given(written.label.as_ref()),
         span: written.span,

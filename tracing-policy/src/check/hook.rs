@@ -36,9 +36,11 @@ pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -
     let (call, syscall) = match function {
         Function::Kernel(symbol) => (symbol.clone(), false),
         Function::Syscall { name, abi } => {
-            let prefix = SYSCALL_PREFIXES.iter().find(|(_, known)| known == abi).map_or("", |(it, _)| it);
+            let prefix = SYSCALL_PREFIXES.iter().find(|(_, known)| known == abi).map_or("sys_", |(it, _)| it);
             (format!("{prefix}{name}"), true)
         }
+        // it has become functions
+        Function::Matching(_) => return None,
     };
     let written = schema::Kprobe {
         call: Spanned::new(call, at.kind.span),
@@ -48,7 +50,7 @@ pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -
     let hook = untyped::again(report, |own| {
         typed_kprobe(written, &Lists::default(), own).and_then(|hooks| hooks.into_iter().next())
     });
-    hook.map(|hook| Hook { absence: at.absence, ..hook })
+    hook.map(|hook| Hook { absence: at.absence, kind: at.kind.clone(), ..hook })
 }
 
 fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {

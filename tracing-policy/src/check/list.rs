@@ -1,24 +1,24 @@
 //! `spec.lists`, and the calls that `list:NAME` stands for.
 
 use bpf_probes::kernel::Syscall;
+use regex::RegexBuilder;
 
-use super::hook::function;
-use super::unsupported;
+use super::hook::{function, symbol_problem};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Function, SyscallAbi};
 use crate::schema::{List, ListType};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// How a call names a list.
 const PREFIX: &str = "list:";
 
-/// What the system call tables before `/` are called in symbols.
-const ABIS: [(&str, &str); 3] = [("x64/", "__x64_"), ("i386/", "__ia32_"), ("arm64/", "__arm64_")];
+/// Most bytes that a pattern may take when compiled.
+pub(crate) const PATTERN_BYTES: usize = 1 << 20;
 
 /// The lists of a policy.
 #[derive(Debug, Default)]
 pub(super) struct Lists<'a> {
-    lists: &'a [List],
+    pub(super) lists: &'a [List],
 }
 
 /// The functions that a call stands for.
@@ -86,8 +86,10 @@ impl<'a> Lists<'a> {
         match ty {
             None | Some((ListType::Plain, _)) => explicit(&list.values, syscall, report),
             Some((ListType::Syscalls, span)) => {
-                let values: Vec<_> = list.values.iter().map(|value| symbol(value, report)).collect();
-                explicit(&values.into_iter().collect::<Option<Vec<_>>>()?, &Spanned::new(true, span), report)
+                let values: Vec<_> =
+                    list.values.iter().map(|value| system_call(value, span, report)).collect();
+                let functions = values.into_iter().collect::<Option<Vec<_>>>()?;
+                (!functions.is_empty()).then_some(Calls { functions, absence: Absence::Refused })
             }
             Some((ListType::GeneratedSyscalls, _)) => {
                 let every = Syscall::all().iter().map(|syscall| {
@@ -97,13 +99,13 @@ impl<'a> Lists<'a> {
                 Some(Calls { functions: every.collect(), absence: Absence::Expected })
             }
             Some((ListType::GeneratedFtrace, span)) => {
-                unsupported::refuse("a list of type generated_ftrace", span, report);
-                None
+                let functions = vec![pattern(list, span, report)?];
+                Some(Calls { functions, absence: Absence::Expected })
             }
         }
     }
 
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let names: Vec<&str> = self.lists.iter().map(|list| list.name.value.as_str()).collect();
         if names.is_empty() {
             "the policy has no `lists:`".to_owned()
@@ -119,17 +121,48 @@ fn explicit(values: &[Spanned<String>], syscall: &Spanned<bool>, report: &mut Re
     (!functions.is_empty()).then_some(Calls { functions, absence: Absence::Refused })
 }
 
-/// A value of a list of system calls as a symbol: `x64/sys_dup` is `__x64_sys_dup`.
-fn symbol(value: &Spanned<String>, report: &mut Report) -> Option<Spanned<String>> {
-    if !value.value.contains('/') {
-        return Some(value.clone());
-    }
-    let found = ABIS.iter().find_map(|(abi, prefix)| Some((prefix, value.value.strip_prefix(abi)?)));
-    let Some((prefix, rest)) = found else {
+/// A value of a list of system calls: `sys_dup`, a symbol such as `__x64_sys_dup`, or one behind the name of a table, such as `i386/sys_dup`.
+pub(super) fn system_call(
+    value: &Spanned<String>,
+    list: Span,
+    report: &mut Report,
+) -> Option<Spanned<Function>> {
+    let Some((table, rest)) = value.value.split_once('/') else {
+        return function(value, &Spanned::new(true, list), report);
+    };
+    let abi = match table {
+        "x64" => Some(SyscallAbi::X64),
+        "i386" => Some(SyscallAbi::I386),
+        // 64-bit kernels of that machine serve both by one function
+        "arm64" | "arm32" => Some(SyscallAbi::Arm64),
+        _ => None,
+    };
+    let name = rest.strip_prefix("sys_").filter(|name| symbol_problem(name).is_none());
+    let (Some(abi), Some(name)) = (abi, name) else {
         let message = format!("`{}` is no system call that this version knows", value.value);
         let error = Diagnostic::error(Code::BadSymbol, value.span, message);
-        report.push(error.help("write sys_x, x64/sys_x, i386/sys_x or arm64/sys_x"));
+        report.push(error.help("write sys_x, x64/sys_x, i386/sys_x, arm64/sys_x or arm32/sys_x"));
         return None;
     };
-    Some(Spanned::new(format!("{prefix}{rest}"), value.span))
+    Some(Spanned::new(Function::Syscall { name: name.to_owned(), abi }, value.span))
+}
+
+/// The functions that the pattern of a list stands for.
+fn pattern(list: &List, ty: Span, report: &mut Report) -> Option<Spanned<Function>> {
+    let Some(pattern) = list.pattern.as_ref().filter(|pattern| !pattern.value.is_empty()) else {
+        let message = "a list of type generated_ftrace needs a `pattern`";
+        report.push(
+            Diagnostic::error(Code::MissingField, ty, message).help("for example `pattern: \"^ksys_\"`"),
+        );
+        return None;
+    };
+    if let Err(error) = RegexBuilder::new(&pattern.value).size_limit(PATTERN_BYTES).build() {
+        // the first line shows the pattern once more
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let message = format!("the pattern is no regular expression: {reason}");
+        report.push(Diagnostic::error(Code::BadSymbol, pattern.span, message));
+        return None;
+    }
+    Some(Spanned::new(Function::Matching(pattern.value.clone()), pattern.span))
 }

@@ -6,9 +6,9 @@
 //! the next stage. What the language has and this version does not compile is refused with
 //! [`Code::NotSupportedYet`](crate::diagnostic::Code::NotSupportedYet), never skipped.
 //!
-//! One part of the language a file: `document` (name, kind, scope), `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
+//! One part of the language a file: `document` (name, kind, scope), `enforcer`, `loader`, `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
-//! numbers), `macros`, `list`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
+//! numbers), `macros`, `list`, `list_value`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
 //! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be), `workload` (whom it is for) and `unsupported`.
 
 mod action;
@@ -17,11 +17,14 @@ mod capability;
 mod digest;
 mod document;
 mod elsewhere;
+mod enforcer;
 mod expression;
 mod file_type;
 mod filter;
 mod hook;
 mod list;
+mod list_value;
+mod loader;
 mod macros;
 mod network;
 mod options;
@@ -41,5 +44,6 @@ mod workload;
 pub use document::policy;
 pub(crate) use elsewhere::is_resolved;
 pub(crate) use hook::{settled as settled_kprobe, settled_lsm};
+pub(crate) use list::PATTERN_BYTES;
 pub(crate) use tracepoint::settled;
 pub(crate) use untyped::is_untyped;

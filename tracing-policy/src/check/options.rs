@@ -46,7 +46,8 @@ pub(super) fn options(written: &[PolicyOption], report: &mut Report) -> Options 
                     options.attach_user = AttachPreference::Single;
                 }
             }
-            "override-method" | "sleepable-preload-size" => {
+            "override-method" => override_method(option, report),
+            "sleepable-preload-size" => {
                 unsupported::refuse(&format!("the option `{name}`"), option.name.span, report);
             }
             _ => {
@@ -57,6 +58,17 @@ pub(super) fn options(written: &[PolicyOption], report: &mut Report) -> Options 
         }
     }
     options
+}
+
+/// How enforcers override is for the planner to choose: by whatever denies every call on this kernel.
+fn override_method(option: &PolicyOption, report: &mut Report) {
+    if matches!(text(option), "fmod-ret" | "override-return") {
+        let message = "how calls are overridden is chosen for each kernel, so that none gets through";
+        let warning = Diagnostic::warning(Code::UselessParameter, option.span, message);
+        report.push(warning.labelled("has no effect"));
+    } else {
+        bad_value(option, "fmod-ret or override-return", report);
+    }
 }
 
 fn mode(option: &PolicyOption, report: &mut Report) -> Option<Spanned<ModeRequest>> {

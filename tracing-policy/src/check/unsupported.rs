@@ -38,8 +38,6 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
 pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
     refuse_list("fentries", &spec.fentries, report);
     refuse_list("usdts", &spec.usdts, report);
-    refuse_list("enforcers", &spec.enforcers, report);
-    refuse_true("loader", spec.loader.as_ref(), report);
 }
 
 /// Refuses what of a kprobe is not compiled yet.
@@ -50,11 +48,9 @@ pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
     refuse_true("returnCopy", argument.return_copy.as_ref(), report);
-    let is_iterator = argument.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::IovIter);
-    if let Some(on) = argument.max_data.as_ref().filter(|on| on.value && is_iterator) {
-        let message = "maxData has no effect on an iov_iter: its first 4095 bytes are read";
+    let is_buffer = argument.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::CharBuf);
+    if let Some(on) = argument.max_data.as_ref().filter(|on| on.value && !is_buffer) {
+        let message = "maxData has an effect on char_buf only: of others the first 4095 bytes are read";
         report.push(Diagnostic::warning(Code::UselessParameter, on.span, message));
-    } else {
-        refuse_true("maxData", argument.max_data.as_ref(), report);
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn keys(values: &[Bytes], ty: IntegerType, report: &mut Report) -> Op
     let (least, greatest) = ty.bounds();
     let key = |value: &Bytes| {
         if value.value.starts_with(b"list:") {
-            let message = "a list as a value: not supported yet by this version";
-            return Err(Diagnostic::error(Code::NotSupportedYet, value.span, message.to_owned()));
+            let message = "a list is a value of tracepoints only: it stands for numbers of system calls";
+            return Err(Diagnostic::error(Code::BadNumber, value.span, message.to_owned()));
         }
         let mut ends = value.value.splitn(2, |&byte| byte == b':');
         let min = decimal(value, ends.next().unwrap_or_default(), least, greatest)?;

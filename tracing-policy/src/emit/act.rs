@@ -12,6 +12,7 @@ use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
+use super::pending;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::lower::Purpose;
@@ -85,6 +86,24 @@ impl Emitter<'_> {
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
                 (Action::Override(_), Mode::Enforce) => Counter::Override,
                 (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+                (Action::NotifyEnforcer(notification), Mode::Enforce) => {
+                    pending::notify(f, rider, selector, *notification)?;
+                    Counter::NotifyEnforcer
+                }
+                (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
+                (Action::CleanupEnforcerNotification, _) => {
+                    pending::clean_up(f, rider, selector)?;
+                    last = abi::Action::CleanupEnforcerNotification;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Enforce) => {
+                    self.enforce(f, rider)?;
+                    continue;
+                }
+                (Action::Enforce(_), Mode::Monitor) => {
+                    pending::forget_told(f, rider)?;
+                    continue;
+                }
             };
             let (signal, done) = match action {
                 Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
@@ -93,7 +112,10 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
-                Action::Post | Action::NoPost => (None, None),
+                Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
+                Action::Post | Action::NoPost | Action::CleanupEnforcerNotification | Action::Enforce(_) => {
+                    (None, None)
+                }
             };
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);

@@ -13,7 +13,7 @@ use bpf_probes::routine::layout::PATH_START;
 use super::field::size as size_of_width;
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
-use super::read::SYSCALL_REGISTERS;
+use super::read::syscall_registers;
 use super::state::BytesState;
 use crate::ir::ReadId;
 use crate::policy::{ArgumentType, BufferSize, Convention, Field, FieldForm, Signedness};
@@ -41,8 +41,8 @@ impl Emitter<'_> {
             let (Some(size), Some(bytes)) = (read.size, self.state().bytes(id)) else { continue };
             match size {
                 BufferSize::Parameter { index, bits, signed } => {
-                    if let Convention::Syscall { .. } = self.hook.convention {
-                        let register = SYSCALL_REGISTERS.get(usize::from(index)).copied();
+                    if let Some(registers) = syscall_registers(self.hook.convention) {
+                        let register = registers.get(usize::from(index)).copied();
                         self.context_argument(f, R7, 0)?;
                         f.read(R1, R7, "pt_regs", register.unwrap_or("beyond six"))?;
                     } else {
@@ -51,7 +51,8 @@ impl Emitter<'_> {
                     // by way of memory: a typed pointer that a policy calls a number becomes one there
                     store(f, Size::Double, bytes.whole(), R1)?;
                     load(f, Size::Double, R1, bytes.whole())?;
-                    extend(f, i32::from(bits), signed);
+                    let half = matches!(self.hook.convention, Convention::Syscall32 { .. });
+                    extend(f, if half { i32::from(bits).min(32) } else { i32::from(bits) }, signed);
                 }
                 BufferSize::Field(Field { offset, form: FieldForm::Value { width, signedness } }) => {
                     let at = f.offset(u32::from(offset))?;

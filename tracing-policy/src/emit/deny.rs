@@ -12,6 +12,7 @@ use bpf_probes::routine::layout::CLAIMS;
 use bpf_probes::spec::AttachSpec;
 
 use super::memory::load;
+use super::pending::deny_told;
 use super::phase::Numbered;
 use super::program::Emitter;
 use crate::lower::Purpose;
@@ -93,6 +94,11 @@ impl Emitter<'_> {
             if !self.single {
                 load(f, Size::Byte, R1, self.state().alive + it.index)?;
                 f.jump_if(Condition::Eq, R1, 0, next);
+            }
+            if it.selector.does_what_was_told() {
+                deny_told(f, it.rider, release, end)?;
+                f.bind(next);
+                continue;
             }
             let denial = it.selector.denial().filter(|errno| *errno != 0);
             f.constant(R8, 0);

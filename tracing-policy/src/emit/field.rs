@@ -107,7 +107,7 @@ impl Emitter<'_> {
             return false;
         }
         match self.hook.convention {
-            Convention::Syscall { .. } | Convention::User => true,
+            Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => true,
             Convention::Function | Convention::Lsm | Convention::RawTracepoint => false,
             Convention::Tracepoint => {
                 let is_pointer = matches!(

@@ -40,6 +40,8 @@ pub(super) struct Memory {
     pub(super) areas: Vec<u32>,
     /// The record's offset.
     pub(super) record: u32,
+    /// The offset of a data record, where buffers are sent in pieces.
+    pub(super) chunk: Option<u32>,
 }
 
 impl Memory {
@@ -49,7 +51,8 @@ impl Memory {
         let areas = state.areas();
         let fits = |most: u32| areas <= most && state.bytes <= STATE_BYTES;
         let at = |first: u32| (0..areas).map(|area| first + area * AREA_BYTES).collect();
-        if !can_be_preempted && fits(SCRATCH_AREAS) {
+        let chunk_bytes = if purpose == Purpose::Report { super::chunks::memory(hook) } else { 0 };
+        if !can_be_preempted && fits(SCRATCH_AREAS) && chunk_bytes == 0 {
             return Self {
                 map: shared::scratch(),
                 is_own: false,
@@ -57,6 +60,7 @@ impl Memory {
                 areas: at(0),
                 state: state.moved(STATE),
                 record: RECORD,
+                chunk: None,
             };
         }
         if can_be_preempted && purpose == Purpose::Deny && fits(CLAIMED_AREAS) {
@@ -67,12 +71,13 @@ impl Memory {
                 areas: at(CLAIMED_AREA),
                 state: state.moved(CLAIMED_STATE),
                 record: 0,
+                chunk: None,
             };
         }
         let first = CLAIMED_STATE + state.bytes;
         let record = first + areas * AREA_BYTES;
         let bytes = match purpose {
-            Purpose::Report | Purpose::Return => record + longest_record(hook),
+            Purpose::Report | Purpose::Return => record + longest_record(hook) + chunk_bytes,
             Purpose::Deny => record,
         };
         let entries = if can_be_preempted { CLAIMS } else { 1 };
@@ -83,6 +88,7 @@ impl Memory {
             areas: at(first),
             state: state.moved(CLAIMED_STATE),
             record,
+            chunk: (chunk_bytes > 0).then(|| bytes - chunk_bytes),
         }
     }
 }

@@ -134,7 +134,9 @@ impl Emitter<'_> {
     /// How memory is read that an argument points to and that may be the user's.
     pub(super) fn memory_read(&self) -> Helper {
         match self.hook.convention {
-            Convention::Syscall { .. } | Convention::User => Helper::ProbeReadUser,
+            Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => {
+                Helper::ProbeReadUser
+            }
             Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
                 Helper::ProbeReadKernel
             }
@@ -295,7 +297,9 @@ impl Emitter<'_> {
         let (error, other, end, out) = (f.label(), f.label(), f.label(), f.label());
         let begin = self.memory.areas[bytes.area] + PATH_START;
         let read_string = match self.hook.convention {
-            Convention::Syscall { .. } | Convention::User => Helper::ProbeReadUserStr,
+            Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => {
+                Helper::ProbeReadUserStr
+            }
             Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
                 Helper::ProbeReadKernelStr
             }

@@ -40,13 +40,14 @@ impl Notes {
             | Convention::RawTracepoint
             | Convention::User => NoteKey::of_function(&key.function),
             Convention::Syscall { number } => u64::from(number),
+            Convention::Syscall32 { number } => u64::from(number) | 1 << 32,
         };
         Self { hook, convention: key.convention }
     }
 
     /// Whether notes are those of a system call.
     pub(super) fn are_of_syscall(self) -> bool {
-        matches!(self.convention, Convention::Syscall { .. })
+        self.convention.is_syscall()
     }
 
     /// `key = the current thread's key`. Loses `R0` to `R5`.
@@ -153,7 +154,13 @@ impl Emitter<'_> {
             Role::ReportAndOverride => {
                 let value = selector.actions.iter().rev().find_map(|action| match action {
                     Action::Override(value) => Some(value.get()),
-                    Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+                    Action::Post
+                    | Action::NoPost
+                    | Action::Sigkill
+                    | Action::Signal(_)
+                    | Action::NotifyEnforcer(_)
+                    | Action::CleanupEnforcerNotification
+                    | Action::Enforce(_) => None,
                 });
                 value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
             }

@@ -12,7 +12,7 @@ use bpf_probes::routine::submit_record;
 use super::memory::{address, load, store};
 use super::program::Emitter;
 use super::state::{BytesState, ObjectState};
-use crate::ir::{Read, ReadId, Rider};
+use crate::ir::{Members, Read, ReadId, Rider};
 use crate::policy::{ArgumentType, Family};
 
 /// Longest value.
@@ -88,8 +88,13 @@ impl Emitter<'_> {
     pub(super) fn record(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
         let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
         address(f, R7, self.memory.record);
-        let layout = rider.layout_number.cast_signed();
-        f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, layout)), layout);
+        if self.hook.members == Members::One {
+            let layout = rider.layout_number.cast_signed();
+            f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, layout)), layout);
+        } else {
+            self.layout_of_member(f, rider)?;
+            f.store(Size::Word, R7, field(offset_of!(HookRecord, layout)), R1);
+        }
         let values = i32::try_from(rider.values.len()).unwrap_or(i32::MAX);
         f.store_imm(Size::Word, R7, field(offset_of!(HookRecord, values)), values);
         f.constant(R8, u64::from(fixed));
@@ -199,6 +204,7 @@ impl Emitter<'_> {
     fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
         let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
         let (fits, behind) = (f.label(), f.label());
+        self.append_long(f, id, bytes, behind)?;
         f.copy(R1, R7);
         f.alu_reg(AluOp::Add, R1, R8);
         load(f, Size::Double, R2, bytes.header)?;

@@ -13,7 +13,7 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec, Entries, MapSpec, ProgramKind
 use super::memory::{Memory, load};
 use super::note::Notes;
 use super::state::State;
-use crate::ir::{Hook, Test};
+use crate::ir::{Hook, Selector, Test};
 use crate::lower::Purpose;
 use crate::policy::{Convention, Kin, Role};
 
@@ -75,6 +75,7 @@ pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<C
     let code = program.link(entry)?;
     let mut maps = emitter.table_maps();
     maps.extend(emitter.search_maps());
+    maps.extend(emitter.member_map());
     if emitter.memory.is_own {
         maps.push(emitter.memory.map.clone());
     }
@@ -248,6 +249,9 @@ impl<'a> Emitter<'a> {
         }
         if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
             maps.push(shared::notes());
+        }
+        if self.hook.selectors().any(Selector::is_about_enforcers) {
+            maps.push(shared::pending());
         }
         maps
     }

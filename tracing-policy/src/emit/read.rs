@@ -9,14 +9,17 @@ use bpf_probes::routine::layout::{PATH_END, PATH_START};
 use bpf_probes::routine::{LENGTH_MASK, PATH_WALK};
 use bpf_probes::spec::ProgramKind;
 
+use super::member::look_up_member;
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
-use crate::ir::{Read, ReadId};
+use crate::ir::{Members, Read, ReadId};
 use crate::policy::{ArgumentType, Convention, Family, IntegerType, Place, Signedness};
 
 /// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
-pub(super) const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+/// The same for a system call of a 32-bit program.
+const SYSCALL32_REGISTERS: [&str; 6] = ["bx", "cx", "dx", "si", "di", "bp"];
 /// Longest string that is read, its NUL included.
 const STRING_BYTES: u32 = PATH_END - PATH_START;
 /// `EFAULT`
@@ -24,21 +27,48 @@ const EFAULT: u64 = 14;
 /// Flag of a thread whose system call came through a 32-bit door (`TS_COMPAT`, `arch/x86/include/asm/thread_info.h`).
 pub(super) const TS_COMPAT: i32 = 2;
 
+/// The fields of `struct pt_regs` that carry the arguments; `None` where it is no system call that has been entered.
+pub(super) const fn syscall_registers(convention: Convention) -> Option<[&'static str; 6]> {
+    match convention {
+        Convention::Syscall { .. } => Some(SYSCALL_REGISTERS),
+        Convention::Syscall32 { .. } => Some(SYSCALL32_REGISTERS),
+        Convention::Function
+        | Convention::Lsm
+        | Convention::Tracepoint
+        | Convention::RawTracepoint
+        | Convention::User => None,
+    }
+}
+
 impl Emitter<'_> {
     /// For programs that see every system call: goes to `other` unless it is the hook's. The context is in `R9`.
     pub(super) fn only_this_syscall(&self, f: &mut Function<'_>, other: Label) -> Result<(), BuildError> {
-        let Convention::Syscall { number } = self.hook.convention else { return Ok(()) };
+        let (number, is_32_bit) = match self.hook.convention {
+            Convention::Syscall { number } => (number, false),
+            Convention::Syscall32 { number } => (number, true),
+            Convention::Function
+            | Convention::Lsm
+            | Convention::Tracepoint
+            | Convention::RawTracepoint
+            | Convention::User => return Ok(()),
+        };
         if !self.sees_all_syscalls() {
             return Ok(());
         }
-        f.comment("only this system call");
-        f.load(Size::Double, R1, R9, 8);
-        f.jump_if(Condition::Ne, R1, number.cast_signed(), other);
+        if self.hook.members == Members::One {
+            f.comment("only this system call");
+            f.load(Size::Double, R1, R9, 8);
+            f.jump_if(Condition::Ne, R1, number.cast_signed(), other);
+        } else {
+            look_up_member(f, other)?;
+        }
         if f.facts().has_field("task_struct", "thread_info.status") {
             f.current_task();
             f.copy(R7, R0);
             f.read(R1, R7, "task_struct", "thread_info.status")?;
-            f.jump_if(Condition::Set, R1, TS_COMPAT, other);
+            f.alu(AluOp::And, R1, TS_COMPAT);
+            let wanted = if is_32_bit { Condition::Eq } else { Condition::Ne };
+            f.jump_if(wanted, R1, 0, other);
         }
         Ok(())
     }
@@ -46,7 +76,7 @@ impl Emitter<'_> {
     /// Whether the program runs at every system call.
     pub(super) fn sees_all_syscalls(&self) -> bool {
         let is_tracepoint = matches!(self.body.kind, ProgramKind::RawTracepoint | ProgramKind::BtfTracepoint);
-        is_tracepoint && matches!(self.hook.convention, Convention::Syscall { .. })
+        is_tracepoint && self.hook.convention.is_syscall()
     }
 
     /// Notes the registers of all arguments, extended by their types. The context is in `R9`.
@@ -66,7 +96,7 @@ impl Emitter<'_> {
                     }
                 }
             }
-            Convention::Syscall { .. } => self.note_syscall_registers(f)?,
+            Convention::Syscall { .. } | Convention::Syscall32 { .. } => self.note_syscall_registers(f)?,
         }
         self.note_sizes(f)?;
         self.note_elsewhere(f)?;
@@ -95,15 +125,20 @@ impl Emitter<'_> {
         f.comment("arguments of the system call");
         self.context_argument(f, R7, 0)?;
         let reads: Vec<_> = self.hook.reads().filter(|(_, read)| read.place == Place::Parameter).collect();
+        let is_32_bit = matches!(self.hook.convention, Convention::Syscall32 { .. });
+        let names = syscall_registers(self.hook.convention).unwrap_or(SYSCALL_REGISTERS);
         for group in reads.chunks(4) {
             let registers = [R1, R2, R3, R4];
             let mut fields = Vec::with_capacity(group.len());
             for (register, (_, read)) in registers.iter().zip(group) {
-                let field = SYSCALL_REGISTERS.get(usize::from(read.index)).copied().unwrap_or("beyond six");
+                let field = names.get(usize::from(read.index)).copied().unwrap_or("beyond six");
                 fields.push((*register, field));
             }
             f.read_many(R7, "pt_regs", &fields)?;
             for (register, (id, read)) in registers.iter().zip(group) {
+                if is_32_bit {
+                    narrow(f, *register, *read);
+                }
                 self.note_register(f, *id, *read, *register)?;
             }
         }
@@ -294,6 +329,13 @@ impl Emitter<'_> {
             Ok(())
         })
     }
+}
+
+/// What a 32-bit program passed: the lower half of the register, with the sign of a `long`.
+fn narrow(f: &mut Function<'_>, register: Register, read: Read) {
+    let is_signed = matches!(read.ty, ArgumentType::Integer(ty) if ty.signedness == Signedness::Signed);
+    f.alu(AluOp::Lsh, register, 32);
+    f.alu(if is_signed { AluOp::Arsh } else { AluOp::Rsh }, register, 32);
 }
 
 /// `R0 = the header of a value that could not be read`, from the negative errno in it. Uses `R1`.

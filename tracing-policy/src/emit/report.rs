@@ -21,6 +21,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.note_member(&mut f)?;
         self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
         self.note_process(&mut f)?;
@@ -54,6 +55,7 @@ impl Emitter<'_> {
         if self.hook.reads.iter().any(|read| read.ty.is_path()) {
             add_path_walk(program, self.facts)?;
         }
+        self.add_pieces(program)?;
         self.add_look_ups(program)?;
         self.add_find_workload(program)?;
         self.add_searches(program)

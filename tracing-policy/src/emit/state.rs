@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::stack::{self, StackState};
 use super::task;
-use crate::ir::{Check, Hook, ReadId, Subject};
+use crate::ir::{Check, Hook, Members, ReadId, Subject};
 use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
 
 /// Offsets of an argument's state.
@@ -104,6 +104,8 @@ pub(super) struct State {
     pub(super) pid_tgid: u32,
     /// `u64`: when the process's image began, 0 when it is not known.
     pub(super) ktime: u32,
+    /// `u64`, if the program serves many places: the number of the one that the call is at.
+    pub(super) member: u32,
     /// `u32`: 1 when the process is known.
     pub(super) known: u32,
     /// `u32`: process number in its own namespace.
@@ -226,6 +228,7 @@ impl State {
         Self {
             pid_tgid: room.take(8),
             ktime: room.take(8),
+            member: if hook.members == Members::One { 0 } else { room.take(8) },
             known: room.take(4),
             own_pid: room.take(4),
             live: room.take(4),
@@ -256,6 +259,7 @@ impl State {
         for offset in [
             &mut self.pid_tgid,
             &mut self.ktime,
+            &mut self.member,
             &mut self.known,
             &mut self.own_pid,
             &mut self.live,

@@ -25,6 +25,20 @@ pub struct Hook {
     pub riders: Vec<Rider>,
     /// What the origins mean.
     pub places: SourceMap,
+    /// Which of many places a call is at.
+    pub members: Members,
+}
+
+/// How a program that serves many places finds out which one it is at. Members are numbered from 0 on, and their records' layouts likewise.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Members {
+    /// It serves one.
+    #[default]
+    One,
+    /// The attachment's cookie is the member's number.
+    Cookie,
+    /// By the numbers of system calls, in the order of members.
+    Syscalls(Vec<u32>),
 }
 
 /// An argument, read as a type.
@@ -40,6 +54,8 @@ pub struct Read {
     pub path: Option<PathId>,
     /// Where its size is, if it is a buffer.
     pub size: Option<BufferSize>,
+    /// Whether it is a buffer that is reported as far as it goes.
+    pub max_data: bool,
     /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
     pub is_syscall: bool,
 }
@@ -96,7 +112,7 @@ pub struct Selector {
 impl Selector {
     /// Whether a match is reported.
     pub fn posts(&self) -> bool {
-        !self.actions.contains(&Action::NoPost)
+        !self.actions.contains(&Action::NoPost) && !self.does_what_was_told()
     }
 
     /// Whether it does more than report.
@@ -119,8 +135,30 @@ impl Selector {
         self.actions.iter().rev().find_map(|action| match action {
             Action::Override(value) if value.is_errno() => Some(value.get()),
             Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
-            Action::Post | Action::NoPost | Action::Sigkill | Action::Signal(_) => None,
+            Action::Post
+            | Action::NoPost
+            | Action::Sigkill
+            | Action::Signal(_)
+            | Action::NotifyEnforcer(_)
+            | Action::CleanupEnforcerNotification
+            | Action::Enforce(_) => None,
         })
+    }
+
+    /// Whether it is an enforcer's.
+    pub fn does_what_was_told(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Enforce(_)))
+    }
+
+    /// Whether it looks at what enforcers were told, or changes it.
+    pub fn is_about_enforcers(&self) -> bool {
+        let is_about = |action: &Action| {
+            matches!(
+                action,
+                Action::NotifyEnforcer(_) | Action::CleanupEnforcerNotification | Action::Enforce(_)
+            )
+        };
+        self.actions.iter().any(is_about)
     }
 }
 

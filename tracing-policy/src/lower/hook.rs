@@ -6,8 +6,9 @@ use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, PathId, Read, ReadId};
 use crate::policy::{
-    Argument, ArgumentFilter, ArgumentId, ArgumentType, Family, ObjectKind, Selector, ValuePath,
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, Attachment, Family, ObjectKind, Selector, ValuePath,
 };
+use bpf_probes::spec::AttachSpec;
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +95,7 @@ fn read(argument: &Argument, paths: &[ValuePath]) -> Option<Read> {
         place: argument.place,
         path,
         size: argument.size,
+        max_data: argument.max_data,
         is_syscall: argument.is_syscall,
     })
 }
@@ -144,7 +146,30 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     }
     let convention =
         riders.first().map_or(crate::policy::Convention::Function, |rider| rider.hook.key.convention);
-    ir::Hook { convention, reads: reads.list, paths: reads.paths, tables, searches, riders: lowered, places }
+    let members = riders.first().map(members).unwrap_or_default();
+    ir::Hook {
+        convention,
+        reads: reads.list,
+        paths: reads.paths,
+        tables,
+        searches,
+        riders: lowered,
+        places,
+        members,
+    }
+}
+
+/// How the places of a hook are told apart.
+fn members(rider: &Rider<'_>) -> ir::Members {
+    let is_multi = |attachment: &Attachment| matches!(attachment.target, AttachSpec::KprobeMulti { .. });
+    let hook = rider.hook;
+    if hook.members.is_empty() {
+        ir::Members::One
+    } else if hook.attachments.iter().any(is_multi) {
+        ir::Members::Cookie
+    } else {
+        ir::Members::Syscalls(hook.members.iter().map(|member| member.number.unwrap_or(u32::MAX)).collect())
+    }
 }
 
 /// Rank of a test: what it costs, arguments in the order of their reads.

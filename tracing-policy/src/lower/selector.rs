@@ -4,7 +4,7 @@ use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Selector, Sense,
+    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Role, Selector, Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.
@@ -17,6 +17,7 @@ pub(super) fn selectors(
 ) -> Vec<ir::Selector> {
     let all = &rider.hook.selectors;
     let kept = match purpose {
+        Purpose::Report if is_enforced_elsewhere(rider) => 0,
         Purpose::Report | Purpose::Return => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
@@ -29,7 +30,9 @@ pub(super) fn selectors(
             lowered.push(returning(rider, (number, index), selector, reads, places));
             continue;
         }
-        if purpose == Purpose::Deny {
+        let is_enforcer = selector.actions.iter().any(|action| matches!(action.value, Action::Enforce(_)));
+        // an enforcer in monitor mode forgets what it was told
+        if purpose == Purpose::Deny && !is_enforcer {
             tests.push(Test { check: Check::Enforcing, origin });
         }
         let uses = rider.hook.class_uses.get(index).map(Vec::as_slice).unwrap_or_default();
@@ -100,7 +103,14 @@ fn returning(
 }
 
 fn denies(selector: &Selector) -> bool {
-    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_)))
+    selector.actions.iter().any(|action| matches!(action.value, Action::Override(_) | Action::Enforce(_)))
+}
+
+/// Whether another program of the hook does what its enforcer was told: the one that returns the error.
+fn is_enforced_elsewhere(rider: &Rider<'_>) -> bool {
+    let mut actions = rider.hook.selectors.iter().flat_map(|selector| &selector.actions);
+    let has_denier = rider.hook.attachments.iter().any(|attachment| attachment.role == Role::Deny);
+    has_denier && actions.any(|action| matches!(action.value, Action::Enforce(_)))
 }
 
 fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {

@@ -13,14 +13,76 @@ pub enum Action {
     Signal(SignalNumber),
     /// Let the call return this instead of doing its work.
     Override(ReturnValue),
+    /// Tell the policy's enforcers what to do with the next call of this thread that is theirs.
+    NotifyEnforcer(Notification),
+    /// Take back what they were told about this thread.
+    CleanupEnforcerNotification,
+    /// At a call of the enforcers: do what they were told about this thread. Not written by users.
+    Enforce(Told),
+}
+
+/// What enforcers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Notification {
+    /// What the call is to return, zero when it is to go on.
+    pub error: ReturnValue,
+    /// The signal that its caller is to get.
+    pub signal: Option<SignalNumber>,
+}
+
+impl Notification {
+    /// `SIGKILL`
+    const KILL: u8 = 9;
+
+    /// Whether the call is to return an error.
+    pub fn denies(self) -> bool {
+        self.error.get() != 0
+    }
+
+    /// Whether its caller does not live to see what it returns.
+    pub fn kills(self) -> bool {
+        self.signal.is_some_and(|signal| signal.get() == Self::KILL)
+    }
+}
+
+/// What a policy's enforcers may be told, all its notifications together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// Signals only.
+    Signals,
+    /// Errors, always together with SIGKILL.
+    ErrorsThatKill,
+    /// Errors.
+    Errors,
+}
+
+impl Told {
+    /// What these notifications come to.
+    pub fn by(notifications: impl IntoIterator<Item = Notification>) -> Self {
+        let rank = |notification: Notification| match (notification.denies(), notification.kills()) {
+            (false, _) => Self::Signals,
+            (true, true) => Self::ErrorsThatKill,
+            (true, false) => Self::Errors,
+        };
+        let worst = |worst: Self, next: Self| match (worst, next) {
+            (Self::Errors, _) | (_, Self::Errors) => Self::Errors,
+            (Self::ErrorsThatKill, _) | (_, Self::ErrorsThatKill) => Self::ErrorsThatKill,
+            (Self::Signals, Self::Signals) => Self::Signals,
+        };
+        notifications.into_iter().map(rank).fold(Self::Signals, worst)
+    }
 }
 
 impl Action {
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
-            Self::Post | Self::NoPost => false,
-            Self::Sigkill | Self::Signal(_) | Self::Override(_) => true,
+            Self::Post | Self::NoPost | Self::CleanupEnforcerNotification => false,
+            Self::Sigkill
+            | Self::Signal(_)
+            | Self::Override(_)
+            | Self::NotifyEnforcer(_)
+            | Self::Enforce(_) => true,
         }
     }
 }
@@ -71,6 +133,19 @@ impl ReturnValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_enforcers_may_be_told_is_the_worst_of_all_notifications() {
+        let notification = |error, signal| Notification {
+            error: ReturnValue::new(error),
+            signal: SignalNumber::new(signal),
+        };
+        let (signal, kill) = (notification(0, 9), notification(-1, 9));
+        assert_eq!(Told::by([]), Told::Signals);
+        assert_eq!(Told::by([signal]), Told::Signals);
+        assert_eq!(Told::by([signal, kill]), Told::ErrorsThatKill);
+        assert_eq!(Told::by([kill, notification(-1, 15), signal]), Told::Errors);
+    }
 
     #[test]
     fn signals_and_errors_have_bounds() {

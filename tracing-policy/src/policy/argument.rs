@@ -23,6 +23,8 @@ pub struct Argument {
     pub size_index: Option<Spanned<u8>>,
     /// Where its size is: `None` until `resolve` has found it, and for what is no buffer.
     pub size: Option<BufferSize>,
+    /// Whether a buffer is read as far as it goes (`maxData`).
+    pub max_data: bool,
     /// Whether it is an entry of `data`; those follow all arguments.
     pub is_data: bool,
     /// Label that the event carries.

@@ -60,6 +60,8 @@ pub enum HookKind {
     Lsm(String),
     /// A tracepoint: `process_tracepoint`.
     Tracepoint(Tracepoint),
+    /// Mappings of executable code: `process_loader`.
+    Loader,
     /// A place in a program or library: `process_uprobe`.
     Uprobe(Uprobe),
 }
@@ -104,6 +106,8 @@ pub enum Function {
         /// Through which door it is entered.
         abi: SyscallAbi,
     },
+    /// All functions whose name has a match of this regular expression (`generated_ftrace`).
+    Matching(String),
 }
 
 impl fmt::Display for Function {
@@ -111,6 +115,7 @@ impl fmt::Display for Function {
         match self {
             Self::Kernel(symbol) => write!(f, "function {symbol}"),
             Self::Syscall { name, .. } => write!(f, "system call {name}"),
+            Self::Matching(pattern) => write!(f, "function that matches {pattern}"),
         }
     }
 }
@@ -122,6 +127,8 @@ pub enum SyscallAbi {
     Native,
     /// `__x64_sys_x`.
     X64,
+    /// `i386/sys_x`: the call that 32-bit programs know by that name.
+    I386,
     /// `__ia32_sys_x`: 32-bit calls on x86-64.
     Ia32,
     /// `__ia32_compat_sys_x`: 32-bit calls on x86-64 with a layout of their own.

@@ -36,6 +36,8 @@ pub enum EventForm {
         /// The subsystem.
         subsystem: std::sync::Arc<str>,
     },
+    /// `process_loader`: of the values the first is the mapped file, others are not shown.
+    Loader,
     /// `process_uprobe`; the function's name is that of the symbol.
     Uprobe {
         /// The file.

@@ -25,7 +25,7 @@ mod selector;
 mod uprobe;
 mod workload;
 
-pub use action::{Action, ReturnValue, SignalNumber};
+pub use action::{Action, Notification, ReturnValue, SignalNumber, Told};
 pub use argument::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
     Place, Signedness, Width,
@@ -45,7 +45,8 @@ pub use process::{
     ProcessFilters,
 };
 pub use resolved::{
-    Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Resolved, ResolvedHook, Role, Seat,
+    AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
+    ResolvedHook, Role, Seat,
 };
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bpf_probes::kernel::{I386Call, Syscall};
+
 use super::hook::{Function, Hook, HookKind, Tracepoint};
 use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
@@ -39,7 +41,11 @@ impl Policy {
     pub fn tracepoints(&self) -> impl Iterator<Item = &Tracepoint> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Tracepoint(tracepoint) if !tracepoint.raw => Some(tracepoint),
-            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Uprobe(_) => None,
+            HookKind::Tracepoint(_)
+            | HookKind::Kprobe(_)
+            | HookKind::Lsm(_)
+            | HookKind::Uprobe(_)
+            | HookKind::Loader => None,
         })
     }
 
@@ -47,18 +53,48 @@ impl Policy {
     pub fn binaries(&self) -> impl Iterator<Item = &str> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Uprobe(uprobe) => Some(uprobe.path.as_str()),
-            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) => None,
+            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Loader => None,
         })
+    }
+
+    /// Whether a pattern stands for functions, which the kernel has to list before the policy can be resolved.
+    pub fn has_patterns(&self) -> bool {
+        self.hooks.iter().any(|hook| matches!(hook.kind.value, HookKind::Kprobe(Function::Matching(_))))
+    }
+
+    /// Symbols that the policy may hook, of which types alone do not always say whether the kernel has them.
+    pub fn symbols(&self) -> Vec<String> {
+        let mut symbols = Vec::new();
+        for hook in &self.hooks {
+            match &hook.kind.value {
+                HookKind::Kprobe(Function::Kernel(symbol)) => symbols.push(symbol.clone()),
+                HookKind::Kprobe(Function::Syscall { name, .. }) => {
+                    let i386 = [I386Call::named(name), I386Call::served_by(name)];
+                    symbols.extend(i386.into_iter().flatten().flat_map(I386Call::symbols));
+                    let wrapper = Syscall::named(name).map_or(name.as_str(), |call| call.wrapper);
+                    symbols.push(format!("__x64_sys_{wrapper}"));
+                }
+                HookKind::Kprobe(Function::Matching(_))
+                | HookKind::Lsm(_)
+                | HookKind::Tracepoint(_)
+                | HookKind::Uprobe(_)
+                | HookKind::Loader => {}
+            }
+        }
+        symbols.sort_unstable();
+        symbols.dedup();
+        symbols
     }
 
     /// The kernel functions that it hooks, by their symbols.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Kprobe(Function::Kernel(symbol)) => Some(symbol.as_str()),
-            HookKind::Kprobe(Function::Syscall { .. })
+            HookKind::Kprobe(Function::Syscall { .. } | Function::Matching(_))
             | HookKind::Tracepoint(_)
             | HookKind::Lsm(_)
-            | HookKind::Uprobe(_) => None,
+            | HookKind::Uprobe(_)
+            | HookKind::Loader => None,
         })
     }
 

@@ -18,8 +18,19 @@ pub struct Resolved {
     pub mode: Mode,
     /// One for each hook that the policy names and this kernel has, in the order of the text.
     pub hooks: Vec<ResolvedHook>,
+    /// The hooks that this kernel has no place for and that the policy goes without (`ignore.callNotFound`).
+    pub absent: Vec<AbsentHook>,
     /// What there is to say about it on this kernel, such as hooks that it goes without.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// A hook that a policy goes without.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AbsentHook {
+    /// What this kernel does not have.
+    pub function: String,
+    /// The hook in the policy's text.
+    pub span: Span,
 }
 
 /// What hooks of different policies must have in common to be compiled into one program.
@@ -47,6 +58,11 @@ pub enum Convention {
         /// Its number, for tracepoints that see all calls.
         number: u32,
     },
+    /// The same of a 32-bit program's: the fields `bx, cx, dx, si, di, bp` hold them, in their lower halves.
+    Syscall32 {
+        /// Its number among the calls of 32-bit programs.
+        number: u32,
+    },
     /// In the context of an LSM program.
     Lsm,
     /// In the record of a tracepoint.
@@ -55,6 +71,13 @@ pub enum Convention {
     RawTracepoint,
     /// In the registers of a thread in user space.
     User,
+}
+
+impl Convention {
+    /// Whether it is a system call's.
+    pub const fn is_syscall(self) -> bool {
+        matches!(self, Self::Syscall { .. } | Self::Syscall32 { .. })
+    }
 }
 
 /// One hook of a policy.
@@ -76,10 +99,36 @@ pub struct ResolvedHook {
     pub class_uses: Vec<Vec<ClassUse>>,
     /// How its records are to be read.
     pub layout: RecordLayout,
+    /// Where it is a hook on many places with one program for all: these, in the order of their numbers; else empty.
+    pub members: Vec<Member>,
     /// The hook in the policy's text.
     pub span: Span,
     /// What keeps the hooked file open.
     pub hold: Option<Hold>,
+}
+
+/// One of many places that share a program.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Member {
+    /// The function, as events show it.
+    pub function: String,
+    /// The number of a system call.
+    pub number: Option<u32>,
+}
+
+impl ResolvedHook {
+    /// How many layouts its records have: those of members are numbered one after the other, in their order.
+    pub fn layout_count(&self) -> usize {
+        self.members.len().max(1)
+    }
+
+    /// How its records are to be read, of one member after the other.
+    pub fn layouts(&self) -> impl Iterator<Item = RecordLayout> {
+        let alone = self.members.is_empty().then(|| self.layout.clone());
+        let of_member =
+            |member: &Member| RecordLayout { function_name: member.function.clone(), ..self.layout.clone() };
+        alone.into_iter().chain(self.members.iter().map(of_member))
+    }
 }
 
 /// One attachment of a hook.

@@ -18,7 +18,9 @@ pub(super) fn fit(
     report: &mut Report,
 ) -> bool {
     match key.convention {
-        Convention::Syscall { .. } => fit_syscall(hook, function, report),
+        Convention::Syscall { .. } => fit_syscall(hook, function, kernel, report),
+        // what its parameters are is not known: some calls pass 64-bit numbers in two halves
+        Convention::Syscall32 { .. } => true,
         Convention::Function
         | Convention::Lsm
         | Convention::Tracepoint
@@ -33,8 +35,8 @@ pub(super) fn fit(
     }
 }
 
-fn fit_syscall(hook: &Hook, function: &Function, report: &mut Report) -> bool {
-    let name = syscall_name(function);
+fn fit_syscall(hook: &Hook, function: &Function, kernel: &KernelView, report: &mut Report) -> bool {
+    let name = syscall_name(function, kernel);
     let Some(known) = name.as_ref().and_then(bpf_probes::kernel::SyscallName::known) else {
         return true;
     };
@@ -111,7 +113,7 @@ pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report
     let name = &key.function;
     let message = match key.convention {
         // a number for whoever made the call
-        Convention::Syscall { .. } => {
+        Convention::Syscall { .. } | Convention::Syscall32 { .. } => {
             if matches!(returned.ty.value.family(), Family::Number(_)) {
                 return true;
             }

@@ -63,7 +63,7 @@ pub(super) fn missing(argument: &Argument) -> Diagnostic {
 /// The bits of a parameter that is a number, and whether it has a sign.
 fn type_of(hook: &Hook, index: u8, kernel: &KernelView) -> Result<(u8, bool), String> {
     if let HookKind::Kprobe(function @ Function::Syscall { .. }) = &hook.kind.value {
-        return of_syscall(function, index);
+        return of_syscall(function, index, kernel);
     }
     if let Some(Base { btf, id }) = parameter(hook, index, kernel) {
         return number(btf, id)
@@ -86,8 +86,8 @@ fn number(btf: &Btf, id: bpf_probes::btf::TypeId) -> Option<(u8, bool)> {
 }
 
 /// The same of a system call, of which only the text of its prototype says it.
-fn of_syscall(function: &Function, index: u8) -> Result<(u8, bool), String> {
-    let name = syscall_name(function);
+fn of_syscall(function: &Function, index: u8, kernel: &KernelView) -> Result<(u8, bool), String> {
+    let name = syscall_name(function, kernel);
     let Some(known) = name.as_ref().and_then(SyscallName::known) else { return Ok((64, false)) };
     let shown = || format!("sys_{}({})", known.name, known.parameters().collect::<Vec<_>>().join(", "));
     match known.parameters().nth(usize::from(index)) {

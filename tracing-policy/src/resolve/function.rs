@@ -1,12 +1,13 @@
 //! Kprobes: which function it is on this kernel, and how its arguments are passed.
 
-use bpf_probes::attach;
-use bpf_probes::kernel::{KernelView, SyscallName, Traceable};
+use bpf_probes::attach::{self, Duty};
+use bpf_probes::kernel::{I386Call, KernelView, SyscallName, Traceable};
+use bpf_probes::spec::AttachSpec;
 
 use super::policy::Placed;
 use super::{argument, mechanism};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Convention, Function, Hook, HookKey, SyscallAbi};
+use crate::policy::{Absence, Convention, Function, Hook, HookKey, SyscallAbi};
 
 /// Where a kprobe attaches; `None` when the report says why it cannot.
 pub(super) fn place(
@@ -15,65 +16,124 @@ pub(super) fn place(
     kernel: &KernelView,
     report: &mut Report,
 ) -> Option<Placed> {
-    let key = key(hook, function, report)?;
-    let fits = argument::fit(hook, function, &key, kernel, report)
-        & argument::fit_return(hook, &key, kernel, report);
-    let due = mechanism::duties(hook);
-    let point = match (function, syscall_name(function)) {
-        (_, Some(name)) => attach::Hook::syscall(name, &due),
-        (Function::Kernel(symbol), _) => attach::Hook::function(symbol.clone(), &due),
-        (Function::Syscall { name, .. }, None) => attach::Hook::function(name.clone(), &due),
+    let key = key(hook, function, kernel, report)?;
+    let fits = fits(hook, function, &key, kernel, report) & argument::fit_return(hook, &key, kernel, report);
+    let point = |due: &[Duty]| match syscall_name(function, kernel) {
+        Some(name) => attach::Hook::syscall(name, due),
+        None => attach::Hook::function(key.function.clone(), due),
     };
-    let attachments = mechanism::attachments(hook, &point, kernel, report)?;
+    let due = point(&mechanism::duties(hook));
+    let attachments = match mechanism::lesser_duties(hook) {
+        None => mechanism::attachments(hook, &due, kernel, report)?,
+        Some(lesser) => {
+            // what stands in the way of the error does not matter then
+            let best = mechanism::attachments(hook, &due, kernel, &mut Report::default());
+            if best.is_none() {
+                let message = format!(
+                    "{function} cannot be made to fail on this kernel: its caller is killed when it returns"
+                );
+                report.push(Diagnostic::warning(Code::NotOnThisKernel, hook.kind.span, message));
+            }
+            best.or_else(|| mechanism::attachments(hook, &point(&lesser), kernel, report))?
+        }
+    };
+    if mechanism::is_enforcer(hook)
+        && attachments.iter().any(|one| matches!(one.target, AttachSpec::RawTracepoint { .. }))
+    {
+        let message =
+            format!("an enforcer of {function} needs kprobes, which this kernel does not let us use");
+        report.push(Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, message));
+        return None;
+    }
     fits.then(|| Placed { key, attachments, arguments: hook.arguments.clone() })
+}
+
+/// Whether the arguments fit. Where functions come from a list of whatever there is, those with fewer parameters show what their registers hold.
+pub(super) fn fits(
+    hook: &Hook,
+    function: &Function,
+    key: &HookKey,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> bool {
+    hook.absence == Absence::Expected || argument::fit(hook, function, key, kernel, report)
 }
 
 /// Whether this kernel has the function.
 pub(super) fn exists(function: &Function, kernel: &KernelView) -> bool {
     let symbol = match function {
         Function::Kernel(symbol) => Some(symbol.clone()),
-        Function::Syscall { .. } => {
-            syscall_name(function).filter(|name| name.known().is_some()).map(|name| name.symbol())
-        }
+        Function::Syscall { .. } => syscall_name(function, kernel)
+            .filter(|name| name.known().is_some() || is_32_bit(function))
+            .map(|name| name.symbol()),
+        // it has become functions, or nothing
+        Function::Matching(_) => None,
     };
     symbol.is_some_and(|symbol| kernel.traceable(&symbol) != Traceable::Absent)
 }
 
-/// The system call as the kernel's tables name it; `None` for a function.
-pub(super) fn syscall_name(function: &Function) -> Option<SyscallName> {
+const fn is_32_bit(function: &Function) -> bool {
+    matches!(
+        function,
+        Function::Syscall { abi: SyscallAbi::I386 | SyscallAbi::Ia32 | SyscallAbi::Ia32Compat, .. }
+    )
+}
+
+/// The call of 32-bit programs that is meant.
+fn i386_call(name: &str, abi: SyscallAbi) -> Option<I386Call> {
+    match abi {
+        SyscallAbi::I386 => I386Call::named(name),
+        SyscallAbi::Ia32 | SyscallAbi::Ia32Compat => I386Call::served_by(name),
+        SyscallAbi::Native | SyscallAbi::X64 | SyscallAbi::Arm64 => None,
+    }
+}
+
+/// The system call as the kernel's tables name it; `None` for a function, and for a call of 32-bit programs that the kernel does not serve.
+pub(super) fn syscall_name(function: &Function, kernel: &KernelView) -> Option<SyscallName> {
     let Function::Syscall { name, abi } = function else {
         return None;
     };
     let written = match abi {
         SyscallAbi::Native => format!("sys_{name}"),
         SyscallAbi::X64 => format!("__x64_sys_{name}"),
-        SyscallAbi::Ia32 | SyscallAbi::Ia32Compat => format!("__ia32_sys_{name}"),
         SyscallAbi::Arm64 => format!("__arm64_sys_{name}"),
+        SyscallAbi::I386 | SyscallAbi::Ia32 | SyscallAbi::Ia32Compat => {
+            return SyscallName::of_i386(i386_call(name, *abi)?, kernel);
+        }
     };
     SyscallName::parse(&written).ok()
 }
 
 /// What the hook shares with those of other policies.
-fn key(hook: &Hook, function: &Function, report: &mut Report) -> Option<HookKey> {
-    let span = hook.kind.span;
-    match function {
-        Function::Kernel(symbol) => {
-            Some(HookKey { function: symbol.clone(), convention: Convention::Function })
+pub(super) fn key(
+    hook: &Hook,
+    function: &Function,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<HookKey> {
+    let (name, abi) = match function {
+        Function::Kernel(symbol) | Function::Matching(symbol) => {
+            return Some(HookKey { function: symbol.clone(), convention: Convention::Function });
         }
-        Function::Syscall { abi: SyscallAbi::Ia32 | SyscallAbi::Ia32Compat, .. } => {
-            let message = "system calls of 32-bit programs are not supported yet";
-            report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
+        Function::Syscall { name, abi } => (name, *abi),
+    };
+    let known = syscall_name(function, kernel);
+    let convention = if is_32_bit(function) {
+        i386_call(name, abi).map(|call| Convention::Syscall32 { number: call.number })
+    } else {
+        known.as_ref().and_then(SyscallName::known).map(|call| Convention::Syscall { number: call.number })
+    };
+    match (known, convention) {
+        (Some(known), Some(convention)) => Some(HookKey { function: known.symbol(), convention }),
+        (None, Some(Convention::Syscall32 { .. })) => {
+            let message = format!("kernel {} does not serve `{name}` to 32-bit programs", kernel.release());
+            report.push(Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message));
             None
         }
-        Function::Syscall { name, .. } => {
-            let known = syscall_name(function);
-            let number = known.as_ref().and_then(SyscallName::known).map(|call| call.number);
-            let (Some(known), Some(number)) = (known, number) else {
-                let message = format!("`{name}` is no system call of this machine");
-                report.push(Diagnostic::error(Code::NoSuchFunction, span, message));
-                return None;
-            };
-            Some(HookKey { function: known.symbol(), convention: Convention::Syscall { number } })
+        _ => {
+            let message = format!("`{name}` is no system call of this machine");
+            report.push(Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message));
+            None
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::{
 pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayout {
     let (form, function_name) = match &hook.kind.value {
         HookKind::Kprobe(_) => (EventForm::Kprobe, key.function.clone()),
+        HookKind::Loader => (EventForm::Loader, key.function.clone()),
         HookKind::Lsm(name) => (EventForm::Lsm, name.clone()),
         HookKind::Tracepoint(one) => {
             (EventForm::Tracepoint { subsystem: one.subsystem.as_str().into() }, one.event.clone())

@@ -5,13 +5,32 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Attachment, Exactness, Function, Hook, HookKind, Role};
+use crate::policy::{Action, Attachment, Exactness, Function, Hook, HookKind, Role, Told};
 use crate::source::{Span, Spanned};
 
 /// The first action of a hook that overrides.
 fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
     let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
-    actions.find(|action| matches!(action.value, Action::Override(_)))
+    let overrides = |action: &Action| {
+        matches!(action, Action::Override(_) | Action::Enforce(Told::Errors | Told::ErrorsThatKill))
+    };
+    actions.find(|action| overrides(&action.value))
+}
+
+/// What the enforcer is told whose hook it is, if it is one's.
+fn enforces(hook: &Hook) -> Option<Told> {
+    let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
+    actions.find_map(|action| if let Action::Enforce(told) = action.value { Some(told) } else { None })
+}
+
+/// Whether the hook is an enforcer's.
+pub(super) fn is_enforcer(hook: &Hook) -> bool {
+    enforces(hook).is_some()
+}
+
+/// What is due at a hook of an enforcer where calls cannot be made to fail, but who is to get an error is killed too; `None` where that is not so.
+pub(super) fn lesser_duties(hook: &Hook) -> Option<Vec<Duty>> {
+    (enforces(hook) == Some(Told::ErrorsThatKill)).then(|| vec![Duty::Report, Duty::Signal])
 }
 
 /// What is due at a hook.
@@ -19,6 +38,12 @@ pub(super) fn duties(hook: &Hook) -> Vec<Duty> {
     let mut actions =
         hook.selectors.iter().flat_map(|selector| selector.actions.iter().chain(&selector.return_actions));
     let signals = actions.any(|action| matches!(action.value, Action::Sigkill | Action::Signal(_)));
+    match enforces(hook) {
+        Some(Told::Signals) => return vec![Duty::Report, Duty::Signal],
+        // what returns the error does the rest as well
+        Some(Told::Errors | Told::ErrorsThatKill) => return vec![Duty::Override],
+        None => {}
+    }
     let mut due = vec![Duty::Report];
     due.extend(signals.then_some(Duty::Signal));
     due.extend(overrides(hook).is_some().then_some(Duty::Override));

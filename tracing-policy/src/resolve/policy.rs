@@ -2,12 +2,14 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{buffer, class, function, layout, lsm, process, reach, register, settle, tracepoint, uprobe};
+use super::{
+    buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint, uprobe,
+};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, Argument, Attachment, Hook, HookKey, HookKind, Policy, PostOptions, ProcessFilters, Resolved,
-    ResolvedHook, Selector,
+    Absence, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, PostOptions,
+    ProcessFilters, Resolved, ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -34,29 +36,44 @@ pub(super) struct Facts<'a> {
 ///
 /// # Errors
 /// Everything that this kernel lacks for the policy, each at its place in the text.
-pub fn policy(policy: Policy, kernel: &KernelView, binaries: &Binaries) -> Result<Resolved, Vec<Diagnostic>> {
+pub fn policy(
+    mut policy: Policy,
+    kernel: &KernelView,
+    binaries: &Binaries,
+) -> Result<Resolved, Vec<Diagnostic>> {
     let facts = Facts { kernel, binaries };
     let mut report = Report::default();
+    pattern::expand(&mut policy.hooks, kernel, &mut report);
+    let mut absent_hooks = Vec::new();
     let mut hooks = Vec::with_capacity(policy.hooks.len());
-    for one in policy.hooks.iter().filter(|hook| is_here(hook, kernel)) {
-        hooks.extend(hook(&policy, one, facts, &mut report));
+    let here: Vec<&Hook> = policy.hooks.iter().filter(|hook| is_here(hook, kernel)).collect();
+    // what one entry of the policy stands for has its place in the text
+    for entry in here.chunk_by(|left, right| left.span == right.span) {
+        let (gathered, rest) = many::gather(&policy, entry, kernel);
+        for many in gathered {
+            let first = many.first().and_then(|first| hook(&policy, first, facts, &mut report));
+            hooks.extend(first.and_then(|first| many.unite(first, kernel, &mut report)));
+        }
+        hooks.extend(rest.into_iter().filter_map(|one| hook(&policy, one, facts, &mut report)));
     }
     for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
+            absent_hooks.push(AbsentHook { function: function.to_string(), span: absent.span });
         }
     }
     let mode = policy.initial_mode();
-    let resolved = Resolved { policy, mode, hooks, warnings: Vec::new() };
+    let resolved = Resolved { policy, mode, hooks, absent: absent_hooks, warnings: Vec::new() };
     report.finish(Some(resolved)).map(|(resolved, warnings)| Resolved { warnings, ..resolved })
 }
 
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
 fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
     match (hook.absence, &hook.kind.value) {
-        (Absence::Refused, _) | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_)) => true,
+        (Absence::Refused, _)
+        | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_) | HookKind::Loader) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
@@ -70,6 +87,11 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
         HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
+        HookKind::Loader => {
+            // every mapping of a file passes it, at exec too
+            let function = Function::Kernel("security_mmap_file".to_owned());
+            function::place(hook, &function, kernel, report)
+        }
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
         HookKind::Uprobe(one) => uprobe::place(policy, hook, one, facts, report),
@@ -89,6 +111,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     }
     Some(ResolvedHook {
         layout: layout::layout(policy, hook, &key),
+        members: Vec::new(),
         key,
         attachments,
         arguments,
@@ -105,7 +128,7 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
 fn hold(hook: &Hook, binaries: &Binaries) -> Option<Hold> {
     match &hook.kind.value {
         HookKind::Uprobe(one) => binaries.get(&one.path).ok().and_then(|file| file.hold.clone()),
-        HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) => None,
+        HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Loader => None,
     }
 }
 

@@ -72,7 +72,10 @@ pub(super) fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> O
             let function = bpf_probes::kernel::function_of_hook(name);
             (btf, kernel.lsm_hook(name).or_else(|| kernel.function_btf(&function))?)
         }
-        HookKind::Tracepoint(Tracepoint { raw: false, .. }) | HookKind::Uprobe(_) => return None,
+        HookKind::Tracepoint(Tracepoint { raw: false, .. })
+        | HookKind::Uprobe(_)
+        | HookKind::Kprobe(Function::Matching(_))
+        | HookKind::Loader => return None,
         HookKind::Tracepoint(Tracepoint { event, .. }) => {
             let id = btf.typedef_named(&format!("btf_trace_{event}")).ok()?;
             // the first is the tracepoint's own
@@ -87,7 +90,7 @@ pub(super) fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> O
 /// The type of a hook's parameter that is a pointer, or what it points to.
 fn pointer<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> Option<Base<'k>> {
     if let HookKind::Kprobe(function @ Function::Syscall { .. }) = &hook.kind.value {
-        return syscall_parameter(function, usize::from(index), kernel.btf());
+        return syscall_parameter(function, usize::from(index), kernel);
     }
     parameter(hook, index, kernel).filter(|found| is_pointer(found.btf, found.id))
 }
@@ -97,8 +100,9 @@ fn is_pointer(btf: &Btf, id: TypeId) -> bool {
 }
 
 /// What a pointer among a system call's parameters points to, which only the text of its prototype says.
-fn syscall_parameter<'k>(function: &Function, index: usize, btf: &'k Btf) -> Option<Base<'k>> {
-    let name = syscall_name(function)?;
+fn syscall_parameter<'k>(function: &Function, index: usize, kernel: &'k KernelView) -> Option<Base<'k>> {
+    let btf: &Btf = kernel.btf();
+    let name = syscall_name(function, kernel)?;
     let text = SyscallName::known(&name)?.parameters().nth(index)?;
     let (pointee, _) = text.split_once('*')?;
     let word = pointee.split_ascii_whitespace().skip_while(|word| *word != "struct").nth(1)?;

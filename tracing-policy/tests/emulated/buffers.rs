@@ -1,7 +1,10 @@
 //! Buffers: bytes with a length, in one piece and in several.
 
-use bpf_probes::abi::value_flag;
+use bpf_probes::abi::{
+    DATA_CHUNK, DataRecord, HookRecord, MAX_ARGUMENTS, ProcessKey, ValueHeader, map_name, value_flag,
+};
 use bpf_probes::kernel::KernelView;
+use zerocopy::FromBytes;
 
 use crate::kernel::{object, recorded, set_text};
 use crate::run::{Emulated, policy, resolved};
@@ -239,5 +242,66 @@ fn a_buffer_without_a_size_is_refused() {
         let source = tracing_policy::source::SourceText::new("test", text);
         let (policy, _warnings) = tracing_policy::read(&source).unwrap();
         assert!(tracing_policy::resolve(policy, &view).is_err(), "{arguments}");
+    }
+}
+
+/// What was sent of a long buffer: the pieces, put together, the key of each, and what the record says.
+fn long(it: &mut Emulated<'_>) -> (Vec<u8>, Vec<ProcessKey>, ValueHeader, Vec<u8>) {
+    let (mut joined, mut keys) = (Vec::new(), Vec::new());
+    for record in it.machine.ring_mut(map_name::EVENTS).unwrap().drain() {
+        assert_eq!(record.unwritten, 0);
+        if let Ok((data, payload)) = DataRecord::read_from_prefix(&record.bytes)
+            && data.header.kind == 5
+        {
+            assert_eq!((data.len as usize, data.sequence as usize), (payload.len(), keys.len()));
+            joined.extend_from_slice(payload);
+            keys.push(data.process);
+            continue;
+        }
+        let (hook, rest) = HookRecord::read_from_prefix(&record.bytes).unwrap();
+        assert_eq!((hook.header.kind, hook.values), (4, 1));
+        let (header, value) = ValueHeader::read_from_prefix(rest).unwrap();
+        return (joined, keys, header, value.to_vec());
+    }
+    panic!("no record");
+}
+
+// proves: ARG-03
+#[test]
+fn a_buffer_that_does_not_fit_comes_in_pieces_before_its_record() {
+    let arguments = "{index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}";
+    let filter = "{matchArgs: [{index: 1, operator: Prefix, values: [start]}]}";
+    let two = format!("{filter}, {{matchArgs: [{{index: 1, operator: Equal, values: [x]}}]}}");
+    for view in &kernels() {
+        for selectors in [filter, &two] {
+            let mut it = one("sys_write", arguments, selectors, view);
+            let mut text = b"start".to_vec();
+            text.extend((0..400_000_u32).map(|at| at.to_le_bytes()[1]));
+            let at = user(&mut it, &text);
+            for size in [4096_u32, DATA_CHUNK + 1, 20_000, MAX_ARGUMENTS, MAX_ARGUMENTS + 1] {
+                syscall(&mut it, [1, at, size.into(), 0, 0, 0]);
+                let (joined, keys, header, value) = long(&mut it);
+                let sent = size.min(MAX_ARGUMENTS);
+                assert!(joined == text[..sent as usize], "{size}: {}", joined.len());
+                assert_eq!(header.flags, value_flag::TRUNCATED | value_flag::PIECES);
+                let words: Vec<u64> =
+                    value.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+                let tid = it.machine.world().task.tid;
+                assert_eq!(words, [size.into(), keys[0].ktime, sent.into()]);
+                assert!(keys.iter().all(|key| *key == keys[0] && key.tgid == tid));
+            }
+            // one that fits is in the record
+            syscall(&mut it, [1, at, 4095, 0, 0, 0]);
+            assert_eq!(buffer(&mut it), (0, 0, 4095, text[..4095].to_vec()));
+            // what does not match is not sent
+            syscall(&mut it, [1, at + 5, 20_000, 0, 0, 0]);
+            assert_eq!(it.machine.ring_mut(map_name::EVENTS).unwrap().drain().len(), 0);
+            // the part that can be read
+            let end = user(&mut it, &[b"start".as_slice(), &[b'y'; 9000]].concat());
+            syscall(&mut it, [1, end, 20_000, 0, 0, 0]);
+            let (joined, _, _, value) = long(&mut it);
+            assert_eq!(joined.len(), DATA_CHUNK as usize);
+            assert_eq!(value[16..24], u64::from(DATA_CHUNK).to_le_bytes());
+        }
     }
 }

@@ -245,6 +245,35 @@ pub(crate) fn on_stack(machine: &mut Machine, view: &KernelView, number: u64, ar
     top
 }
 
+/// The same of a 32-bit program's system call.
+pub(crate) fn on_stack_of_32_bit(
+    machine: &mut Machine,
+    view: &KernelView,
+    number: u64,
+    arguments: [u64; 6],
+) -> u64 {
+    let at = on_stack(machine, view, number, [0; 6]);
+    let [bx, cx, dx, si, di, bp] = arguments;
+    let registers = Registers { bx, cx, dx, si, di, bp, orig_ax: number, ..Registers::default() };
+    machine.world_mut().kernel.write(at, &registers.to_bytes()).unwrap();
+    from_32_bit(machine, view, true);
+    at
+}
+
+/// Whether the current task's system call came through a door for 32-bit programs (`TS_COMPAT`).
+pub(crate) fn from_32_bit(machine: &mut Machine, view: &KernelView, is: bool) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "thread_info.status", if is { 2 } else { 0 });
+}
+
+/// When the current task began.
+pub(crate) fn began(machine: &mut Machine, view: &KernelView, at: u64) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "start_boottime", at);
+}
+
 /// Another task runs.
 pub(crate) fn other_task(machine: &mut Machine, view: &KernelView) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };

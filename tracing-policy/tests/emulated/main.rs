@@ -4,12 +4,15 @@
 mod agreement;
 mod buffers;
 mod changes;
+mod enforcers;
 mod expression;
 mod faults;
 mod goldens;
 mod kernel;
 mod limits;
+mod loader;
 mod lsm;
+mod members;
 mod memory;
 mod network;
 mod notes;

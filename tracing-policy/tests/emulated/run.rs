@@ -9,7 +9,7 @@ use bpf_probes::abi::{
 use bpf_probes::builder::Facts;
 use bpf_probes::emulate::{Context, Machine, Outcome};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording};
+use bpf_probes::sensor::{BaseOptions, BaseTargets, base, recording, shared};
 use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Attachment, Exactness, Resolved, Role};
 use tracing_policy::source::SourceText;
@@ -119,10 +119,17 @@ impl<'k> Base<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
+        let asks_for_pending =
+            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::PENDING);
+        if compiled.bodies.iter().any(asks_for_pending) {
+            machine
+                .load(&CollectionSpec { maps: vec![shared::pending()], ..CollectionSpec::default() })
+                .unwrap();
+        }
         let asks_for_limits =
             |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::LIMITS);
         if compiled.bodies.iter().any(asks_for_limits) {
-            let maps = vec![bpf_probes::sensor::shared::limits()];
+            let maps = vec![shared::limits()];
             let limits = CollectionSpec { maps, imports: Vec::new(), programs: Vec::new() };
             machine.load(&limits).unwrap();
         }

@@ -153,6 +153,36 @@ fn text_behind_a_pointer_is_the_kernels_or_of_a_system_call_the_users() {
     }
 }
 
+// proves: SEL-18 (list:NAME), HOOK-21 (numbers of 32-bit programs), POL-06 (as values)
+#[test]
+fn a_list_of_system_calls_is_a_value_of_their_numbers() {
+    let raw = "subsystem: raw_syscalls, event: sys_enter, raw: true";
+    let list = "{name: dups, type: syscalls, values: [sys_dup, x64/sys_dup2, __ia32_sys_dup, i386/sys_dup3]}";
+    let with_list = |operator: &str| {
+        let filter =
+            format!("{{matchArgs: [{{index: 1, operator: {operator}, values: ['list:dups', '7']}}]}}");
+        policy(raw, "{index: 1, type: syscall64}", &filter)
+            .replace("spec:", &format!("spec:\n  lists: [{list}]"))
+    };
+    for view in &kernels() {
+        let mut it = emulated(&[with_list("InMap"), with_list("NotInMap")], view);
+        for (number, is_32_bit, inside) in [
+            (32, false, true),
+            (33, false, true),
+            (7, false, true),
+            (292, false, false),
+            (41, false, false),
+            (41, true, true),
+            (330, true, true),
+            (32, true, false),
+        ] {
+            crate::kernel::from_32_bit(&mut it.machine, view, is_32_bit);
+            it.run(Context::arguments(&[0, number]));
+            assert_eq!(it.reporters(), [u32::from(!inside)], "{number} {is_32_bit}");
+        }
+    }
+}
+
 // proves: HOOK-09 (arguments), HOOK-21 (syscall64 of 64-bit programs)
 #[test]
 fn a_raw_tracepoint_has_its_arguments_and_a_system_call_its_number() {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::process::Command;
 
+use bpf_probes::abi::value_flag;
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::probe::{ProbeOptions, kernel_view, tracepoint_format};
 use tracing_policy::source::SourceText;
@@ -46,7 +47,7 @@ fn buffer(bytes: &[u8]) -> (u64, &[u8]) {
     (u64::from_le_bytes(*whole), rest)
 }
 
-// proves: ARG-02 (natively), ARG-05 (natively)
+// proves: ARG-02 (natively), ARG-03 (natively), ARG-05 (natively)
 #[test]
 fn root_what_is_written_is_read() {
     let filter = "{matchArgs: [{index: 1, operator: Prefix, values: [a-text-of-this-test]}]}";
@@ -72,6 +73,19 @@ fn root_what_is_written_is_read() {
             assert_eq!((whole, text), expected);
         }
     }
+    let whole = call("sys_write", "{index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}", filter);
+    let mut running = start(&[whole.clone(), whole]);
+    let mut file = File::create(&path).unwrap();
+    file.write_all(long.as_bytes()).unwrap();
+    for report in running.reports() {
+        let (header, place) = &report.values[0];
+        assert_eq!(header.flags, value_flag::TRUNCATED | value_flag::PIECES);
+        assert_eq!(
+            (place[..8].to_vec(), place[16..].to_vec()),
+            (9019_u64.to_le_bytes().to_vec(), 9019_u64.to_le_bytes().to_vec())
+        );
+    }
+    drop(running);
     let gather = call(
         "sys_writev",
         "{index: 1, type: char_iovec, sizeArgIndex: 3}",

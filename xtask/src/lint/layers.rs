@@ -7,13 +7,14 @@ use crate::build;
 
 /// A package and those of the workspace that it may depend on; tests of a package may use more, so only ordinary
 /// and build dependencies count.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("api", &[]),
     ("bpf-probes", &[]),
     ("tracing-policy", &["bpf-probes"]),
     ("export", &["api"]),
     ("tetra-cli", &["api", "tracing-policy", "bpf-probes"]),
     ("enforcer", &["api", "bpf-probes", "tracing-policy", "export"]),
+    ("fuzz", &["bpf-probes", "tracing-policy"]),
     ("e2e", &[]),
     ("xtask", &["e2e"]),
 ];

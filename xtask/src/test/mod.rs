@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{bench, setup, terminal};
+use crate::{bench, fuzz, setup, terminal};
 
 /// A kind of test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,8 @@ pub(crate) enum Layer {
     Lint,
     /// Tests beside the code, and examples in its documentation.
     Unit,
+    /// Random policies, followed by what they reach.
+    Fuzz,
     /// Tests that need root and the running kernel.
     Native,
     /// Scenarios on stock kernels in virtual machines.
@@ -73,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let ran = match layer {
             Layer::Lint => gates::run(&mut tally),
             Layer::Unit => units::unit(&mut tally),
+            Layer::Fuzz => fuzz::gate(&mut tally),
             Layer::Native => units::native(&mut tally),
             Layer::Vm => machines::run(arguments, &mut tally),
             Layer::Cost => bench::gate(arguments.binaries.as_deref(), &mut tally),

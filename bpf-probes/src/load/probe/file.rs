@@ -192,15 +192,15 @@ pub(super) fn error_injectable() -> Option<Symbols> {
     Some(Symbols::from_list(&list))
 }
 
-/// All functions that the kernel says can be traced; `None` where it does not say.
-pub(super) fn all_traceable() -> Option<Symbols> {
+/// All functions that the kernel says can be traced; `None` where it does not say. A megabyte of text, and a second on a slow machine.
+pub fn all_traceable() -> Option<Symbols> {
     let root = KernelFs::Trace.root().ok()?;
     let list = fs::read(root.path().join("available_filter_functions")).ok()?;
     Some(Symbols::from_list(&list))
 }
 
-/// All functions, modules included; empty where the kernel does not say.
-pub(super) fn all_functions() -> Symbols {
+/// All functions, modules included; empty where the kernel does not say. Megabytes of text.
+pub fn all_functions() -> Symbols {
     fs::read("/proc/kallsyms").map(|text| Symbols::from_kallsyms(&text, |_| true)).unwrap_or_default()
 }
 

@@ -78,6 +78,22 @@ pub(in crate::load) fn program_load(
     request: &LoadRequest<'_>,
     log: Option<&mut [u8]>,
 ) -> Result<OwnedFd, SysError> {
+    load(request, log.map(|log| (LOG_WALK, log)))
+}
+
+/// The same, with what the verifier says at the end about the program as a whole.
+pub(in crate::load) fn program_load_counted(
+    request: &LoadRequest<'_>,
+    log: &mut [u8],
+) -> Result<OwnedFd, SysError> {
+    load(request, Some((LOG_STATS, log)))
+}
+
+/// Levels of the verifier's log: each instruction that is walked (`BPF_LOG_LEVEL1`), sums (`BPF_LOG_STATS`, 5.2).
+const LOG_WALK: u32 = 1;
+const LOG_STATS: u32 = 4;
+
+fn load(request: &LoadRequest<'_>, log: Option<(u32, &mut [u8])>) -> Result<OwnedFd, SysError> {
     const CALL: &str = "bpf(BPF_PROG_LOAD)";
     let mut opts = ffi::bpf_prog_load_opts {
         sz: size_of::<ffi::bpf_prog_load_opts>() as u64,
@@ -93,8 +109,8 @@ pub(in crate::load) fn program_load(
             u32::try_from(functions.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?;
         opts.func_info_rec_size = info_len::<FuncInfo>();
     }
-    if let Some(log) = log {
-        opts.log_level = 1;
+    if let Some((level, log)) = log {
+        opts.log_level = level;
         opts.log_size = u32::try_from(log.len()).map_err(|_long| SysError::new(CALL, libc::E2BIG))?;
         opts.log_buf = log.as_mut_ptr().cast();
     }
@@ -215,13 +231,15 @@ pub(in crate::load) fn kprobe_multi_link(
 ) -> Result<OwnedFd, SysError> {
     const CALL: &str = "bpf(BPF_LINK_CREATE, kprobe.multi)";
     let mut names: Vec<*const libc::c_char> = symbols.iter().map(|name| name.as_ptr()).collect();
+    let cookies: Vec<u64> = (0..).take(names.len()).collect();
     let mut opts = link_opts();
     opts.__bindgen_anon_1.kprobe_multi = ffi::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_2 {
         cnt: u32::try_from(names.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?,
         syms: names.as_mut_ptr(),
+        cookies: cookies.as_ptr(),
         ..Default::default()
     };
-    // SAFETY: `opts` is live, of the size that it states; `syms` goes to `cnt` NUL-terminated live names.
+    // SAFETY: `opts` is live, of the size that it states; `syms` goes to `cnt` NUL-terminated live names, `cookies` to as many live numbers.
     let result =
         unsafe { ffi::bpf_link_create(program.as_raw_fd(), 0, ffi::BPF_TRACE_KPROBE_MULTI, &raw const opts) };
     own(CALL, result)

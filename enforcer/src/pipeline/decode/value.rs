@@ -30,6 +30,8 @@ pub(crate) enum RawValue<'ring> {
         /// How many there were, where not all were read.
         cut_from: Option<u64>,
     },
+    /// A buffer that came in pieces.
+    Long(LongValue),
     /// The path of a file or of a `struct path`.
     Path {
         /// `i_mode`
@@ -53,6 +55,17 @@ pub(crate) enum RawValue<'ring> {
         /// Why.
         errno: u16,
     },
+}
+
+/// Where the pieces of a buffer are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LongValue {
+    /// How many bytes there were.
+    pub(crate) whole: u64,
+    /// The time in the pieces' key.
+    pub(crate) stamp: u64,
+    /// How many bytes were sent.
+    pub(crate) sent: u32,
 }
 
 /// The values of `hook`, one a value of `layout`.
@@ -161,6 +174,12 @@ impl<'ring> Values<'ring, '_> {
                 RawValue::Object(object(kind, bytes).ok_or(other_size)?)
             }
             ValueKind::String => RawValue::String(bytes.strip_suffix(b"\0").unwrap_or(bytes)),
+            ValueKind::Bytes if header.flags & value_flag::PIECES != 0 => {
+                let words = <[u64; 3]>::read_from_bytes(bytes).map_err(|_wrong_length| no_integer)?;
+                let [whole, stamp, sent] = words;
+                let sent = u32::try_from(sent).map_err(|_too_large| no_integer)?;
+                RawValue::Long(LongValue { whole, stamp, sent })
+            }
             ValueKind::Bytes => {
                 let (whole, bytes) = u64::read_from_prefix(bytes).map_err(|_too_short| no_integer)?;
                 let is_cut = header.flags & value_flag::TRUNCATED != 0;
@@ -185,7 +204,7 @@ mod tests {
     use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
     use zerocopy::IntoBytes;
 
-    use super::{RawValue, values};
+    use super::{LongValue, RawValue, values};
     use crate::pipeline::decode::{DecodeError, RawObject, decode};
     use crate::pipeline::read::record_bytes;
     use crate::pipeline::record::Record;
@@ -252,14 +271,21 @@ mod tests {
             value(11, 0, 0, &bytes(3, b"a\0b")),
             value(10, value_flag::TRUNCATED, 0, &bytes(5000, b"ab")),
             value(8, 0, 0, &bytes(0, b"")),
+            value(
+                24,
+                value_flag::PIECES,
+                0,
+                &bytes(20_000, &[7_u64.to_ne_bytes(), 9000_u64.to_ne_bytes()].concat()),
+            ),
         ]
         .concat();
         let expected = [
             RawValue::Bytes { bytes: b"a\0b", cut_from: None },
             RawValue::Bytes { bytes: b"ab", cut_from: Some(5000) },
             RawValue::Bytes { bytes: b"", cut_from: None },
+            RawValue::Long(LongValue { whole: 20_000, stamp: 7, sent: 9000 }),
         ];
-        assert_eq!(read(&hook(3, &tail), &[ValueKind::Bytes; 3]).unwrap(), expected);
+        assert_eq!(read(&hook(4, &tail), &[ValueKind::Bytes; 4]).unwrap(), expected);
         let short = value(7, 0, 0, b"1234567");
         let refused = DecodeError::ValueInteger { index: 0 };
         assert_eq!(read(&hook(1, &short), &[ValueKind::Bytes]), Err(refused));

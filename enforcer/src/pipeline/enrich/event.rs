@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{BinaryProperties, EventKind, Exec, Exit, Kprobe, Lsm, Timestamp, Tracepoint, Uprobe};
+use api::event::{
+    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Value,
+};
 use api::name::{Action, exit_status};
 
 use tracing_policy::policy::EventForm;
 
 use super::symbol::Symbols;
-use super::value::argument;
-use crate::pipeline::decode::{DecodeError, returned, values};
+use super::value::{argument, joined};
+use crate::pipeline::decode::{DecodeError, LongValue, RawValue, returned, values};
 use crate::pipeline::identify::Subject;
 use crate::pipeline::layout::{HookLayout, ValueLayout};
 use crate::pipeline::record::{Hook, Return};
@@ -38,7 +40,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     })
 }
 
-/// `process_kprobe`, `process_lsm`, `process_tracepoint` or `process_uprobe`, as the layout says.
+/// `process_kprobe`, `process_lsm`, `process_tracepoint` or `process_uprobe`, as the layout says. What there is of a buffer that came in pieces, `pieces` returns.
 ///
 /// # Errors
 /// When the values do not fit the layout.
@@ -47,11 +49,17 @@ pub(crate) fn hook_event(
     hook: &Hook<'_>,
     layout: &HookLayout,
     symbols: &mut Symbols,
+    pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
 ) -> Result<EventKind, DecodeError> {
     let mut args = Vec::with_capacity(layout.values.len());
     let mut values = values(hook, layout)?;
     for (value, value_layout) in values.by_ref().zip(&layout.values) {
-        args.push(argument(value?, value_layout));
+        let value = value?;
+        args.push(if let RawValue::Long(long) = value {
+            joined(long, pieces(long), value_layout)
+        } else {
+            argument(value, value_layout)
+        });
     }
     let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
@@ -73,6 +81,14 @@ pub(crate) fn hook_event(
             origin,
             ..Kprobe::default()
         }),
+        EventForm::Loader => {
+            let path = args.into_iter().find_map(|argument| {
+                let Some(Value::File(file)) = argument.value else { return None };
+                Some(file.path)
+            });
+            let path = path.unwrap_or_default();
+            EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
+        }
         EventForm::Lsm => {
             EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
         }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
 
 use super::{network, object};
-use crate::pipeline::decode::RawValue;
+use crate::pipeline::decode::{LongValue, RawValue};
 use crate::pipeline::layout::ValueLayout;
 
 /// The argument that a value becomes.
@@ -36,6 +36,7 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
         RawValue::Bytes { bytes, cut_from: Some(original_size) } => {
             Value::TruncatedBytes(TruncatedBytes { bytes: bytes.into(), original_size })
         }
+        RawValue::Long(long) => cut(long, Box::default()),
         RawValue::Error { errno } if layout.kind == ValueKind::Bytes => Value::Bytes(unread(errno).into()),
         RawValue::Path { mode, incomplete, path } => {
             let file = FileArgument {
@@ -60,6 +61,17 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
         }
     };
     Argument::labelled(value, Arc::clone(&layout.label))
+}
+
+/// A buffer whose pieces have been put together.
+pub(super) fn joined(long: LongValue, bytes: Vec<u8>, layout: &ValueLayout) -> Argument {
+    let is_whole = u64::try_from(bytes.len()).is_ok_and(|have| have == long.whole);
+    let value = if is_whole { Value::Bytes(bytes.into()) } else { cut(long, bytes.into()) };
+    Argument::labelled(value, Arc::clone(&layout.label))
+}
+
+fn cut(long: LongValue, bytes: Box<[u8]>) -> Value {
+    Value::TruncatedBytes(TruncatedBytes { bytes, original_size: long.whole })
 }
 
 /// What events show in place of a buffer that could not be read.

@@ -10,6 +10,7 @@ use super::proc::{Lookup, LookupStats};
 use super::table::{Incarnation, Table, TableStats};
 use crate::pipeline::clock::WallTime;
 use crate::pipeline::config::Config;
+use crate::pipeline::decode::LongValue;
 use crate::pipeline::record::Data;
 
 /// How far up parents are looked for in procfs.
@@ -58,6 +59,12 @@ impl Identify {
     /// Keeps a piece of a long value for the record that it belongs to.
     pub(crate) fn data(&mut self, data: &Data<'_>) {
         self.data.add(data);
+    }
+
+    /// What there is of a buffer that a thread sent in pieces.
+    pub(crate) fn pieces(&mut self, thread: u32, long: LongValue) -> Vec<u8> {
+        let (bytes, _is_whole) = self.data.take(Incarnation { tgid: thread, ktime: long.stamp }, long.sent);
+        bytes
     }
 
     /// A step of the release of ended processes.

@@ -1,7 +1,7 @@
 //! Lives of processes: what events show of them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use api::event::{Event, EventKind, Kprobe, Process, Value};
+use api::event::{Event, EventKind, Kprobe, Process, TruncatedBytes, Value};
 use api::name::exec_id;
 use bpf_probes::abi::{Action, Credentials, ExecRecord, HookRecord, Namespaces, gained, process_flag};
 
@@ -9,7 +9,9 @@ use super::super::config::Config;
 use super::super::counters::NoEvent;
 use super::super::decode::DecodeErrorKind;
 use super::super::read::record_bytes;
-use super::records::{Bench, Exec, INIT, config, data, exec, exit, fork, header, hook, hook_of, key};
+use super::records::{
+    Bench, Exec, INIT, config, data, exec, exit, fork, header, hook, hook_of, key, long_hook,
+};
 
 const CLONE: u32 = process_flag::CLONE;
 
@@ -243,7 +245,7 @@ fn what_gives_no_event_is_counted_by_reason() {
     let mut bench = Bench::new(&config());
     let mut no_layout = hook(INIT, 1_000, Action::Post, b"/x");
     let place = std::mem::offset_of!(HookRecord, layout);
-    zerocopy::IntoBytes::as_mut_bytes(&mut *no_layout)[place] = 9;
+    zerocopy::IntoBytes::as_mut_bytes(&mut *no_layout)[place] = 99;
     let fixed = HookRecord {
         header: header(bpf_probes::abi::RecordKind::Hook, 1),
         layout: 1,
@@ -288,6 +290,48 @@ fn a_match_on_an_lsm_hook_is_an_event_of_its_own() {
     assert!(json.starts_with("{\"process_lsm\":{\"process\":"), "{json}");
     let rest = "\"function_name\":\"file_open\",\"policy_name\":\"p\",\"args\":[{\"file_arg\":{\"path\":\"/etc/shadow\"";
     assert!(json.contains(rest), "{json}");
+}
+
+// proves: ARG-03 (joined)
+#[test]
+fn the_pieces_of_a_buffer_are_put_together_and_a_lost_one_is_told() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let value = |event: &Event| {
+        let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
+        kprobe.args[0].value.clone().unwrap()
+    };
+    // two threads at once
+    let (one, other) = (key(11, 2_000), key(12, 2_000));
+    bench.take(&[data(one, 0, b"ab"), data(other, 0, b"xy"), data(one, 1, b"cd")]);
+    let whole = value(&bench.one(long_hook(shell, 11, 2_000, 4, 4)));
+    assert_eq!(whole, Value::Bytes(b"abcd".as_slice().into()));
+    let cut = |bytes: &[u8], original_size| {
+        Value::TruncatedBytes(TruncatedBytes { bytes: bytes.into(), original_size })
+    };
+    // more than is sent at all
+    assert_eq!(value(&bench.one(long_hook(shell, 12, 2_000, 500_000, 2))), cut(b"xy", 500_000));
+    // the second piece is lost, and then all of them
+    bench.take(&[data(one, 0, b"ab"), data(one, 2, b"ef")]);
+    assert_eq!(value(&bench.one(long_hook(shell, 11, 2_000, 6, 6))), cut(b"ab", 6));
+    assert_eq!(value(&bench.one(long_hook(shell, 11, 2_000, 6, 6))), cut(b"", 6));
+}
+
+// proves: EVT-08, HOOK-17 (event)
+#[test]
+fn mapped_code_is_an_event_with_its_path_and_no_build_id_where_the_file_cannot_be_read() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    let event = bench.one(hook_of(9, shell, 3_000, Action::Post, b"/lib/x.so"));
+    let EventKind::Loader(loader) = &event.kind else { panic!("no loader event: {event:?}") };
+    assert_eq!((&*loader.path, &*loader.build_id, loader.process.pid), ("/lib/x.so", &[][..], Some(10)));
+    let mut json = Vec::new();
+    api::json::write_event(&event, &mut json);
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.starts_with("{\"process_loader\":{\"process\":"), "{json}");
+    assert!(json.contains("\"path\":\"/lib/x.so\""), "{json}");
 }
 
 // proves: ARG-19 (as events show it)

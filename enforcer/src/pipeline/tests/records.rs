@@ -111,6 +111,21 @@ pub(super) fn hook(process: ProcessKey, ktime: u64, action: Action, path: &[u8])
     hook_of(1, process, ktime, action, path)
 }
 
+/// A hook of layout 6, with a buffer of so many bytes that was sent in pieces.
+pub(super) fn long_hook(process: ProcessKey, thread: u32, stamp: u64, whole: u64, sent: u64) -> Box<[u64]> {
+    let fixed = HookRecord {
+        header: header(RecordKind::Hook, 3_000),
+        process,
+        tid: thread,
+        layout: 6,
+        action: Action::Post as u8,
+        values: 1,
+        ..HookRecord::default()
+    };
+    let value = ValueHeader { len: 24, flags: value_flag::PIECES | value_flag::TRUNCATED, status: 0 };
+    record_bytes(&fixed, &[value.as_bytes(), [whole, stamp, sent].as_bytes()].concat())
+}
+
 /// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return.
 pub(super) fn hook_of(
     layout: u32,
@@ -201,8 +216,12 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    let bytes = vec![ValueLayout { kind: ValueKind::Bytes, label: "l".into() }];
+    layouts.insert(6, HookLayout { values: bytes, ..layout.clone() });
+    let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
     layouts.insert(4, HookLayout { data_values: 1, ..layout.clone() });
     layouts.insert(1, layout);
+    layouts.insert(9, loader);
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);

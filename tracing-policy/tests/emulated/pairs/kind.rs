@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Path { typed: bool },
     /// Something of the network.
     Network(Net),
+    /// Buffers in several pieces: tested as those in one, once `buffers` has shown that they are put together.
+    Pieces,
     /// Reported, and not testable.
     Closed,
     /// The type itself is refused at a kprobe.
@@ -27,6 +29,8 @@ pub(crate) enum Kind {
 pub(crate) enum Text {
     /// Of any length.
     String,
+    /// With a length of its own.
+    Buffer,
     /// At most 15 bytes.
     Device,
     /// The name of a Unix socket: at most 107 bytes, no postfixes, and a family.
@@ -81,8 +85,8 @@ pub(crate) fn kind(ty: ArgumentType) -> Kind {
         | ArgumentType::Module
         | ArgumentType::LoadInfo => Kind::Closed,
         ArgumentType::Auto | ArgumentType::Syscall64 => Kind::Refused(Code::ArgumentType),
-        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::DataLoc | ArgumentType::IovIter => {
-            Kind::Refused(Code::NotSupportedYet)
-        }
+        ArgumentType::DataLoc => Kind::Refused(Code::NotSupportedYet),
+        ArgumentType::CharBuf => Kind::Text(Text::Buffer),
+        ArgumentType::CharIovec | ArgumentType::IovIter => Kind::Pieces,
     }
 }

@@ -23,6 +23,10 @@ pub(super) fn arguments(it: &mut Emulated<'_>, ty: ArgumentType, subject: &Subje
         Subject::Sets(before, after) => {
             [before, after].map(|set| it.machine.world_mut().user.bytes("set", &set.to_le_bytes()))
         }
+        Subject::Text(text) if ty == ArgumentType::CharBuf => {
+            let buffer = it.machine.world_mut().user.bytes("buffer", text.as_bytes());
+            [buffer, text.len() as u64]
+        }
         Subject::Text(text) => [of_text(it, ty, text), 0],
         Subject::Mode(mode) => {
             // the path of an earlier file has its mode
@@ -36,6 +40,8 @@ pub(super) fn arguments(it: &mut Emulated<'_>, ty: ArgumentType, subject: &Subje
         Subject::Nameless => [nameless(it, ty), 0],
         Subject::Socket(socket) => [of_network(it, ty, *socket), 0],
         Subject::Unreadable if ty == ArgumentType::Fd => [CLOSED, 0],
+        // a buffer of no bytes could be read
+        Subject::Unreadable if ty == ArgumentType::CharBuf => [0x1234, 4],
         Subject::Unreadable => [0, 0],
     }
 }

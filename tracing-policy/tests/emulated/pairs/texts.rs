@@ -60,7 +60,9 @@ fn rows(lines: &[Line], text: Text, filler: &str) -> Vec<Row> {
     // what nothing hits: more values than are compared one by one
     let filler = match text {
         Text::Device => (0..20).map(|number| format!("none-{number}")).collect::<Vec<_>>(),
-        Text::String | Text::Unix => (0..40).map(|number| filler.replace('#', &number.to_string())).collect(),
+        Text::String | Text::Buffer | Text::Unix => {
+            (0..40).map(|number| filler.replace('#', &number.to_string())).collect()
+        }
     };
     let subjects = |texts: &[&'static str]| texts.iter().copied().map(Subject::Text).collect::<Vec<_>>();
     lines
@@ -91,8 +93,8 @@ pub(super) fn contains(text: Text, case_ignored: bool) -> Vec<Row> {
     let lines = match (text, case_ignored) {
         (Text::Device, false) => DEVICES[3],
         (Text::Device, true) => DEVICES[4],
-        (Text::String | Text::Unix, false) => CONTAINS,
-        (Text::String | Text::Unix, true) => CONTAINS_ANY_CASE,
+        (Text::String | Text::Buffer | Text::Unix, false) => CONTAINS,
+        (Text::String | Text::Buffer | Text::Unix, true) => CONTAINS_ANY_CASE,
     };
     rows(lines, text, "nowhere-#-at-all")
 }

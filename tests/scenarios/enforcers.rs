@@ -1,0 +1,72 @@
+//! Enforcers, and the events of the loader.
+
+use e2e::ensure;
+use e2e::expect::Outcome;
+use e2e::scenario::{Guest, Settings, must, run};
+
+const POLICY: &str = "enforced";
+
+/// A match at a tracepoint tells the enforcer, whose call then fails with the error, and whose caller is killed.
+pub(crate) fn notified(guest: &Guest) -> Outcome {
+    let policy = |action: &str| {
+        format!(
+            "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {{name: {POLICY}}}
+spec:
+  lists: [{{name: links, type: syscalls, values: [sys_symlinkat, sys_symlink]}}]
+  enforcers: [{{calls: ['list:links']}}]
+  tracepoints:
+  - subsystem: raw_syscalls
+    event: sys_enter
+    args: [{{index: 4, type: syscall64}}]
+    selectors:
+    - matchBinaries: [{{operator: Postfix, values: [/ln]}}]
+      matchArgs: [{{index: 4, operator: InMap, values: ['list:links']}}]
+      matchActions: [{{action: NotifyEnforcer, {action}}}]
+"
+        )
+    };
+    let link = ["ln", "-s", "/etc/passwd", "/root/enforced-link"];
+    let mut daemon = Settings::default().start(guest)?;
+    let mut events = daemon.events()?;
+    daemon.add(POLICY, &policy("argError: -121"))?;
+    let denied = run(&link)?;
+    ensure!(denied.status.code() == Some(1), "ln ended with {}", denied.status);
+    ensure!(denied.stderr.contains("Remote I/O error"), "ln said {:?}", denied.stderr);
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<_> = seen.iter().filter_map(|event| event.process_tracepoint.as_ref()).collect();
+    ensure!(hooks.len() == 1, "{} events of the tracepoint", hooks.len());
+    ensure!(hooks[0].action == "KPROBE_ACTION_NOTIFYENFORCER", "action {}", hooks[0].action);
+    let counted = daemon.acted(POLICY, "notify_enforcer")?;
+    ensure!(counted == 1, "{counted} notifications are counted");
+    daemon.delete(POLICY)?;
+    daemon.add(POLICY, &policy("argError: -1, argSig: 9"))?;
+    let killed = run(&link)?;
+    ensure!(killed.killed(), "ln ended with {}", killed.status);
+    ensure!(!std::path::Path::new("/root/enforced-link").exists(), "the link was made");
+    daemon.tetra_must(&["tracingpolicy", "set-mode", POLICY, "monitor"])?;
+    must(&link)?;
+    std::fs::remove_file("/root/enforced-link")?;
+    daemon.delete(POLICY)?;
+    must(&link)?;
+    std::fs::remove_file("/root/enforced-link")?;
+    Ok(())
+}
+
+/// What is mapped to be run is reported with its path and build id.
+pub(crate) fn loader(guest: &Guest) -> Outcome {
+    let text = format!(
+        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  loader: true\n"
+    );
+    let mut daemon = Settings::default().start(guest)?;
+    let mut events = daemon.events()?;
+    daemon.add(POLICY, &text)?;
+    // a shell that lives until its mappings have been looked at
+    must(&["sh", "-c", "sleep 1"])?;
+    let seen = daemon.settle(&mut events)?;
+    let loaded: Vec<_> = seen.iter().filter_map(|event| event.process_loader.as_ref()).collect();
+    ensure!(!loaded.is_empty(), "no event of the loader");
+    ensure!(loaded.iter().all(|one| one.path.starts_with('/')), "{loaded:?}");
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! Verification is cheap on the running kernel: for every type, every family of operators, many policies and long lists.
+
+use std::time::{Duration, Instant};
+
+use bpf_probes::kernel::{Feature, KernelView};
+use bpf_probes::load::probe::{ProbeOptions, kernel_view};
+use bpf_probes::load::{Collection, LoadContext, MapSet, Program};
+use bpf_probes::sensor::{BaseOptions, base};
+use bpf_probes::spec::CollectionSpec;
+use tracing_policy::{Rider, compile_hook};
+
+use crate::running::resolve;
+
+/// Instructions that the verifier may walk for one program.
+const MOST: u32 = 100_000;
+/// How long loading one program may take natively.
+const LONGEST: Duration = Duration::from_millis(100);
+/// How much longer a list of a thousand values may take.
+const LONGER: Duration = Duration::from_millis(50);
+
+/// System calls can be hooked wherever functions cannot.
+fn policy(arguments: &str, selectors: &str) -> String {
+    format!(
+        "{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {{name: p}}, spec: {{kprobes: [{{call: sys_mmap, syscall: true, args: [{arguments}], selectors: [{selectors}]}}]}}}}"
+    )
+}
+
+/// The kernel, and the maps that programs share.
+struct Bench {
+    kernel: KernelView,
+    base: Collection,
+}
+
+/// What loading a program took.
+struct Cost {
+    walked: u32,
+    time: Duration,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let kernel = kernel_view(&ProbeOptions::default()).unwrap();
+        let context = LoadContext::new(Some(kernel.btf())).unwrap();
+        let spec = base(&kernel, BaseOptions::default()).unwrap();
+        let base = Collection::load(&spec, &MapSet::new(), &context).unwrap();
+        Self { kernel, base }
+    }
+
+    /// What the programs of the policies' hook cost, each.
+    fn costs(&self, texts: &[String]) -> Vec<Cost> {
+        let policies: Vec<_> = texts.iter().map(|text| resolve(text, &self.kernel)).collect();
+        let numbers: Vec<u32> = (0..64).collect();
+        let riders: Vec<Rider<'_>> = policies
+            .iter()
+            .zip(0..)
+            .map(|(policy, number)| Rider {
+                hook: &policy.hooks[0],
+                policy_number: number,
+                layout_number: number,
+                first_selector: 8 * number,
+                class_numbers: &numbers,
+            })
+            .collect();
+        let compiled = compile_hook(&riders, &self.kernel).unwrap();
+        compiled.bodies.iter().map(|body| self.cost(&body.collection)).collect()
+    }
+
+    fn cost(&self, spec: &CollectionSpec) -> Cost {
+        let context = LoadContext::new(Some(self.kernel.btf())).unwrap();
+        let load = || {
+            let begin = Instant::now();
+            let collection = Collection::load(spec, self.base.maps(), &context).unwrap();
+            (begin.elapsed(), collection)
+        };
+        // the least of several: what else runs on this machine only adds
+        let again = if emulated() { 0 } else { 4 };
+        let mut times: Vec<Duration> = (0..again).map(|_| load().0).collect();
+        let (time, collection) = load();
+        times.push(time);
+        let walked = match collection.program("body").unwrap().info().unwrap().verified_insns {
+            0 => self.walked(spec, &collection, &context),
+            walked => walked,
+        };
+        Cost { walked, time: times.into_iter().min().unwrap() }
+    }
+
+    /// Where the kernel does not count it for each program.
+    fn walked(&self, spec: &CollectionSpec, collection: &Collection, context: &LoadContext<'_>) -> u32 {
+        use std::os::fd::AsFd;
+        let maps = [collection.maps(), self.base.maps()];
+        let find = |name: &str| maps.iter().find_map(|maps| maps.get(name)).map(|map| map.as_fd());
+        let body = spec.programs.iter().find(|program| program.name == "body").unwrap();
+        Program::walked(body, &find, context).unwrap().unwrap()
+    }
+
+    fn check(&self, what: &str, texts: &[String]) {
+        for cost in self.costs(texts) {
+            eprintln!("{what}: {} instructions walked, {:?}", cost.walked, cost.time);
+            assert!(cost.walked > 0 && cost.walked < MOST, "{what}: {} instructions", cost.walked);
+            assert!(emulated() || cost.time < LONGEST, "{what}: {:?}", cost.time);
+        }
+    }
+}
+
+/// Whether times mean nothing here.
+fn emulated() -> bool {
+    std::fs::read_to_string("/proc/cpuinfo").unwrap().contains("QEMU")
+}
+
+const TYPES: [&str; 31] = [
+    "int8",
+    "uint16",
+    "int32",
+    "uint64",
+    "size_t",
+    "string",
+    "file",
+    "path",
+    "fd",
+    "kiocb",
+    "dentry",
+    "linux_binprm",
+    "filename",
+    "net_device",
+    "sock",
+    "socket",
+    "skb",
+    "sockaddr",
+    "sockaddr_un",
+    "cred",
+    "user_namespace",
+    "capability",
+    "kernel_cap_t",
+    "cap_inheritable",
+    "cap_permitted",
+    "cap_effective",
+    "bpf_attr",
+    "bpf_prog",
+    "bpf_map",
+    "bpf_cmd",
+    "nop",
+];
+
+/// Types, and filters of which each is verified alone, and all together.
+const FILTERS: [(&[&str], &[&str]); 5] = [
+    (
+        &["int32", "uint8", "int64"],
+        &[
+            "Equal, values: ['1', '2']",
+            "NotEqual, values: ['1']",
+            "GT, values: ['5']",
+            "LT, values: ['5']",
+            "Mask, values: ['6']",
+            "InRange, values: ['1:5', '7:9']",
+            "NotInMap, values: ['0:50', '70']",
+        ],
+    ),
+    (
+        &["string", "file", "path", "fd", "dentry", "linux_binprm", "net_device"],
+        &[
+            "Equal, values: [/etc/shadow, /a]",
+            "NotEqual, values: [/etc/shadow]",
+            "Prefix, values: [/etc/, /usr]",
+            "NotPostfix, values: [.conf]",
+            "SubString, values: [needle, a-longer-one]",
+            "SubStringIgnCase, values: [NEEDLE]",
+        ],
+    ),
+    (&["file", "path"], &["FileType, values: [reg, dir]", "NotFileType, values: [sock]"]),
+    (
+        &["sock", "socket", "skb"],
+        &[
+            "SAddr, values: [10.0.0.0/8, '::1']",
+            "NotDAddr, values: [127.0.0.1]",
+            "DPort, values: ['443', '8000:9000']",
+            "SPortPriv",
+            "Protocol, values: [IPPROTO_TCP]",
+            "Family, values: [AF_INET6]",
+            "State, values: [TCP_LISTEN]",
+        ],
+    ),
+    (&["kernel_cap_t"], &["Equal, values: [CAP_BPF]", "Mask, values: ['CAP_BPF,CAP_SYS_ADMIN']"]),
+];
+
+fn argument(ty: &str) -> String {
+    format!("{{index: 1, type: {ty}}}")
+}
+
+fn filtered(ty: &str, filter: &str) -> String {
+    policy(&argument(ty), &format!("{{matchArgs: [{{index: 1, operator: {filter}}}]}}"))
+}
+
+#[test]
+fn root_no_program_of_the_language_is_expensive_to_verify() {
+    let bench = Bench::new();
+    for ty in TYPES {
+        bench.check(ty, &[policy(&argument(ty), "")]);
+    }
+    for (types, filters) in FILTERS {
+        for ty in types {
+            for filter in filters {
+                bench.check(&format!("{ty} {filter}"), &[filtered(ty, filter)]);
+            }
+            // a kernel without bpf_loop walks each round of a search: 94 000 instructions for each of the two
+            let one_search =
+                |filter: &&&str| bench.kernel.has(Feature::Loop) || !filter.starts_with("SubStringIgnCase");
+            let all: Vec<String> =
+                filters.iter().filter(one_search).map(|filter| filtered(ty, filter)).collect();
+            bench.check(&format!("{ty} with all of its operators"), &all);
+        }
+    }
+    let text = |number: usize| {
+        let operator = ["Equal", "Prefix", "Postfix", "NotEqual"][number % 4];
+        filtered(["string", "path"][number % 2], &format!("{operator}, values: [/somewhere/{number}]"))
+    };
+    bench.check("a hundred policies", &(0..100).map(text).collect::<Vec<_>>());
+    let process = "{matchPIDs: [{operator: NotIn, values: [1, 2, 3]}], matchCapabilities: [{operator: In, values: [CAP_BPF]}], \
+                   matchNamespaces: [{namespace: Pid, operator: NotIn, values: ['1']}]}";
+    bench.check("the process", &[policy(&argument("int"), process)]);
+}
+
+#[test]
+fn root_a_thousand_values_load_about_as_fast_as_one() {
+    let bench = Bench::new();
+    let list = |of: &dyn Fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>();
+    let path = |number: usize| format!("/somewhere/file-{number:05}");
+    let number = |number: usize| (3 * number).to_string();
+    let range = |number: usize| format!("{}:{}", 3 * number, 3 * number + 1);
+    let network = |number: usize| format!("10.{}.{}.0/24", number / 256, number % 256);
+    let port = |number: usize| (3 * number).to_string();
+    /// Type, operator, the values by their number.
+    type Line<'a> = (&'static str, &'static str, &'a dyn Fn(usize) -> String);
+    let rows: [Line<'_>; 10] = [
+        ("string", "Equal", &path),
+        ("string", "Prefix", &path),
+        ("path", "Postfix", &path),
+        ("path", "NotPrefix", &path),
+        ("string", "SubString", &path),
+        ("int32", "Equal", &number),
+        ("int64", "NotInRange", &range),
+        ("uint32", "InMap", &number),
+        ("sock", "DAddr", &network),
+        ("sock", "DPort", &port),
+    ];
+    for (ty, operator, of) in rows {
+        let costs = |count| {
+            let values = list(of, count);
+            bench.costs(&[filtered(ty, &format!("{operator}, values: {values:?}"))])
+        };
+        // one after the other, so that what disturbs one disturbs both
+        for (one, thousand) in costs(1).into_iter().zip(costs(1000)) {
+            eprintln!("{ty} {operator}: {:?} for one value, {:?} for a thousand", one.time, thousand.time);
+            assert!(thousand.walked < MOST, "{ty} {operator}: {} instructions", thousand.walked);
+            let more = thousand.time.saturating_sub(one.time);
+            assert!(emulated() || more < LONGER, "{ty} {operator}: {more:?} longer");
+        }
+    }
+}
