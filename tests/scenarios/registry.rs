@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
-    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
+    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls, usdts,
 };
 
 /// One behaviour.
@@ -89,6 +89,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("an_lsm_hook_denies_and_reports", kinds::lsm),
     // proves: HOOK-07 (in a machine), EVT-04
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
+    // proves: HOOK-15 (in a machine), HOOK-13 (semaphore, in a machine), ACT-08 (in a machine), EVT-06
+    plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
     // proves: ARG-06 (file)
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
@@ -106,6 +108,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
     plain("who_gets_past_all_hooks_of_a_denied_call_is_killed", syscalls::past_all_hooks),
+    // proves: HOOK-06 (in a machine)
+    plain("a_fentry_reports_what_was_returned", returns::by_trampoline),
     // proves: SEL-15, SEL-16, SEL-17, SEL-18 (numbers, ranges), SEL-19, SEL-20, SEL-21, SEL-22, SEL-23, SEL-27
     plain("a_policy_of_each_family_tells_calls_apart", language::families),
     // proves: SEL-04 (in a machine), ACT-12

@@ -116,6 +116,22 @@ spec:
     )
 }
 
+/// A fentry reports what a function was called with and returned, exactly or by a kprobe.
+pub(crate) fn by_trampoline(guest: &Guest) -> Outcome {
+    let text = read().replace("kprobes:", "fentries:");
+    let mut daemon = Settings::default().policy(&text).start(guest)?;
+    let mut events = daemon.events()?;
+    let mut bytes = [0; 100];
+    for length in [7, 77] {
+        File::open("/dev/zero")?.read_exact(&mut bytes[..length])?;
+    }
+    let seen = daemon.settle(&mut events)?;
+    let returned = seen.iter().filter_map(|event| event.of_policy("read")?.returned.as_ref()?.int_arg);
+    let returned: Vec<i64> = returned.collect();
+    ensure!(returned == [7, 77], "returned {returned:?}");
+    Ok(())
+}
+
 /// Who fails to open a file is killed, and the open is reported; who succeeds is neither.
 pub(crate) fn acted_on(guest: &Guest) -> Outcome {
     let there = guest.folder.join("there");

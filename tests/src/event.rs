@@ -16,6 +16,8 @@ pub struct Event {
     pub process_lsm: Option<Hook>,
     /// A tracepoint matched.
     pub process_tracepoint: Option<Hook>,
+    /// A static probe matched.
+    pub process_usdt: Option<Hook>,
     /// Executable code was mapped.
     pub process_loader: Option<Loader>,
     /// Name of the node.
@@ -74,6 +76,14 @@ pub struct Hook {
     pub subsys: String,
     /// The tracepoint.
     pub event: String,
+    /// The file of a static probe.
+    pub path: String,
+    /// Whose static probe it is.
+    pub provider: String,
+    /// Which static probe.
+    pub name: String,
+    /// What is special about the event.
+    pub flags: String,
     /// What it was called with.
     pub args: Vec<Argument>,
     /// What it returned.

@@ -20,6 +20,8 @@ pub enum Action {
     NotifyEnforcer = 13,
     /// Took back what they were told.
     CleanupEnforcerNotification = 14,
+    /// An argument in memory was written.
+    Set = 15,
 }
 
 impl Action {
@@ -32,6 +34,7 @@ impl Action {
             Self::Signal,
             Self::NotifyEnforcer,
             Self::CleanupEnforcerNotification,
+            Self::Set,
         ]
         .into_iter()
         .find(|action| *action as u8 == number)
@@ -46,6 +49,8 @@ pub mod hook_flag {
     pub const MONITOR: u8 = 2;
     /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
     pub const DISMISSED: u8 = 4;
+    /// The action was tried and failed.
+    pub const ACTION_FAILED: u8 = 8;
     /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
     pub const KERNEL_STACK: u8 = 64;
     /// And then those of the program's stack.

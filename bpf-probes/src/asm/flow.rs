@@ -113,6 +113,7 @@ fn argument_count(helper: Helper) -> u8 {
         Helper::TailCall
         | Helper::GetStackid
         | Helper::ProbeReadUser
+        | Helper::ProbeWriteUser
         | Helper::ProbeReadKernel
         | Helper::ProbeReadUserStr
         | Helper::ProbeReadKernelStr

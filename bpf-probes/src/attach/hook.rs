@@ -12,6 +12,13 @@ pub enum Point {
     Function(String),
     /// A system call.
     Syscall(SyscallName),
+    /// A function that is to be hooked by trampoline, where that misses no call.
+    Fentry {
+        /// Its symbol.
+        function: String,
+        /// The system call that it is the wrapper of.
+        call: Option<SyscallName>,
+    },
     /// A place where a base sensor sits.
     Sensor(Sensor),
     /// An LSM hook, by its name without prefix.
@@ -37,7 +44,7 @@ pub enum Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Function(name) => f.write_str(name),
+            Self::Function(name) | Self::Fentry { function: name, .. } => f.write_str(name),
             Self::Syscall(name) => f.write_str(&name.symbol()),
             Self::Sensor(sensor) => write!(f, "the {} sensor", sensor.name()),
             Self::LsmHook(hook) => write!(f, "LSM hook {hook}"),
@@ -128,6 +135,11 @@ impl Hook {
     /// A hook on a system call.
     pub fn syscall(name: SyscallName, due: &[Duty]) -> Self {
         Self { point: Point::Syscall(name), due: Duties::of(due) }
+    }
+
+    /// A hook on a function, or on the wrapper of a system call, by trampoline where that misses no call.
+    pub fn fentry(function: impl Into<String>, call: Option<SyscallName>, due: &[Duty]) -> Self {
+        Self { point: Point::Fentry { function: function.into(), call }, due: Duties::of(due) }
     }
 
     /// A hook on an LSM hook.

@@ -70,6 +70,9 @@ pub fn plan(hook: &Hook, kernel: &KernelView) -> Result<Plan, PlanError> {
     match &hook.point {
         Point::Function(function) => plan_function(&mut plan, function, hook.due, kernel)?,
         Point::Syscall(name) => plan_syscall(&mut plan, name, hook.due, kernel)?,
+        Point::Fentry { function, call } => {
+            plan_fentry(&mut plan, function, call.as_ref(), hook.due, kernel)?;
+        }
         Point::Sensor(sensor) => plan_sensor(&mut plan, *sensor, kernel)?,
         Point::LsmHook(lsm) => plan_lsm_hook(&mut plan, lsm, hook.due, kernel)?,
         Point::Tracepoint { subsystem, event, raw } => {
@@ -95,6 +98,34 @@ fn plan_function(plan: &mut Plan, function: &str, due: Duties, kernel: &KernelVi
         plan.attach(entry, Role::Decide);
     }
     Ok(())
+}
+
+/// fentry, and fexit where the return is to be seen; where they would miss calls, what a kprobe gets.
+fn plan_fentry(
+    plan: &mut Plan,
+    function: &str,
+    call: Option<&SyscallName>,
+    due: Duties,
+    kernel: &KernelView,
+) -> Result<(), PlanError> {
+    if trampolines_are_exact(kernel)
+        && let Some(btf_id) = fentry_target(function, kernel)
+    {
+        trampoline(plan, kernel);
+        plan.attach(Mechanism::Fentry { function: function.to_owned(), btf_id }, Role::Decide);
+        if due.contains(Duty::ReportReturn) {
+            plan.attach(Mechanism::Fexit { function: function.to_owned(), btf_id }, Role::ReportReturn);
+        }
+        return Ok(());
+    }
+    without(plan, kernel, &[Feature::Fentry]);
+    if !trampolines_are_exact(kernel) {
+        plan.because(Reason::TrampolineMisses { preemption: kernel.preemption() });
+    }
+    match call {
+        Some(call) => plan_syscall(plan, call, due, kernel),
+        None => plan_function(plan, function, due, kernel),
+    }
 }
 
 /// The LSM program itself, which decides, reports and denies; where such programs do not run, the function that asks the hook.

@@ -117,6 +117,23 @@ fn returns_take_fexit_where_trampolines_are_exact_and_a_kretprobe_elsewhere() {
 }
 
 #[test]
+fn fentries_are_what_they_say_where_that_misses_no_call_and_kprobes_elsewhere() {
+    let hook = Hook::fentry("vfs_open", None, REPORT);
+    for folder in ["5.10", "6.1", "6.12"] {
+        expect(&hook, &recorded(folder), "fentry vfs_open: Decide");
+    }
+    expect(&hook, &recorded("7.2"), "kprobe vfs_open: Decide");
+    let reasons: Vec<String> =
+        plan(&hook, &recorded("7.2")).unwrap().reasons.iter().map(ToString::to_string).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("skip calls")), "{reasons:?}");
+    let call = SyscallName::parse("sys_openat").unwrap();
+    let hook = Hook::fentry(call.symbol(), Some(call), &[Duty::Report, Duty::ReportReturn]);
+    let pair = "fentry __x64_sys_openat: Decide | fexit __x64_sys_openat: ReportReturn";
+    expect(&hook, &recorded("6.1"), pair);
+    expect(&hook, &recorded("6.18"), "raw_tp sys_enter: Decide | raw_tp sys_exit: ReportReturn");
+}
+
+#[test]
 fn returns_of_system_calls_take_the_exit_that_misses_none() {
     let hook = syscall("sys_openat", &[Duty::Report, Duty::ReportReturn]);
     let fexit = "kprobe __x64_sys_openat: Decide | fexit __x64_sys_openat: ReportReturn";

@@ -46,6 +46,8 @@ helpers! {
     GetStackid = 27, "get_stackid";
     /// `() -> struct task_struct *` as a number
     GetCurrentTask = 35, "get_current_task";
+    /// `(user dst, src, size) -> 0 or -errno`, to memory of the current process
+    ProbeWriteUser = 36, "probe_write_user";
     /// `(ctx, rc)`; kprobes on error-injectable functions
     OverrideReturn = 58, "override_return";
     /// `(ctx, buf, size, flags) -> bytes or -errno`

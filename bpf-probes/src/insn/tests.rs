@@ -168,6 +168,7 @@ fn helpers_are_known_by_their_numbers_which_are_in_order() {
         (Helper::TailCall, 12, "tail_call"),
         (Helper::GetCurrentPidTgid, 14, "get_current_pid_tgid"),
         (Helper::GetCurrentTask, 35, "get_current_task"),
+        (Helper::ProbeWriteUser, 36, "probe_write_user"),
         (Helper::OverrideReturn, 58, "override_return"),
         (Helper::SendSignal, 109, "send_signal"),
         (Helper::ProbeReadUser, 112, "probe_read_user"),

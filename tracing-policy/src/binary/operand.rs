@@ -11,7 +11,7 @@
 use std::fmt;
 
 /// Where a static probe's argument is when the probe is hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UsdtArgument {
     /// Of the value, in bytes: 1, 2, 4 or 8.
     pub size: u8,
@@ -22,7 +22,7 @@ pub struct UsdtArgument {
 }
 
 /// What holds an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UsdtSource {
     /// The value itself, extended to 64 bits as its size and sign say.
     Constant(u64),
@@ -49,7 +49,7 @@ pub enum UsdtSource {
 }
 
 /// A register of x86-64, whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the processor's own names")]
 pub enum CpuRegister {
     Rax,

@@ -3,7 +3,7 @@
 use super::section::{Section, Target};
 use super::{enforcer, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Function, HookKind, ReturnValue, SignalNumber};
+use crate::policy::{Action, Function, HookKind, ReturnValue, SetValue, SignalNumber};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
@@ -37,6 +37,7 @@ pub(super) fn action(
             unsupported::refuse(&what, written.action.span, report);
             return None;
         }
+        ActionKind::Set if target.section == Section::Usdts => Action::Set(set(written, report)?),
         ActionKind::Set => {
             let message = format!("{} has no action Set", target.section.one());
             let error = Diagnostic::error(Code::OperatorMismatch, written.action.span, message);
@@ -59,6 +60,14 @@ fn has_action(section: Section, action: ActionKind) -> bool {
     ];
     match section {
         Section::Kprobes => true,
+        Section::Fentries => !matches!(
+            action,
+            ActionKind::Sigkill
+                | ActionKind::Signal
+                | ActionKind::Override
+                | ActionKind::NotifyEnforcer
+                | ActionKind::CleanupEnforcerNotification
+        ),
         Section::Uprobes => !matches!(
             action,
             ActionKind::GetUrl
@@ -67,11 +76,32 @@ fn has_action(section: Section, action: ActionKind) -> bool {
                 | ActionKind::UntrackSock
                 | ActionKind::NotifyEnforcer
         ),
+        Section::Usdts => matches!(
+            action,
+            ActionKind::Post
+                | ActionKind::NoPost
+                | ActionKind::Sigkill
+                | ActionKind::Signal
+                | ActionKind::CleanupEnforcerNotification
+                | ActionKind::Set
+        ),
         Section::LsmHooks => of_lsm.contains(&action),
         Section::Tracepoints | Section::RawTracepoints => {
             !matches!(action, ActionKind::Override | ActionKind::TrackSock | ActionKind::UntrackSock)
         }
     }
+}
+
+/// What is written where; both are 0 unless the policy says otherwise.
+fn set(written: &schema::Action, report: &mut Report) -> Option<SetValue> {
+    let index = written.arg_index.as_ref();
+    let value = written.arg_value.as_ref().map_or(0, |value| value.value);
+    let number = index.map_or(Some(0), |index| u8::try_from(index.value).ok());
+    if number.is_none() {
+        let span = index.map_or(written.span, |index| index.span);
+        report.push(Diagnostic::error(Code::ArgumentIndex, span, "no probe has so many arguments"));
+    }
+    Some(SetValue { position: number?, value, operand: None })
 }
 
 fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {
@@ -92,7 +122,13 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     let symbol = match kind {
         Some(HookKind::Kprobe(Function::Kernel(symbol))) if symbol.starts_with("security_") => symbol,
         Some(HookKind::Lsm(hook)) => hook,
-        Some(HookKind::Kprobe(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_) | HookKind::Loader)
+        Some(
+            HookKind::Kprobe(_)
+            | HookKind::Tracepoint(_)
+            | HookKind::Uprobe(_)
+            | HookKind::Usdt(_)
+            | HookKind::Loader,
+        )
         | None => return value,
     };
     if !value.is_errno() {

@@ -16,6 +16,9 @@ const MAX_INDEX: u32 = 5;
 /// Fields that the records of all tracepoints begin with. The kernel keeps its own pointer in their place when it runs a program (`perf_trace_run_bpf_submit`).
 const COMMON_FIELDS: u32 = 4;
 
+/// Highest index of a static probe's argument: the macros of `sys/sdt.h` take twelve.
+const MAX_OPERAND: u32 = 11;
+
 /// Highest index of a field.
 const MAX_FIELD: u32 = 255;
 
@@ -140,7 +143,15 @@ pub(super) fn arguments(written: &[schema::Argument], section: Section, report: 
 
 fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
-    let most = if section == Section::Tracepoints { MAX_FIELD } else { MAX_INDEX };
+    let most = match section {
+        Section::Tracepoints => MAX_FIELD,
+        Section::Usdts => MAX_OPERAND,
+        Section::Kprobes
+        | Section::Fentries
+        | Section::LsmHooks
+        | Section::RawTracepoints
+        | Section::Uprobes => MAX_INDEX,
+    };
     let index = u8::try_from(written.index.value).ok().filter(|_| written.index.value <= most);
     let is_common = section == Section::Tracepoints && written.index.value < COMMON_FIELDS;
     if is_common {
@@ -187,7 +198,7 @@ pub(super) fn argument_type(
         report.push(error.help("add `type:`, for example `type: file`"));
         return None;
     };
-    if section == Section::Uprobes && is_of_kernel(ty.value) {
+    if section.is_of_user_space() && is_of_kernel(ty.value) {
         let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
         let error = Diagnostic::error(Code::ArgumentType, ty.span, message);
         report
@@ -244,6 +255,11 @@ pub(super) fn argument_type(
         Written::Auto | Written::Syscall64 => {
             let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
+            return None;
+        }
+        Written::CharBuf | Written::CharIovec if section == Section::Usdts => {
+            let what = format!("the argument type {} of a USDT probe", ty.value.as_word());
+            unsupported::refuse(&what, ty.span, report);
             return None;
         }
         Written::CharBuf => ArgumentType::CharBuf,

@@ -1,9 +1,9 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe, workload};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, uprobe, usdt, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Hook, Policy, PolicyName};
+use crate::policy::{Hook, Means, Policy, PolicyName};
 use crate::schema::{Spec, TracingPolicy};
 use crate::source::Spanned;
 
@@ -28,13 +28,14 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let mut spec = document.spec;
     macros::expand(&mut spec, report);
     let workload = workload::of_policy(&spec, kind, namespace.as_ref(), report);
-    unsupported::spec(&spec, report);
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
     list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
-    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, &lists, report)));
+    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, Means::Any, &lists, report)));
+    let fentries = spec.fentries.value.into_iter();
+    hooks.extend(fentries.map(|one| hook::kprobe(one, Means::Trampoline, &lists, report)));
     hooks.extend(
         spec.tracepoints
             .value
@@ -42,6 +43,7 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
             .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
     );
     hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
+    hooks.extend(spec.usdts.value.into_iter().map(|one| usdt::usdt(one, report).map(|hook| vec![hook])));
     hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());

@@ -36,7 +36,8 @@ pub(super) fn resolve(
         report.push(error.help("what lies elsewhere is an entry of `data`"));
         return Err(Reported);
     }
-    let is_known = section.is_tracepoint() || matches!(section, Section::Kprobes | Section::LsmHooks);
+    let is_known = section.is_tracepoint()
+        || matches!(section, Section::Kprobes | Section::Fentries | Section::LsmHooks);
     let Some(found) = whole(written, report) else { return Ok(None) };
     if !is_known {
         let what = format!("resolve in {}", section.one());

@@ -66,6 +66,7 @@ pub(super) fn enforcers(
         | Action::Sigkill
         | Action::Signal(_)
         | Action::Override(_)
+        | Action::Set(_)
         | Action::CleanupEnforcerNotification
         | Action::Enforce(_) => None,
     });
@@ -151,6 +152,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         selectors: vec![selector],
         message: None,
         tags: Vec::new(),
+        means: crate::policy::Means::Any,
         returned: None,
         untyped: None,
         span,

@@ -4,7 +4,7 @@ use super::list::Lists;
 use super::section::{Section, Target};
 use super::{argument, returning, selector, text, unsupported, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Function, Hook, HookKind, SyscallAbi};
+use crate::policy::{Absence, Function, Hook, HookKind, Means, SyscallAbi};
 use crate::schema;
 use crate::source::Spanned;
 
@@ -21,9 +21,16 @@ const SYSCALL_PREFIXES: [(&str, SyscallAbi); 5] = [
 ];
 
 /// The hooks of a kprobe: one for each function that its call stands for. `None` when the report has an error about it.
-pub(super) fn kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
-    let Some((stripped, untyped)) = untyped::kprobe(&hook) else { return typed_kprobe(hook, lists, report) };
-    let mut hooks = untyped::first(report, |own| typed_kprobe(stripped, lists, own))?;
+pub(super) fn kprobe(
+    hook: schema::Kprobe,
+    means: Means,
+    lists: &Lists<'_>,
+    report: &mut Report,
+) -> Option<Vec<Hook>> {
+    let Some((stripped, untyped)) = untyped::kprobe(&hook) else {
+        return typed_kprobe(hook, means, lists, report);
+    };
+    let mut hooks = untyped::first(report, |own| typed_kprobe(stripped, means, lists, own))?;
     for hook in &mut hooks {
         hook.untyped = Some(Box::new(untyped.clone()));
     }
@@ -48,12 +55,21 @@ pub(crate) fn settled(written: schema::Kprobe, at: &Hook, report: &mut Report) -
         ..written
     };
     let hook = untyped::again(report, |own| {
-        typed_kprobe(written, &Lists::default(), own).and_then(|hooks| hooks.into_iter().next())
+        typed_kprobe(written, at.means, &Lists::default(), own).and_then(|hooks| hooks.into_iter().next())
     });
     hook.map(|hook| Hook { absence: at.absence, kind: at.kind.clone(), ..hook })
 }
 
-fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) -> Option<Vec<Hook>> {
+fn typed_kprobe(
+    hook: schema::Kprobe,
+    means: Means,
+    lists: &Lists<'_>,
+    report: &mut Report,
+) -> Option<Vec<Hook>> {
+    let section = match means {
+        Means::Any => Section::Kprobes,
+        Means::Trampoline => Section::Fentries,
+    };
     unsupported::kprobe(&hook, report);
     let calls = lists.calls(&hook.call, &hook.syscall, report);
     let ignored =
@@ -65,10 +81,10 @@ fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) ->
         .collect();
     // what is asked of actions is the same for all but functions of security modules, and those ask more
     let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
-    let returned = returning::value(&hook, Section::Kprobes, report);
-    let arguments = argument::arguments(&hook.args, Section::Kprobes, report);
+    let returned = returning::value(&hook, section, report);
+    let arguments = argument::arguments(&hook.args, section, report);
     let arguments = arguments.with_data(&hook.data, report).with_return(returned);
-    let target = Target { section: Section::Kprobes, kind: strictest.map(|kind| &kind.value) };
+    let target = Target { section, kind: strictest.map(|kind| &kind.value) };
     let selectors = selector::selectors(hook.selectors, &arguments, target, report);
     let message = text::message(hook.message, report);
     let tags = text::tags(hook.tags, report);
@@ -79,6 +95,7 @@ fn typed_kprobe(hook: schema::Kprobe, lists: &Lists<'_>, report: &mut Report) ->
     let hook = |kind| Hook {
         kind,
         absence,
+        means,
         arguments: arguments.clone(),
         returned: returned.clone(),
         selectors: selectors.clone(),
@@ -117,6 +134,7 @@ fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
     Some(Hook {
         kind: name?,
         absence: Absence::Refused,
+        means: Means::Any,
         arguments: arguments?,
         returned: None,
         selectors: selectors?,

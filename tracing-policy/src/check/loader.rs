@@ -55,6 +55,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         selectors: vec![selector],
         message: None,
         tags: Vec::new(),
+        means: crate::policy::Means::Any,
         returned: None,
         untyped: None,
         span,

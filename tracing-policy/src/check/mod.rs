@@ -38,6 +38,7 @@ mod tracepoint;
 mod unsupported;
 mod untyped;
 mod uprobe;
+mod usdt;
 mod value;
 mod workload;
 

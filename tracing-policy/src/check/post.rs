@@ -60,12 +60,12 @@ pub(super) fn options(
 /// Whether a stack is asked for and can be reported. On an LSM hook the parameter itself has been refused.
 fn stack(name: &str, on: Option<&Spanned<bool>>, target: Target<'_>, report: &mut Report) -> bool {
     let Some(on) = on.filter(|on| on.value) else { return false };
-    if !matches!(target.section, Section::Kprobes | Section::LsmHooks) {
+    if !matches!(target.section, Section::Kprobes | Section::Fentries | Section::LsmHooks) {
         let message = format!("events of {} carry no stack", target.section.one());
         let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
         report.push(warning.labelled(format!("`{name}` has no effect here")));
     }
-    target.section == Section::Kprobes
+    matches!(target.section, Section::Kprobes | Section::Fentries)
 }
 
 fn scope(written: Option<&Spanned<RateLimitScope>>) -> LimitScope {

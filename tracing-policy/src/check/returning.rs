@@ -106,12 +106,12 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
     let message = format!("`{name}` without a return to look at");
     let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
     report.push(match section {
-        Section::Kprobes => error.help("add `return: true` and `returnArg` to the hook"),
+        Section::Kprobes | Section::Fentries => error.help("add `return: true` and `returnArg` to the hook"),
         Section::Uprobes => {
             unsupported::refuse(&format!("`{name}` of a uprobe"), span, report);
             return;
         }
-        Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints => {
+        Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints | Section::Usdts => {
             error.help(format!("{} has no return", section.one()))
         }
     });

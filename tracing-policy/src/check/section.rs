@@ -7,6 +7,8 @@ use crate::policy::HookKind;
 pub(super) enum Section {
     /// `kprobes`
     Kprobes,
+    /// `fentries`
+    Fentries,
     /// `lsmhooks`
     LsmHooks,
     /// `tracepoints`, whose arguments are fields of a record
@@ -15,6 +17,8 @@ pub(super) enum Section {
     RawTracepoints,
     /// `uprobes`
     Uprobes,
+    /// `usdts`
+    Usdts,
 }
 
 impl Section {
@@ -23,14 +27,21 @@ impl Section {
         matches!(self, Self::Tracepoints | Self::RawTracepoints)
     }
 
+    /// Whether its hooks are in programs and libraries, whose arguments are theirs.
+    pub(super) fn is_of_user_space(self) -> bool {
+        matches!(self, Self::Uprobes | Self::Usdts)
+    }
+
     /// One of its hooks, in words.
     pub(super) fn one(self) -> &'static str {
         match self {
             Self::Kprobes => "a kprobe",
+            Self::Fentries => "a fentry",
             Self::LsmHooks => "an LSM hook",
             Self::Tracepoints => "a tracepoint",
             Self::RawTracepoints => "a raw tracepoint",
             Self::Uprobes => "a uprobe",
+            Self::Usdts => "a USDT probe",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::hook::symbol_problem;
 use super::section::{Section, Target};
 use super::{argument, selector, text, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Hook, HookKind, Tracepoint};
+use crate::policy::{Absence, Hook, HookKind, Means, Tracepoint};
 use crate::schema;
 use crate::source::Spanned;
 
@@ -49,6 +49,7 @@ fn whole(written: schema::Tracepoint, raw: bool, report: &mut Report) -> Option<
         kind: Spanned::new(kind, written.event.span),
         absence: Absence::Refused,
         arguments,
+        means: Means::Any,
         returned: None,
         selectors,
         message,

@@ -10,13 +10,6 @@ pub(super) fn refuse(what: &str, span: Span, report: &mut Report) {
     report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
 }
 
-/// Refuses a list unless it is empty.
-pub(super) fn refuse_list<T>(what: &str, list: &Spanned<Vec<T>>, report: &mut Report) {
-    if !list.value.is_empty() {
-        refuse(what, list.span, report);
-    }
-}
-
 /// Refuses a field that is there.
 pub(super) fn refuse_field<T>(what: &str, field: Option<&Spanned<T>>, report: &mut Report) {
     if let Some(field) = field {
@@ -32,12 +25,6 @@ pub(super) fn refuse_text(what: &str, field: Option<&Spanned<String>>, report: &
 /// Refuses a switch that is on.
 pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mut Report) {
     refuse_field(what, field.filter(|on| on.value), report);
-}
-
-/// Refuses what of the spec is not compiled yet.
-pub(super) fn spec(spec: &schema::Spec, report: &mut Report) {
-    refuse_list("fentries", &spec.fentries, report);
-    refuse_list("usdts", &spec.usdts, report);
 }
 
 /// Refuses what of a kprobe is not compiled yet.

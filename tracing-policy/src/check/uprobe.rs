@@ -3,7 +3,7 @@
 use super::section::{Section, Target};
 use super::{argument, digest, selector, text, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Hook, HookKind, Uprobe, UserAddress};
+use crate::policy::{Absence, Hook, HookKind, Means, Uprobe, UserAddress};
 use crate::schema;
 use crate::source::{Span, Spanned};
 
@@ -44,6 +44,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         ),
         absence: Absence::Refused,
         arguments: arguments.clone(),
+        means: Means::Any,
         returned: None,
         selectors: selectors.clone(),
         message: message.clone(),

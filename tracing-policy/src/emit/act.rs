@@ -5,7 +5,7 @@
 
 use std::mem::offset_of;
 
-use Register::{R1, R7};
+use Register::{R1, R2, R7};
 use bpf_probes::abi::{self, Counter, Counters, HookRecord, SELECTOR_COUNTERS, hook_flag, map_name};
 use bpf_probes::asm::Label;
 use bpf_probes::builder::{BuildError, Function, Slot};
@@ -75,6 +75,9 @@ impl Emitter<'_> {
         then: Then,
     ) -> Result<(), BuildError> {
         let mut last = abi::Action::Post;
+        if mode == Mode::Enforce && sets(selector) {
+            store_imm(f, Size::Word, self.state().failed, 0)?;
+        }
         for action in &selector.actions {
             let counter = match (action, mode) {
                 (Action::Post, _) => {
@@ -86,6 +89,8 @@ impl Emitter<'_> {
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
                 (Action::Override(_), Mode::Enforce) => Counter::Override,
                 (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+                (Action::Set(_), Mode::Enforce) => Counter::Set,
+                (Action::Set(_), Mode::Monitor) => Counter::MonitorSet,
                 (Action::NotifyEnforcer(notification), Mode::Enforce) => {
                     pending::notify(f, rider, selector, *notification)?;
                     Counter::NotifyEnforcer
@@ -112,6 +117,7 @@ impl Emitter<'_> {
                     let kills = self.body.role == Role::ReportAndKillDenied;
                     (kills.then_some(SIGKILL), Some(abi::Action::Override))
                 }
+                Action::Set(_) => (None, Some(abi::Action::Set)),
                 Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
                 Action::Post | Action::NoPost | Action::CleanupEnforcerNotification | Action::Enforce(_) => {
                     (None, None)
@@ -123,6 +129,9 @@ impl Emitter<'_> {
             }
             if matches!(action, Action::Override(_)) && mode == Mode::Enforce {
                 self.deny_later(f, selector)?;
+            }
+            if let (Action::Set(set), Mode::Enforce) = (action, mode) {
+                self.set(f, *set)?;
             }
             count(f, rider, selector, counter);
             last = done.unwrap_or(last);
@@ -163,10 +172,19 @@ impl Emitter<'_> {
         f.alu(AluOp::Xor, R1, i32::from(hook_flag::PROCESS_NOT_FOUND));
         f.alu(AluOp::Lsh, R1, 24);
         f.alu(AluOp::Or, R1, word);
+        if sets(selector) && !monitored {
+            load(f, Size::Word, R2, state.failed)?;
+            f.alu_reg(AluOp::Or, R1, R2);
+        }
         f.store(Size::Word, R7, at, R1);
         let enforced = selector.enforces_ever() && !monitored;
         store_imm(f, Size::Word, state.ring, i32::from(enforced))
     }
+}
+
+/// Whether a selector writes memory.
+fn sets(selector: &Selector) -> bool {
+    selector.actions.iter().any(|action| matches!(action, Action::Set(_)))
 }
 
 /// Adds one to a counter of the selector.

@@ -18,7 +18,6 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::lower::Purpose;
-use crate::policy::Convention;
 
 /// Bytes between where the stack ends at a function's entry and at its return, which takes the return address away.
 const RETURN_ADDRESS: i32 = 8;
@@ -59,7 +58,7 @@ impl Emitter<'_> {
         store(f, Size::Double, key + at(offset_of!(CallKey, task)), R0)?;
         store_imm(f, Size::Word, key + at(offset_of!(CallKey, reserved)), 0)?;
         let frame = key + at(offset_of!(CallKey, frame));
-        if matches!(self.hook.convention, Convention::Syscall { .. }) {
+        if self.hook.convention.is_syscall() {
             return store_imm(f, Size::Double, frame, 0);
         }
         if matches!(self.body.kind, ProgramKind::Fentry | ProgramKind::Fexit) {

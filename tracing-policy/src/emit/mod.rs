@@ -25,6 +25,7 @@ mod network;
 mod note;
 mod number;
 mod object;
+mod operand;
 mod output;
 mod overrider;
 mod packet;

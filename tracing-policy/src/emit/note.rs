@@ -158,6 +158,7 @@ impl Emitter<'_> {
                     | Action::NoPost
                     | Action::Sigkill
                     | Action::Signal(_)
+                    | Action::Set(_)
                     | Action::NotifyEnforcer(_)
                     | Action::CleanupEnforcerNotification
                     | Action::Enforce(_) => None,

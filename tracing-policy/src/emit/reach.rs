@@ -36,7 +36,7 @@ impl Emitter<'_> {
                     }
                     self.note_register(f, id, read, R1)?;
                 }
-                Place::Parameter | Place::Field(_) | Place::Return => {}
+                Place::Parameter | Place::Field(_) | Place::Return | Place::Operand(_) => {}
             }
         }
         Ok(())

@@ -87,8 +87,12 @@ impl Emitter<'_> {
         match self.hook.convention {
             Convention::Tracepoint => self.note_fields(f)?,
             Convention::Function | Convention::Lsm | Convention::RawTracepoint | Convention::User => {
-                for (id, read) in self.hook.reads().filter(|(_, read)| read.place == Place::Parameter) {
-                    self.context_argument(f, R1, read.index)?;
+                for (id, read) in self.hook.reads() {
+                    match read.place {
+                        Place::Operand(operand) => self.operand(f, id, operand)?,
+                        Place::Parameter => self.context_argument(f, R1, read.index)?,
+                        Place::Field(_) | Place::Task | Place::Register(_) | Place::Return => continue,
+                    }
                     self.note_register(f, id, read, R1)?;
                     if let Some(bytes) = self.state().bytes(id).filter(|_| self.has_length(id)) {
                         self.context_argument(f, R1, read.index + 1)?;

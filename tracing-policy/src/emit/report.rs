@@ -24,6 +24,7 @@ impl Emitter<'_> {
         self.note_member(&mut f)?;
         self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
+        self.note_written(&mut f)?;
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, out)?;

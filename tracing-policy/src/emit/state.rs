@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::stack::{self, StackState};
 use super::task;
-use crate::ir::{Check, Hook, Members, ReadId, Subject};
-use crate::policy::{ArgumentType, Family, Kin, ObjectKind};
+use crate::binary::{UsdtArgument, UsdtSource};
+use crate::ir::{Check, Hook, Members, Read, ReadId, Subject};
+use crate::policy::{Action, ArgumentType, Family, Kin, ObjectKind, Place};
 
 /// Offsets of an argument's state.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,10 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// By argument that an action writes: `u64`, its address.
+    pub(super) written: Vec<(UsdtSource, u32)>,
+    /// `u32`, if anything is written: the flag of the record when that failed.
+    pub(super) failed: u32,
     /// [`bpf_probes::abi::CallKey`]
     pub(super) call_key: u32,
     /// [`bpf_probes::abi::Call`]
@@ -171,13 +176,13 @@ impl Room {
 
 impl State {
     /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
+    #[expect(clippy::too_many_lines, reason = "one place after the other")]
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
         let reads = hook.reads().map(|(id, read)| {
             let raw = room.take(8);
-            let can_fail = matches!(read.ty, ArgumentType::Capabilities(_)) || read.path.is_some();
-            let error = can_fail.then(|| room.take(8));
+            let error = can_fail(read).then(|| room.take(8));
             let object = match read.ty.family() {
                 Family::Object(kind) => {
                     let size = super::object::size(kind);
@@ -223,6 +228,8 @@ impl State {
         let task = task::subjects(hook).into_iter().map(|subject| (subject, room.take(8))).collect();
         let tables = hook.tables.iter().map(|table| room.take(8 * table.words())).collect();
         let searches = hook.searches.iter().map(|_| room.take(8)).collect();
+        let written = written(hook);
+        let is_written = !written.is_empty();
         let (returns, calls) = calls(hook, &mut room);
         let selectors = u32::try_from(hook.selectors().count()).unwrap_or(u32::MAX);
         Self {
@@ -244,6 +251,8 @@ impl State {
             searches,
             expression: room.take_words(super::expression::depth(hook)),
             alive: room.take(8 * selectors.div_ceil(8)),
+            written: written.into_iter().map(|source| (source, room.take(8))).collect(),
+            failed: if is_written { room.take(4) } else { 0 },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
@@ -269,6 +278,7 @@ impl State {
             &mut self.note.call,
             &mut self.note.registers,
             &mut self.parent_known,
+            &mut self.failed,
             &mut self.call_key,
             &mut self.call,
             &mut self.expression,
@@ -286,6 +296,7 @@ impl State {
             .chain(self.task.values_mut())
             .chain(&mut self.tables)
             .chain(&mut self.searches)
+            .chain(self.written.iter_mut().map(|(_, offset)| offset))
         {
             *offset += by;
         }
@@ -341,6 +352,28 @@ impl State {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
     }
+}
+
+/// Whether a number lies in memory that may not be there.
+fn can_fail(read: Read) -> bool {
+    let is_operand =
+        matches!(read.place, Place::Operand(UsdtArgument { source: UsdtSource::Memory { .. }, .. }));
+    matches!(read.ty, ArgumentType::Capabilities(_))
+        || read.path.is_some()
+        || (is_operand && matches!(read.ty.family(), Family::Number(_)))
+}
+
+/// The arguments that actions write, each once.
+fn written(hook: &Hook) -> Vec<UsdtSource> {
+    let mut written = Vec::new();
+    for action in hook.selectors().flat_map(|selector| &selector.actions) {
+        if let Action::Set(set) = action
+            && let Some(operand) = set.operand.filter(|operand| !written.contains(operand))
+        {
+            written.push(operand);
+        }
+    }
+    written
 }
 
 /// Whether calls are seen to return, and room for what their entries left, where this is the return.

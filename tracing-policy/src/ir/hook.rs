@@ -139,6 +139,7 @@ impl Selector {
             | Action::NoPost
             | Action::Sigkill
             | Action::Signal(_)
+            | Action::Set(_)
             | Action::NotifyEnforcer(_)
             | Action::CleanupEnforcerNotification
             | Action::Enforce(_) => None,

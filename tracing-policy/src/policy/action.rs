@@ -1,5 +1,7 @@
 //! What a selector does when it matches.
 
+use crate::binary::UsdtSource;
+
 /// One action; a selector runs its actions in the order of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -13,6 +15,8 @@ pub enum Action {
     Signal(SignalNumber),
     /// Let the call return this instead of doing its work.
     Override(ReturnValue),
+    /// Write an argument that lies in memory of user space.
+    Set(SetValue),
     /// Tell the policy's enforcers what to do with the next call of this thread that is theirs.
     NotifyEnforcer(Notification),
     /// Take back what they were told about this thread.
@@ -81,10 +85,22 @@ impl Action {
             Self::Sigkill
             | Self::Signal(_)
             | Self::Override(_)
+            | Self::Set(_)
             | Self::NotifyEnforcer(_)
             | Self::Enforce(_) => true,
         }
     }
+}
+
+/// What is written into an argument of a static probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SetValue {
+    /// The argument's place in the hook's list.
+    pub position: u8,
+    /// What is written.
+    pub value: u32,
+    /// Where the argument is: memory of four bytes; nothing until `resolve` has read the probe's note.
+    pub operand: Option<UsdtSource>,
 }
 
 /// The number of a signal: 1 to 64.

@@ -2,6 +2,7 @@
 
 use super::found::{BufferSize, RegisterPart, Resolve, ValuePath};
 use super::network::NetworkType;
+use crate::binary::UsdtArgument;
 use crate::source::{Span, Spanned};
 
 /// An argument of a hook that events carry and filters may test.
@@ -40,6 +41,8 @@ pub enum Place {
     Parameter,
     /// In the record of a tracepoint.
     Field(Field),
+    /// Where a static probe says it is.
+    Operand(UsdtArgument),
     /// It is what the call returns.
     Return,
     /// It is the current task.

@@ -6,6 +6,7 @@ use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
 use super::uprobe::Uprobe;
+use super::usdt::Usdt;
 use crate::schema;
 use crate::source::{Span, Spanned};
 
@@ -16,6 +17,8 @@ pub struct Hook {
     pub kind: Spanned<HookKind>,
     /// What to do on a kernel that has no such place.
     pub absence: Absence,
+    /// By what means it is to be hooked.
+    pub means: Means,
     /// The arguments that events carry and filters test, in the order of the text.
     pub arguments: Vec<Argument>,
     /// What events carry as the return value, if the return is asked for.
@@ -51,6 +54,16 @@ impl Hook {
     }
 }
 
+/// By what means a function is to be hooked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Means {
+    /// Whatever the attach planner takes.
+    #[default]
+    Any,
+    /// By trampoline where that misses no call (`fentries`).
+    Trampoline,
+}
+
 /// What is hooked; the kind decides which event a match becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HookKind {
@@ -64,6 +77,8 @@ pub enum HookKind {
     Loader,
     /// A place in a program or library: `process_uprobe`.
     Uprobe(Uprobe),
+    /// A static probe: `process_usdt`.
+    Usdt(Usdt),
 }
 
 /// A tracepoint.

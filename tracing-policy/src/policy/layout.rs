@@ -47,6 +47,13 @@ pub enum EventForm {
         /// Offset of the reference counter; 0 for none.
         ref_ctr_offset: u64,
     },
+    /// `process_usdt`; the function's name is that of the probe.
+    Usdt {
+        /// The file.
+        path: std::sync::Arc<str>,
+        /// Whose probe it is.
+        provider: std::sync::Arc<str>,
+    },
 }
 
 /// One value of a record.

@@ -23,9 +23,10 @@ mod process;
 mod resolved;
 mod selector;
 mod uprobe;
+mod usdt;
 mod workload;
 
-pub use action::{Action, Notification, ReturnValue, SignalNumber, Told};
+pub use action::{Action, Notification, ReturnValue, SetValue, SignalNumber, Told};
 pub use argument::{
     Argument, ArgumentId, ArgumentType, CapabilitySetKind, Family, Field, FieldForm, IntegerType, ObjectKind,
     Place, Signedness, Width,
@@ -34,7 +35,7 @@ pub use capability::{capability_names, capability_number};
 pub(crate) use expression::register as expression_register;
 pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
 pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
-pub use hook::{Absence, Function, Hook, HookKind, SyscallAbi, Tracepoint, Untyped};
+pub use hook::{Absence, Function, Hook, HookKind, Means, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
@@ -53,6 +54,7 @@ pub use selector::{
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
 pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};
+pub use usdt::Usdt;
 pub use workload::{
     ContainerScope, LabelOperator, LabelTest, Requirement, Workload, WorkloadScope, image_repository,
 };

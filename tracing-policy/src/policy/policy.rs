@@ -45,6 +45,7 @@ impl Policy {
             | HookKind::Kprobe(_)
             | HookKind::Lsm(_)
             | HookKind::Uprobe(_)
+            | HookKind::Usdt(_)
             | HookKind::Loader => None,
         })
     }
@@ -53,6 +54,7 @@ impl Policy {
     pub fn binaries(&self) -> impl Iterator<Item = &str> {
         self.hooks.iter().filter_map(|hook| match &hook.kind.value {
             HookKind::Uprobe(uprobe) => Some(uprobe.path.as_str()),
+            HookKind::Usdt(usdt) => Some(usdt.path.as_str()),
             HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Loader => None,
         })
     }
@@ -78,6 +80,7 @@ impl Policy {
                 | HookKind::Lsm(_)
                 | HookKind::Tracepoint(_)
                 | HookKind::Uprobe(_)
+                | HookKind::Usdt(_)
                 | HookKind::Loader => {}
             }
         }
@@ -94,6 +97,7 @@ impl Policy {
             | HookKind::Tracepoint(_)
             | HookKind::Lsm(_)
             | HookKind::Uprobe(_)
+            | HookKind::Usdt(_)
             | HookKind::Loader => None,
         })
     }

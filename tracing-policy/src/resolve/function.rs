@@ -7,7 +7,7 @@ use bpf_probes::spec::AttachSpec;
 use super::policy::Placed;
 use super::{argument, mechanism};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Convention, Function, Hook, HookKey, SyscallAbi};
+use crate::policy::{Absence, Convention, Function, Hook, HookKey, Means, SyscallAbi};
 
 /// Where a kprobe attaches; `None` when the report says why it cannot.
 pub(super) fn place(
@@ -19,6 +19,7 @@ pub(super) fn place(
     let key = key(hook, function, kernel, report)?;
     let fits = fits(hook, function, &key, kernel, report) & argument::fit_return(hook, &key, kernel, report);
     let point = |due: &[Duty]| match syscall_name(function, kernel) {
+        call if hook.means == Means::Trampoline => attach::Hook::fentry(key.function.clone(), call, due),
         Some(name) => attach::Hook::syscall(name, due),
         None => attach::Hook::function(key.function.clone(), due),
     };

@@ -15,6 +15,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
             (EventForm::Tracepoint { subsystem: one.subsystem.as_str().into() }, one.event.clone())
         }
         HookKind::Uprobe(one) => super::uprobe::form(one),
+        HookKind::Usdt(one) => super::usdt::form(one),
     };
     RecordLayout {
         policy_name: policy.name.value.as_str().to_owned(),

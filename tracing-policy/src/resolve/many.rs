@@ -12,7 +12,7 @@ use super::{function, mechanism};
 use crate::diagnostic::Report;
 use crate::policy::{
     Action, ArgumentType, AttachPreference, Attachment, Convention, Exactness, Function, Hook, HookKey,
-    HookKind, Member, Policy, ResolvedHook, Role,
+    HookKind, Means, Member, Policy, ResolvedHook, Role,
 };
 
 /// Some of a list's hooks, to be resolved as one.
@@ -87,7 +87,12 @@ fn can_be_one_of_many(hook: &Hook) -> bool {
     let is_settled = hook.untyped.is_none();
     // limits of reports are by layout
     let is_limited = hook.selectors.iter().any(|selector| selector.post.limit.is_some());
-    only_watches && is_alike && is_settled && !is_limited && !actions.any(|action| is_about(&action.value))
+    hook.means == Means::Any
+        && only_watches
+        && is_alike
+        && is_settled
+        && !is_limited
+        && !actions.any(|action| is_about(&action.value))
 }
 
 impl Gathered<'_> {

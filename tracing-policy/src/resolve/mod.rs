@@ -19,5 +19,6 @@ mod register;
 mod settle;
 mod tracepoint;
 mod uprobe;
+mod usdt;
 
 pub use policy::policy;

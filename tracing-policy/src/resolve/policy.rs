@@ -3,7 +3,8 @@
 use bpf_probes::kernel::KernelView;
 
 use super::{
-    buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint, uprobe,
+    buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint,
+    uprobe, usdt,
 };
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, Hold};
@@ -52,9 +53,10 @@ pub fn policy(
         let (gathered, rest) = many::gather(&policy, entry, kernel);
         for many in gathered {
             let first = many.first().and_then(|first| hook(&policy, first, facts, &mut report));
+            let first = first.and_then(|hooks| hooks.into_iter().next());
             hooks.extend(first.and_then(|first| many.unite(first, kernel, &mut report)));
         }
-        hooks.extend(rest.into_iter().filter_map(|one| hook(&policy, one, facts, &mut report)));
+        hooks.extend(rest.into_iter().filter_map(|one| hook(&policy, one, facts, &mut report)).flatten());
     }
     for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
@@ -73,14 +75,22 @@ pub fn policy(
 fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
     match (hook.absence, &hook.kind.value) {
         (Absence::Refused, _)
-        | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Uprobe(_) | HookKind::Loader) => true,
+        | (
+            _,
+            HookKind::Lsm(_)
+            | HookKind::Tracepoint(_)
+            | HookKind::Uprobe(_)
+            | HookKind::Usdt(_)
+            | HookKind::Loader,
+        ) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
     }
 }
 
-fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<ResolvedHook> {
+/// The hooks that one of the policy becomes: a static probe is one at each of its places.
+fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<Vec<ResolvedHook>> {
     let kernel = facts.kernel;
     let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, kernel, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
@@ -95,7 +105,26 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
         HookKind::Uprobe(one) => uprobe::place(policy, hook, one, facts, report),
+        HookKind::Usdt(one) => {
+            let places = usdt::places(policy, hook, one, facts, report)?;
+            return places
+                .into_iter()
+                .map(|(hook, placed)| fitted(policy, &hook, Some(placed), facts, report))
+                .collect();
+        }
     };
+    fitted(policy, hook, placed, facts, report).map(|hook| vec![hook])
+}
+
+/// A hook that has its place, with all that does not depend on it.
+fn fitted(
+    policy: &Policy,
+    hook: &Hook,
+    placed: Option<Placed>,
+    facts: Facts<'_>,
+    report: &mut Report,
+) -> Option<ResolvedHook> {
+    let kernel = facts.kernel;
     let classes = class::classes(&hook.selectors, policy.workload.as_ref(), report);
     let mut selectors = selectors(hook);
     let mut process_fits = true;
@@ -126,10 +155,12 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
 
 /// What keeps the hooked file open.
 fn hold(hook: &Hook, binaries: &Binaries) -> Option<Hold> {
-    match &hook.kind.value {
-        HookKind::Uprobe(one) => binaries.get(&one.path).ok().and_then(|file| file.hold.clone()),
-        HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Loader => None,
-    }
+    let path = match &hook.kind.value {
+        HookKind::Uprobe(one) => &one.path,
+        HookKind::Usdt(one) => &one.path,
+        HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Loader => return None,
+    };
+    binaries.get(path).ok().and_then(|file| file.hold.clone())
 }
 
 /// The selectors without what became class tests; a hook without selectors gets one that always matches.

@@ -74,6 +74,7 @@ pub(super) fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> O
         }
         HookKind::Tracepoint(Tracepoint { raw: false, .. })
         | HookKind::Uprobe(_)
+        | HookKind::Usdt(_)
         | HookKind::Kprobe(Function::Matching(_))
         | HookKind::Loader => return None,
         HookKind::Tracepoint(Tracepoint { event, .. }) => {

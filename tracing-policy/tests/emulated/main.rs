@@ -8,6 +8,8 @@ mod enforcers;
 mod expression;
 mod faults;
 mod goldens;
+#[path = "../../src/binary/image.rs"]
+mod image;
 mod kernel;
 mod limits;
 mod loader;
@@ -28,4 +30,5 @@ mod stacks;
 mod tracepoints;
 mod types;
 mod uprobes;
+mod usdts;
 mod workloads;

@@ -86,7 +86,8 @@ fn enter_at(it: &mut Emulated<'_>, sp: u64, argument: u64) -> Outcome {
             return Context::arguments(&[registers, OPENAT]);
         }
         assert!(matches!(target, AttachSpec::Fentry { .. }), "{target}");
-        Context::arguments(&[argument, 0, 0, 0, 0, 0])
+        let of_call = target.to_string().contains("__x64_sys_");
+        Context::arguments(&[if of_call { registers } else { argument }, 0, 0, 0, 0, 0])
     })
 }
 
@@ -412,6 +413,29 @@ spec:
     leave(&mut it, 1);
     let layouts: Vec<_> = halves(&mut it).iter().map(|half| (half.kind, half.layout)).collect();
     assert_eq!(layouts, [(RecordKind::Hook, 100), (RecordKind::Hook, 101), (RecordKind::Return, 101)]);
+}
+
+// proves: HOOK-06 (emulated)
+#[test]
+fn a_fentry_reports_as_a_kprobe_does() {
+    for call in ["security_file_open", "sys_openat"] {
+        for folder in WITH_FUNCTIONS {
+            let view = recorded(folder);
+            let text = policy(call, "int", &selector(7, "")).replace("kprobes:", "fentries:");
+            let mut it = emulated(&[text], &view);
+            let by_trampoline = it
+                .compiled
+                .bodies
+                .iter()
+                .all(|body| matches!(body.target, AttachSpec::Fentry { .. } | AttachSpec::Fexit { .. }));
+            assert_eq!(by_trampoline, folder != "7.2", "{folder}");
+            for (argument, expected) in [(7, vec![Some(-13)]), (8, Vec::new())] {
+                enter(&mut it, argument);
+                leave(&mut it, -13);
+                assert_eq!(outcomes(&mut it), expected, "{folder} {call}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -220,9 +220,18 @@ impl<'k> Emulated<'k> {
 
     /// Puts a policy into monitor mode.
     pub(crate) fn monitor(&mut self, policy: usize) {
+        self.mode(policy, 1);
+    }
+
+    /// Takes a policy out of monitor mode.
+    pub(crate) fn enforce(&mut self, policy: usize) {
+        self.mode(policy, 0);
+    }
+
+    fn mode(&mut self, policy: usize, mode: u8) {
         let map = self.machine.map_mut(map_name::CONTROL).unwrap();
         let mut control = map.lookup(&[0; 4]).unwrap().to_vec();
-        control[offset_of!(Control, mode) + 4 * policy] = 1;
+        control[offset_of!(Control, mode) + 4 * policy] = mode;
         map.update(&[0; 4], &control).unwrap();
     }
 

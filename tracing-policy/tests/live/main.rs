@@ -15,4 +15,5 @@ mod running;
 mod tracepoints;
 mod types;
 mod uprobes;
+mod usdts;
 mod workloads;

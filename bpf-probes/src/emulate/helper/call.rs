@@ -59,6 +59,7 @@ impl Run<'_> {
             Helper::GetCurrentCgroupId => Ok(Value::number(self.state.world.task.cgroup_id)),
             Helper::GetCurrentAncestorCgroupId => self.ancestor_cgroup_id(),
             Helper::GetNsCurrentPidTgid => self.get_ns_current_pid_tgid(helper),
+            Helper::ProbeWriteUser => self.probe_write_user(helper),
             Helper::OverrideReturn => self.override_return(helper),
             Helper::SendSignal => self.send_signal(SignalTarget::Process),
             Helper::SendSignalThread => self.send_signal(SignalTarget::Thread),

@@ -55,6 +55,15 @@ impl Run<'_> {
         self.fill(to, size, found)
     }
 
+    /// `(user address, bytes, size)`
+    pub(super) fn probe_write_user(&mut self, call: Helper) -> Return {
+        let size = self.size(3)?;
+        let bytes = self.bytes(2, size, call)?;
+        let address = self.argument(1)?.bits;
+        let written = address < USER_END && self.state.world.user.write(address, &bytes).is_ok();
+        Ok(Value::number(if written { 0 } else { Errno::Efault.code() }))
+    }
+
     /// Writes what was read and returns the given number; or zeroes all and returns the error.
     fn fill(&mut self, to: Region, size: usize, found: Result<(Vec<u8>, u64), Errno>) -> Return {
         match found {

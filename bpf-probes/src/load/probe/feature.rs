@@ -207,8 +207,6 @@ impl<'kernel> Prober<'kernel> {
 
 /// `bpf_ima_file_hash`, which no program of ours calls.
 const IMA_FILE_HASH: i32 = 193;
-/// `bpf_probe_write_user`, which no program of ours calls.
-const PROBE_WRITE_USER: i32 = 36;
 
 /// The helper that a feature is, for features that are one helper in kprobe programs.
 fn helper_number(feature: Feature) -> Option<i32> {
@@ -222,7 +220,7 @@ fn helper_number(feature: Feature) -> Option<i32> {
         (Feature::MapLookupPercpu, Helper::MapLookupPercpuElem as i32),
         (Feature::OverrideReturn, Helper::OverrideReturn as i32),
         (Feature::ProbeReadKernelStr, Helper::ProbeReadKernelStr as i32),
-        (Feature::ProbeWriteUser, PROBE_WRITE_USER),
+        (Feature::ProbeWriteUser, Helper::ProbeWriteUser as i32),
         (Feature::SendSignal, Helper::SendSignal as i32),
         (Feature::SendSignalThread, Helper::SendSignalThread as i32),
     ];

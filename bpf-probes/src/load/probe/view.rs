@@ -48,6 +48,7 @@ const ESSENTIAL: &[Feature] = &[
     Feature::Lsm,
     Feature::OverrideReturn,
     Feature::PreemptDisable,
+    Feature::ProbeWriteUser,
     Feature::RawTracepoint,
     Feature::RdonlyCast,
     Feature::RecursionMisses,

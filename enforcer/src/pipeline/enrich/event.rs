@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use api::event::{
-    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Value,
+    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Usdt, Value,
 };
 use api::name::{Action, exit_status};
 
@@ -40,7 +40,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     })
 }
 
-/// `process_kprobe`, `process_lsm`, `process_tracepoint` or `process_uprobe`, as the layout says. What there is of a buffer that came in pieces, `pieces` returns.
+/// `process_kprobe`, `process_lsm`, `process_tracepoint`, `process_uprobe` or `process_usdt`, as the layout says. What there is of a buffer that came in pieces, `pieces` returns.
 ///
 /// # Errors
 /// When the values do not fit the layout.
@@ -114,7 +114,24 @@ pub(crate) fn hook_event(
             origin,
             ..Uprobe::default()
         }),
+        EventForm::Usdt { path, provider } => EventKind::Usdt(Usdt {
+            process,
+            parent,
+            path: Arc::clone(path),
+            provider: Arc::clone(provider),
+            name: function_name,
+            args,
+            action,
+            origin,
+            flags: Cow::Borrowed(flags(hook)),
+            ..Usdt::default()
+        }),
     })
+}
+
+/// What is special about an event.
+fn flags(hook: &Hook<'_>) -> &'static str {
+    if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
 }
 
 /// Adds to the event of a call what the call returned, and what was done then.

@@ -3,7 +3,9 @@
 
 use api::event::{Event, EventKind, Kprobe, Process, TruncatedBytes, Value};
 use api::name::exec_id;
-use bpf_probes::abi::{Action, Credentials, ExecRecord, HookRecord, Namespaces, gained, process_flag};
+use bpf_probes::abi::{
+    Action, Credentials, ExecRecord, HookRecord, Namespaces, gained, hook_flag, process_flag,
+};
 
 use super::super::config::Config;
 use super::super::counters::NoEvent;
@@ -366,4 +368,27 @@ fn a_match_on_a_tracepoint_is_an_event_of_its_own() {
         json.contains("\"subsys\":\"sched\",\"event\":\"sched_process_exec\",\"args\":[{\"file_arg\""),
         "{json}"
     );
+}
+
+// proves: EVT-06, EVT-20 (action failed)
+#[test]
+fn a_match_on_a_static_probe_is_an_event_of_its_own_and_says_whether_its_action_failed() {
+    let mut bench = Bench::new(&config());
+    let shell = key(10, 1_000);
+    bench.take(&[exec(shell, INIT, CLONE, b"/bin/sh").record()]);
+    for (flags, shown) in [(0, ""), (hook_flag::MONITOR, ""), (hook_flag::ACTION_FAILED, "ACTION_FAILED")] {
+        let mut record = hook_of(11, shell, 3_000, Action::Set, b"/etc/shadow");
+        let place = std::mem::offset_of!(HookRecord, flags);
+        zerocopy::IntoBytes::as_mut_bytes(&mut *record)[place] = flags;
+        let event = bench.one(record);
+        let EventKind::Usdt(usdt) = &event.kind else { panic!("no static probe: {event:?}") };
+        assert_eq!((&*usdt.path, &*usdt.provider, &*usdt.name), ("/bin/app", "app", "run"));
+        assert_eq!((usdt.action, &*usdt.flags), (api::name::Action::Set, shown));
+        let mut json = Vec::new();
+        api::json::write_event(&event, &mut json);
+        let json = String::from_utf8(json).unwrap();
+        let names = "\"path\":\"/bin/app\",\"provider\":\"app\",\"name\":\"run\",\"policy_name\":\"p\"";
+        assert!(json.contains(names) && json.contains("\"action\":\"KPROBE_ACTION_SET\""), "{json}");
+        assert_eq!(json.contains("\"flags\":\"ACTION_FAILED\""), !shown.is_empty(), "{json}");
+    }
 }

@@ -126,7 +126,7 @@ pub(super) fn long_hook(process: ProcessKey, thread: u32, stamp: u64, whole: u64
     record_bytes(&fixed, &[value.as_bytes(), [whole, stamp, sent].as_bytes()].concat())
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -216,6 +216,11 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "sched_process_exec".into(),
         ..layout.clone()
     };
+    let usdt = HookLayout {
+        form: EventForm::Usdt { path: "/bin/app".into(), provider: "app".into() },
+        function_name: "run".into(),
+        ..layout.clone()
+    };
     let bytes = vec![ValueLayout { kind: ValueKind::Bytes, label: "l".into() }];
     layouts.insert(6, HookLayout { values: bytes, ..layout.clone() });
     let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
@@ -225,6 +230,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(2, lsm);
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);
+    layouts.insert(11, usdt);
     Arc::new(layouts)
 }
 

@@ -1,0 +1,46 @@
+//! Static probes of programs and libraries.
+
+use super::section::{Section, Target};
+use super::uprobe::path;
+use super::{argument, selector, text, unsupported};
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::{Absence, Hook, HookKind, Means, Usdt};
+use crate::schema;
+use crate::source::Spanned;
+
+/// The hook of a static probe. `None` when the report has an error about it.
+pub(super) fn usdt(written: schema::Usdt, report: &mut Report) -> Option<Hook> {
+    unsupported::refuse_text("btfPath", written.btf_path.as_ref(), report);
+    let path = path(&written.path, report);
+    let provider = word("provider", &written.provider, report);
+    let name = word("name", &written.name, report);
+    let arguments = argument::arguments(&written.args, Section::Usdts, report);
+    let target = Target { section: Section::Usdts, kind: None };
+    let selectors = selector::selectors(written.selectors, &arguments, target, report);
+    let message = text::message(written.message, report);
+    let tags = text::tags(written.tags, report);
+    let usdt = Usdt { path: path?, path_span: written.path.span, provider: provider?, name: name? };
+    Some(Hook {
+        kind: Spanned::new(HookKind::Usdt(usdt), written.name.span),
+        absence: Absence::Refused,
+        arguments: arguments.complete()?,
+        selectors: selectors?,
+        message,
+        tags,
+        untyped: None,
+        returned: None,
+        means: Means::Any,
+        span: written.span,
+    })
+}
+
+/// A part of a probe's name.
+fn word(what: &str, written: &Spanned<String>, report: &mut Report) -> Option<String> {
+    if written.value.is_empty() || written.value.chars().any(char::is_control) {
+        let message = format!("this is no {what} of a static probe");
+        let error = Diagnostic::error(Code::BadSymbol, written.span, message);
+        report.push(error.help("`readelf -n FILE` lists the probes of a file"));
+        return None;
+    }
+    Some(written.value.clone())
+}
