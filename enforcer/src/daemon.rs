@@ -25,6 +25,7 @@ use crate::pipeline::{
 };
 use crate::policy::source::{ReadError, read_directory, read_file};
 use crate::policy::{Board, LayoutSink, Policies, PolicyError, STATIC_DOMAIN, Store, World};
+use crate::requests::Requests;
 use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
 use crate::shutdown::{Drain, Report};
 use crate::sinks::SinkThread;
@@ -86,21 +87,33 @@ struct KernelSide {
     sinks: Vec<SinkThread>,
     hub: Hub,
     layouts: Arc<Layouts>,
+    requests: Option<Requests>,
     /// Processes that ran before.
     processes: usize,
 }
 
 /// Hands the compiler's layouts to the event path.
 #[derive(Clone, Debug)]
-struct SharedLayouts(Arc<Layouts>);
+struct SharedLayouts {
+    layouts: Arc<Layouts>,
+    /// Policies' requests are made.
+    requests_are_made: bool,
+}
 
 impl LayoutSink for SharedLayouts {
     fn insert(&self, number: u32, layout: &RecordLayout) {
-        self.0.insert(number, HookLayout::from(layout));
+        if !self.requests_are_made && layout.requests.iter().any(|requests| !requests.is_empty()) {
+            tracing::warn!(
+                policy = layout.policy_name,
+                hook = layout.function_name,
+                "GetUrl and DnsLookup are reported but not carried out: --allow-policy-requests is not given"
+            );
+        }
+        self.layouts.insert(number, HookLayout::from(layout));
     }
 
     fn remove(&self, number: u32) {
-        self.0.remove(number);
+        self.layouts.remove(number);
     }
 }
 
@@ -118,18 +131,20 @@ impl Daemon {
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
-        let KernelSide { base, pipeline, sinks, hub, layouts, processes } = start_events(&settings, &view)?;
+        let KernelSide { base, pipeline, sinks, hub, layouts, requests, processes } =
+            start_events(&settings, &view)?;
         step(started, "the base programs run");
         let board = Board::default();
         let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone())?;
-        let observed = observed(&settings, &base, &pipeline, &sinks, hub, board.clone());
+        let observed =
+            Observed { requests, ..observed(&settings, &base, &pipeline, &sinks, hub, board.clone()) };
         let features = view.facts().features.clone();
         let compiler = KernelCompiler::new(view, &port);
         let world = World {
             port,
             compiler,
             processes: ProcessesInProc::new(settings.procfs.clone()),
-            layouts: SharedLayouts(layouts),
+            layouts: SharedLayouts { layouts, requests_are_made: observed.requests.is_some() },
         };
         let (policies, policy_thread) =
             Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
@@ -260,9 +275,10 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
     let mut replay = Replay::scan(&settings.procfs)?;
     let processes = base.introduce(&mut replay)?;
     let layouts = Arc::new(Layouts::default());
-    let config = pipeline_config(settings);
+    let requests = settings.policy_requests.map(Requests::start).transpose().map_err(StartError::Thread)?;
+    let config = Config { requests: requests.clone(), ..pipeline_config(settings) };
     let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
-    Ok(KernelSide { base, pipeline, sinks, hub, layouts, processes })
+    Ok(KernelSide { base, pipeline, sinks, hub, layouts, requests, processes })
 }
 
 fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Vec<SinkThread>, StartError> {
@@ -314,6 +330,7 @@ fn observed(
             ("enforcement", u64::from(settings.bounds.enforcement_ring_bytes)),
         ],
         process_capacity: settings.bounds.processes,
+        requests: None,
     }
 }
 

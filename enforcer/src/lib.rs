@@ -10,6 +10,7 @@ pub mod kernel;
 pub mod log;
 pub mod pipeline;
 pub mod policy;
+pub mod requests;
 pub mod server;
 pub mod shutdown;
 mod sinks;

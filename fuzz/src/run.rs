@@ -125,9 +125,12 @@ fn context(kind: ProgramKind, memory: &Memory, machine: &mut Machine, random: &m
         words[0] = syscall;
     }
     match kind {
-        ProgramKind::Kprobe | ProgramKind::KprobeMulti | ProgramKind::Uprobe | ProgramKind::UprobeMulti => {
-            Context::registers(Registers::call(words))
-        }
+        ProgramKind::Kprobe
+        | ProgramKind::KprobeMulti
+        | ProgramKind::Uprobe
+        | ProgramKind::UprobeMulti
+        | ProgramKind::UprobeSleepable
+        | ProgramKind::UprobeMultiSleepable => Context::registers(Registers::call(words)),
         ProgramKind::Tracepoint => {
             let bytes: Vec<u8> = (0..256).flat_map(|_| memory.word(random).to_le_bytes()).collect();
             Context::bytes(bytes)

@@ -4,17 +4,15 @@ use e2e::ensure;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must, run};
 
+use crate::policies::named;
+
 const POLICY: &str = "enforced";
 
 /// A match at a tracepoint tells the enforcer, whose call then fails with the error, and whose caller is killed.
 pub(crate) fn notified(guest: &Guest) -> Outcome {
     let policy = |action: &str| {
-        format!(
-            "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: {POLICY}}}
-spec:
-  lists: [{{name: links, type: syscalls, values: [sys_symlinkat, sys_symlink]}}]
+        let spec = format!(
+            "  lists: [{{name: links, type: syscalls, values: [sys_symlinkat, sys_symlink]}}]
   enforcers: [{{calls: ['list:links']}}]
   tracepoints:
   - subsystem: raw_syscalls
@@ -25,7 +23,8 @@ spec:
       matchArgs: [{{index: 4, operator: InMap, values: ['list:links']}}]
       matchActions: [{{action: NotifyEnforcer, {action}}}]
 "
-        )
+        );
+        named(POLICY, &spec)
     };
     let link = ["ln", "-s", "/etc/passwd", "/root/enforced-link"];
     let mut daemon = Settings::default().start(guest)?;
@@ -56,9 +55,7 @@ spec:
 
 /// What is mapped to be run is reported with its path and build id.
 pub(crate) fn loader(guest: &Guest) -> Outcome {
-    let text = format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  loader: true\n"
-    );
+    let text = named(POLICY, "  loader: true\n");
     let mut daemon = Settings::default().start(guest)?;
     let mut events = daemon.events()?;
     daemon.add(POLICY, &text)?;

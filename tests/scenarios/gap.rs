@@ -13,11 +13,10 @@ use e2e::expect::{Failure, Outcome, PATIENCE, eventually};
 use e2e::load::lowest_priority;
 use e2e::scenario::{Daemon, Guest, Settings};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
-use nix::unistd::close;
 
+use crate::policies::named;
 use crate::processes::ROOM;
+use crate::syscalls::open;
 
 const THREADS: usize = 100;
 const ROUNDS: usize = 2;
@@ -62,12 +61,8 @@ impl Periods {
     /// One call; whether it was right, if it lay in a period.
     fn call(&self, path: &Path) -> Outcome {
         let before = self.word.load(Ordering::SeqCst);
-        let result = openat(AT_FDCWD, path, OFlag::O_RDONLY, Mode::empty());
+        let result = open(path);
         let after = self.word.load(Ordering::SeqCst);
-        let result = result.and_then(|descriptor| {
-            use std::os::fd::IntoRawFd;
-            close(descriptor.into_raw_fd())
-        });
         if before == after {
             let expected = match before % 4 {
                 1 => Err(ERROR),
@@ -100,19 +95,16 @@ fn without_gap(guest: &Guest, call: &str, argument: &str) -> Outcome {
     };
     let (steady, switched) = (path("steady")?, path("switched")?);
     let policy = |name: &str, path: &Path| {
-        format!(
-            "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: {name}}}
-spec:
-  kprobes:
+        let spec = format!(
+            "  kprobes:
   - {{call: {call}, args: [{{index: {argument}}}], selectors: [{{matchArgs: [{{index: {}, operator: Equal, values: ['{}']}}],
       matchActions: [{{action: Override, argError: -{}}}, {{action: NoPost}}]}}]}}
 ",
             argument.split(',').next().unwrap_or_default(),
             path.display(),
             ERROR as i32
-        )
+        );
+        named(name, &spec)
     };
     let daemon = Settings::default().policy(&policy("steady", &steady)).flags(&ROOM).start(guest)?;
     let text = policy(SWITCHED, &switched);

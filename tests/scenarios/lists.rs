@@ -8,14 +8,14 @@ use e2e::event::Event;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must};
 
+use crate::policies::named;
+
 const POLICY: &str = "lists";
 /// What a long list may take to load in an emulated machine.
 const SOON: Duration = Duration::from_secs(30);
 
 fn policy(lists: &str, hook: &str) -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  lists: [{lists}]\n  kprobes: [{hook}]\n"
-    )
+    named(POLICY, &format!("  lists: [{lists}]\n  kprobes: [{hook}]\n"))
 }
 
 fn functions(seen: &[Event]) -> BTreeSet<String> {
@@ -102,8 +102,15 @@ pub(crate) fn int_0x80_told_apart(guest: &Guest) -> Outcome {
     let found = functions(&daemon.settle(&mut events)?);
     ensure!(found == BTreeSet::from(["__ia32_sys_dup".to_owned()]), "{found:?}");
     daemon.delete(POLICY)?;
-    let by_number = format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  lists: [{{name: dups, type: syscalls, values: [i386/sys_dup]}}]\n  tracepoints:\n  - subsystem: raw_syscalls\n    event: sys_enter\n    args: [{{index: 4, type: syscall64}}]\n    selectors: [{{matchArgs: [{{index: 4, operator: InMap, values: ['list:dups']}}]}}]\n"
+    let by_number = named(
+        POLICY,
+        "  lists: [{name: dups, type: syscalls, values: [i386/sys_dup]}]
+  tracepoints:
+  - subsystem: raw_syscalls
+    event: sys_enter
+    args: [{index: 4, type: syscall64}]
+    selectors: [{matchArgs: [{index: 4, operator: InMap, values: ['list:dups']}]}]
+",
     );
     daemon.add(POLICY, &by_number)?;
     int_0x80(DUP, 9999);

@@ -30,6 +30,7 @@ mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
+mod uprobes;
 mod usdts;
 
 use std::io::{self, Write};

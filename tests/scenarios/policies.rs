@@ -2,6 +2,11 @@
 
 use std::fmt::Write;
 
+/// A policy of that name with this below `spec:`, indented by two.
+pub(crate) fn named(name: &str, spec: &str) -> String {
+    format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {name}}}\nspec:\n{spec}")
+}
+
 /// What a policy does with an open that it matches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {

@@ -9,7 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
-    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls, usdts,
+    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls, uprobes,
+    usdts,
 };
 
 /// One behaviour.
@@ -89,6 +90,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("an_lsm_hook_denies_and_reports", kinds::lsm),
     // proves: HOOK-07 (in a machine), EVT-04
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
+    // proves: HOOK-10 (in a machine), HOOK-12 (in a machine), EVT-05
+    plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
     // proves: HOOK-15 (in a machine), HOOK-13 (semaphore, in a machine), ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
     // proves: ARG-06 (file)
@@ -97,6 +100,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
     // proves: ACT-13, ACT-14
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
+    // proves: ACT-10 (TrackSock)
+    plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
     // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03

@@ -1,9 +1,13 @@
 //! How matches are reported: how often, and with which stacks.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
 use e2e::ensure;
 use e2e::event::{Event, Hook};
-use e2e::expect::Outcome;
-use e2e::scenario::{Guest, Settings, must};
+use e2e::expect::{Events, Outcome};
+use e2e::scenario::{Daemon, Guest, Settings, must};
 
 const POLICY: &str = "reports";
 
@@ -17,7 +21,7 @@ spec:
     syscall: false
     args: [{index: 0, type: file}]
     selectors:
-    - matchArgs: [{index: 0, operator: Equal, values: [/etc/shadow, /etc/passwd]}]
+    - matchArgs: [{index: 0, operator: Equal, values: [/etc/shadow, /etc/passwd, /run/alike-0, /run/alike-1, /run/alike-2, /run/alike-3, /run/alike-4]}]
       matchActions:
       - {action: Post, rateLimit: 1h, rateLimitScope: global, kernelStackTrace: true, userStackTrace: true}
 ";
@@ -53,13 +57,12 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
         hook.kernel_stack_trace.iter().chain(&hook.user_stack_trace).all(|frame| frame.address.is_empty()),
         "addresses are shown: {hook:?}"
     );
-    let program = &hook.user_stack_trace;
-    ensure!(
-        program.first().is_some_and(|frame| frame.module.starts_with('/') && !frame.offset.is_empty()),
-        "files of the program: {program:?}"
-    );
+    let told = with_files(&mut daemon, &mut events)?;
+    ensure!(told, "no stack of a program that still runs tells its files");
     drop(daemon);
 
+    // a folder of its own, for the first daemon's events are in the other
+    let guest = &Guest { variant: guest.variant, folder: guest.folder.join("exposed") };
     let mut daemon = Settings::default().policy(TEXT).flags(&["--expose-stack-addresses"]).start(guest)?;
     let mut events = daemon.events()?;
     must(&["cat", "/etc/shadow"])?;
@@ -74,5 +77,75 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
         "addresses: {:?}",
         hook.kernel_stack_trace
     );
+    Ok(())
+}
+
+/// Whether the stack of a shell that lives on after its open names files. The daemon waits but a moment for what the system says of a process, so there
+/// are five.
+fn with_files(daemon: &mut Daemon, events: &mut Events) -> Outcome<bool> {
+    for number in 0..5 {
+        let path = format!("/run/alike-{number}");
+        std::fs::write(&path, "")?;
+        must(&["dash", "-c", &format!(": < {path}; sleep 2; true")])?;
+        let seen = daemon.settle(events)?;
+        let hook = seen
+            .iter()
+            .filter_map(|event: &Event| event.of_policy(POLICY))
+            .find(|it| it.path() == Some(&path));
+        let frame = hook.and_then(|hook| hook.user_stack_trace.first());
+        if frame.is_some_and(|frame| frame.module.starts_with('/') && !frame.offset.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Connections to one port are tracked; what is sent over them and over those to another is reported.
+const SOCKETS: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: reports}
+spec:
+  kprobes:
+  - call: tcp_connect
+    syscall: false
+    args: [{index: 0, type: sock}]
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8081']}]
+      matchActions: [{action: TrackSock, argSock: 0}]
+  - call: tcp_sendmsg
+    syscall: false
+    args: [{index: 0, type: sock}]
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8081', '8082']}]
+";
+
+/// What another process sends over a tracked socket is reported as its owner's.
+pub(crate) fn tracked_sockets(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().policy(SOCKETS).start(guest)?;
+    let mut events = daemon.events()?;
+    let listeners = [TcpListener::bind("127.0.0.1:8081")?, TcpListener::bind("127.0.0.1:8082")?];
+    daemon.settle(&mut events)?;
+    let mut children = Vec::new();
+    let mut streams = Vec::new();
+    for listener in &listeners {
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo x >&0"]).stdin(Stdio::from(OwnedFd::from(stream.try_clone()?)));
+        let mut child = command.spawn()?;
+        children.push(child.id());
+        ensure!(child.wait()?.success(), "the other process could not send");
+        streams.push(stream);
+    }
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event: &Event| event.of_policy(POLICY)).collect();
+    let shown: Vec<(&str, &str, u32)> =
+        hooks.iter().map(|it| (it.function_name.as_str(), it.action.as_str(), it.process.pid)).collect();
+    let own = std::process::id();
+    let expected = [
+        ("tcp_connect", "KPROBE_ACTION_TRACKSOCK", own),
+        ("tcp_sendmsg", "KPROBE_ACTION_POST", own),
+        ("tcp_sendmsg", "KPROBE_ACTION_POST", children[1]),
+    ];
+    ensure!(shown == expected, "reported: {shown:?}, expected: {expected:?}");
     Ok(())
 }

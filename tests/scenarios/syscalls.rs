@@ -18,6 +18,8 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgid, getpgrp, linkat, symlinkat};
 
+use crate::policies::named;
+
 const POLICY: &str = "calls";
 /// The map in which the product keeps what calls on their way are to return.
 const NOTES: &str = "notes";
@@ -97,7 +99,8 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
-fn open(path: &Path) -> nix::Result<()> {
+/// Opens a file for reading, and closes it.
+pub(crate) fn open(path: &Path) -> nix::Result<()> {
     openat(AT_FDCWD, path, OFlag::O_RDONLY, Mode::empty()).map(drop)
 }
 
@@ -114,9 +117,7 @@ fn gone(link: &Path, kind: Kind) -> nix::Result<()> {
 fn policy(folder: &Path, names: &[&str]) -> String {
     let denied = folder.join("denied").display().to_string();
     let address = 2 + folder.join(SOCKET).as_os_str().len() + 1;
-    let mut text = format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  kprobes:\n"
-    );
+    let mut text = named(POLICY, "  kprobes:\n");
     for call in CALLS.iter().filter(|call| names.contains(&call.name)) {
         let (index, kind, value) = match call.name {
             "symlinkat" | "mount" => (0, "string", "denied".to_owned()),
@@ -245,9 +246,16 @@ pub(crate) fn past_all_hooks(guest: &Guest) -> Outcome {
 pub(crate) fn any_value(guest: &Guest) -> Outcome {
     const RETURNED: i32 = 77;
     const ASKED: i32 = 4_000_001;
-    let text = format!(
-        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: {POLICY}}}\nspec:\n  kprobes:\n  - call: sys_getpgid\n    args: [{{index: 0, type: int}}]\n    selectors:\n    - matchArgs: [{{index: 0, operator: Equal, values: ['{ASKED}']}}]\n      matchActions: [{{action: Override, argError: {RETURNED}}}]\n"
+    let hook = format!(
+        "  kprobes:
+  - call: sys_getpgid
+    args: [{{index: 0, type: int}}]
+    selectors:
+    - matchArgs: [{{index: 0, operator: Equal, values: ['{ASKED}']}}]
+      matchActions: [{{action: Override, argError: {RETURNED}}}]
+"
     );
+    let text = named(POLICY, &hook);
     let mut daemon = Settings::default().start(guest)?;
     daemon.add(POLICY, &text)?;
     let mut events = daemon.events()?;

@@ -16,6 +16,8 @@ pub struct Event {
     pub process_lsm: Option<Hook>,
     /// A tracepoint matched.
     pub process_tracepoint: Option<Hook>,
+    /// A place in a program was passed.
+    pub process_uprobe: Option<Hook>,
     /// A static probe matched.
     pub process_usdt: Option<Hook>,
     /// Executable code was mapped.
@@ -76,8 +78,10 @@ pub struct Hook {
     pub subsys: String,
     /// The tracepoint.
     pub event: String,
-    /// The file of a static probe.
+    /// The file of a place in a program.
     pub path: String,
+    /// The function there.
+    pub symbol: String,
     /// Whose static probe it is.
     pub provider: String,
     /// Which static probe.

@@ -102,7 +102,12 @@ fn body(
         | Role::ReportAndNote
         | Role::ReportAndDeny => Purpose::Report,
         // only the first of them filters
-        Role::Deny | Role::DenyNoted | Role::Forget | Role::ForgetAndKill | Role::Override => Purpose::Deny,
+        Role::Deny
+        | Role::DenyNoted
+        | Role::Forget
+        | Role::ForgetAndKill
+        | Role::Override
+        | Role::FaultIn { .. } => Purpose::Deny,
         Role::Return => Purpose::Return,
     };
     let Some(kind) = attachment.target.program_kind() else {
@@ -119,6 +124,7 @@ fn body(
         Role::DenyNoted => emit::returner(body, kernel),
         Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
         Role::Override => emit::overrider(body, kernel),
+        Role::FaultIn { arguments } => emit::fault_in(body, arguments, kernel),
         Role::Report
         | Role::ReportAndOverride
         | Role::ReportAndKillDenied

@@ -15,8 +15,12 @@ enum Answer {
     Never,
     /// Not in this version.
     Later,
+    /// There is no socket that it could be about.
+    NoSocket,
+    /// There are no enforcers that it could be about.
+    NoEnforcer,
 }
-use Answer::{Later, Never, Yes};
+use Answer::{Later, Never, NoEnforcer, NoSocket, Yes};
 
 /// A hook of each kind, up to its arguments.
 const KINDS: [(&str, &str); 7] = [
@@ -36,12 +40,18 @@ const ACTIONS: [(&str, [Answer; 7]); 12] = [
     ("Sigkill", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     ("Signal, argSig: 15", [Yes, Yes, Yes, Yes, Yes, Yes, Yes]),
     ("Override, argError: -1", [Yes, Yes, Yes, Never, Never, Yes, Later]),
-    ("GetUrl, argUrl: 'http://localhost/x'", [Later, Later, Later, Later, Later, Never, Never]),
-    ("DnsLookup, argFqdn: example.com", [Later, Later, Later, Later, Later, Never, Never]),
-    ("TrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never, Never]),
-    ("UntrackSock, argSock: 0", [Later, Later, Later, Never, Never, Never, Never]),
-    ("NotifyEnforcer, argError: -1", [Later, Later, Later, Later, Later, Never, Never]),
-    ("CleanupEnforcerNotification", [Later, Later, Later, Later, Later, Never, Later]),
+    ("GetUrl, argUrl: 'http://localhost/x'", [Yes, Yes, Yes, Yes, Yes, Never, Never]),
+    ("DnsLookup, argFqdn: example.com", [Yes, Yes, Yes, Yes, Yes, Never, Never]),
+    ("TrackSock, argSock: 0", [NoSocket, NoSocket, Yes, Never, Never, Never, Never]),
+    ("UntrackSock", [NoSocket, NoSocket, Yes, Never, Never, Never, Never]),
+    (
+        "NotifyEnforcer, argError: -1",
+        [NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, Never, Never],
+    ),
+    (
+        "CleanupEnforcerNotification",
+        [NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, NoEnforcer, Never, NoEnforcer],
+    ),
     ("Set, argIndex: 0, argValue: 1", [Never, Never, Never, Never, Never, Never, Never]),
 ];
 
@@ -64,9 +74,15 @@ fn every_action_on_every_kind_of_hook_is_accepted_or_refused_with_its_code() {
                 }
                 Never => Code::OperatorMismatch,
                 Later => Code::NotSupportedYet,
+                NoSocket => Code::UndeclaredArgument,
+                NoEnforcer => Code::MissingField,
             };
             let first = errors.first().map(|error| (error.code, error.primary.span.start as usize));
-            let at = text.find("action: ").unwrap() + "action: ".len();
+            // of a parameter that is wrong, that is shown
+            let parameter =
+                text.find("argSock: ").filter(|_| expected == NoSocket).map(|at| at + "argSock: ".len());
+            let whole = text.find("{action: ").filter(|_| expected == NoEnforcer);
+            let at = parameter.or(whole).unwrap_or(text.find("action: ").unwrap() + "action: ".len());
             assert_eq!(first, Some((code, at)), "{action} on {kind}: {errors:?}");
         }
     }

@@ -138,3 +138,14 @@ mod random {
         }
     }
 }
+
+// found by the fuzz target `parse`
+#[test]
+fn broken_yaml_is_shown_at_whole_characters() {
+    for text in ["\u{92}obU0s", "a: \u{92}", ""] {
+        for error in errors(text) {
+            let span = error.primary.span;
+            assert!(text.get(span.start as usize..span.end as usize).is_some(), "{text:?}: {error:?}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use e2e::vm::{BootError, Cache, Image, KernelFiles, MODULE_DIR};
 use crate::terminal;
 
 /// Real programs that replace busybox's where the host has them; a policy names their paths.
-const HOST_PROGRAMS: [&str; 7] = ["cat", "true", "sleep", "ls", "env", "bash", "dash"];
+const HOST_PROGRAMS: [&str; 9] = ["cat", "true", "sleep", "ls", "env", "bash", "dash", "ln", "tac"];
 
 /// Says that a boot is repeated.
 pub(crate) fn again(error: &BootError) {

@@ -14,8 +14,16 @@ pub enum Action {
     Sigkill = 3,
     /// Denied with an errno.
     Override = 5,
+    /// The daemon is to fetch a URL.
+    GetUrl = 7,
+    /// The daemon is to look up a name.
+    DnsLookup = 8,
     /// Sent a signal.
     Signal = 10,
+    /// The owner of a socket was remembered.
+    TrackSock = 11,
+    /// It was forgotten.
+    UntrackSock = 12,
     /// Told the enforcers.
     NotifyEnforcer = 13,
     /// Took back what they were told.
@@ -31,7 +39,11 @@ impl Action {
             Self::Post,
             Self::Sigkill,
             Self::Override,
+            Self::GetUrl,
+            Self::DnsLookup,
             Self::Signal,
+            Self::TrackSock,
+            Self::UntrackSock,
             Self::NotifyEnforcer,
             Self::CleanupEnforcerNotification,
             Self::Set,
@@ -47,7 +59,7 @@ pub mod hook_flag {
     pub const PROCESS_NOT_FOUND: u8 = 1;
     /// The policy was in monitor mode: the action was counted, not done.
     pub const MONITOR: u8 = 2;
-    /// In a [`super::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
+    /// In a [`crate::abi::ReturnRecord`]: the call is none that the policy asks for, and its entry's record is to be forgotten.
     pub const DISMISSED: u8 = 4;
     /// The action was tried and failed.
     pub const ACTION_FAILED: u8 = 8;

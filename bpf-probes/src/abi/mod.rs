@@ -15,6 +15,7 @@ mod limit;
 mod network;
 mod note;
 mod object;
+mod owner;
 mod pending;
 mod recorded;
 mod state;
@@ -36,6 +37,7 @@ pub use note::{NOTES, Note, NoteKey};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
+pub use owner::{SOCKETS, SocketOwner};
 pub use pending::{PENDING, Pending, PendingKey};
 pub use recorded::Recorded;
 pub use state::{

@@ -10,7 +10,7 @@ pub mod value_flag {
     pub const UNRESOLVED_COMPONENTS: u16 = 2;
     /// The value is longer than what was read.
     pub const TRUNCATED: u16 = 4;
-    /// The bytes come in [`super::DataRecord`]s; in their place stand a `u64` each for how many there were, the time in the pieces' key (whose process is the
+    /// The bytes come in [`crate::abi::DataRecord`]s; in their place stand a `u64` each for how many there were, the time in the pieces' key (whose process is the
     /// thread), and how many were sent.
     pub const PIECES: u16 = 8;
 }

@@ -88,6 +88,8 @@ pub enum Duty {
     Override = 4,
     /// Report what the call returned.
     ReportReturn = 8,
+    /// Read what arguments point to in user space.
+    ReadUserMemory = 16,
 }
 
 /// Everything that is due at a hook, for all policies on it together.

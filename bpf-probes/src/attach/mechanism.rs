@@ -163,6 +163,8 @@ pub enum Role {
     KillEscaped,
     /// Reports what the call returned.
     ReportReturn,
+    /// Has what arguments point to brought into memory. Attached last, so that it runs before the others at the place.
+    FaultIn,
 }
 
 impl Role {
@@ -177,6 +179,7 @@ impl Role {
             Self::ClearNoted => "clears the note when the call ends",
             Self::KillEscaped => "clears the note when the call ends, and kills a caller that got through",
             Self::ReportReturn => "reports what the call returned",
+            Self::FaultIn => "brings what arguments point to into memory",
         }
     }
 }

@@ -81,6 +81,8 @@ pub enum Reason {
     UprobeIsExact,
     /// The policy wants perf uprobes.
     SingleUprobe,
+    /// A program that may sleep runs first.
+    FaultsIn,
 }
 
 impl fmt::Display for Reason {
@@ -133,6 +135,9 @@ impl fmt::Display for Reason {
             }
             Self::UprobeIsExact => f.write_str("a uprobe stops every thread that comes to the place"),
             Self::SingleUprobe => f.write_str("the policy disables uprobe.multi"),
+            Self::FaultsIn => f.write_str(
+                "a program that may sleep brings what arguments point to into memory before they are read",
+            ),
         }
     }
 }

@@ -33,6 +33,13 @@ pub(super) fn plan_user(
         None => return Err(PlanError::no_uprobe(&point, kernel)),
     };
     plan.because(Reason::UprobeIsExact);
-    plan.attach(mechanism, Role::Decide);
+    plan.attach(mechanism.clone(), Role::Decide);
+    if due.contains(Duty::ReadUserMemory) {
+        without(plan, kernel, &[Feature::UprobeSleepable]);
+        if kernel.has(Feature::UprobeSleepable) {
+            plan.because(Reason::FaultsIn);
+            plan.attach(mechanism, Role::FaultIn);
+        }
+    }
     Ok(())
 }

@@ -13,6 +13,15 @@ impl Function<'_> {
         self.jump_if(Condition::Eq, Register::R0, 0, absent);
     }
 
+    /// Sets the value of `map` at the key in `key` to that in `value`, whether there is one or not. `R0` is the helper's answer, 0 for done.
+    pub fn update(&mut self, map: &str, key: Slot, value: Slot) {
+        self.slot_address(Register::R2, key);
+        self.slot_address(Register::R3, value);
+        self.constant(Register::R4, 0);
+        self.assembler().load_map(Register::R1, map);
+        self.call(Helper::MapUpdateElem);
+    }
+
     /// `dst` becomes the address of this CPU's entry of the array `map`, going to `absent` if there is none (there always is). For programs that are not
     /// preempted: kprobes, tracepoints, and everything on a kernel that does not preempt.
     ///

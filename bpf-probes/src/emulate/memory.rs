@@ -252,7 +252,9 @@ impl Run<'_> {
             | ProgramKind::RawTracepoint
             | ProgramKind::SocketFilter
             | ProgramKind::Uprobe
-            | ProgramKind::UprobeMulti => false,
+            | ProgramKind::UprobeMulti
+            | ProgramKind::UprobeSleepable
+            | ProgramKind::UprobeMultiSleepable => false,
         })
     }
 }

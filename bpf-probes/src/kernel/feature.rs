@@ -96,6 +96,8 @@ features! {
     UprobeMulti = "uprobe_multi", Some("6.6");
     /// uprobe programs may write registers.
     UprobeRegisterWrite = "uprobe_register_write", Some("6.18");
+    /// uprobe programs may sleep until memory of user space is there.
+    UprobeSleepable = "uprobe_sleepable", Some("6.0");
     /// Programs on control groups.
     Cgroup = "cgroup", Some("4.10");
     /// `bpf_link` for kprobes, uprobes and tracepoints, instead of an ioctl.

@@ -17,6 +17,27 @@ use crate::spec::{AttachSpec, ProgramKind, ProgramSpec, Reach};
 /// Room for the verifier's log. Pages that it does not write cost nothing; kernels before 6.4 give no log when it does not fit.
 const LOG_BYTES: usize = 32 << 20;
 
+/// `BPF_F_SLEEPABLE` of `BPF_PROG_LOAD`.
+pub(super) const SLEEPABLE: u32 = 1 << 4;
+
+const fn flags(kind: ProgramKind) -> u32 {
+    match kind {
+        ProgramKind::UprobeSleepable | ProgramKind::UprobeMultiSleepable => SLEEPABLE,
+        ProgramKind::Kprobe
+        | ProgramKind::KprobeMulti
+        | ProgramKind::Tracepoint
+        | ProgramKind::RawTracepoint
+        | ProgramKind::BtfTracepoint
+        | ProgramKind::Fentry
+        | ProgramKind::Fexit
+        | ProgramKind::FmodRet
+        | ProgramKind::Lsm
+        | ProgramKind::SocketFilter
+        | ProgramKind::Uprobe
+        | ProgramKind::UprobeMulti => 0,
+    }
+}
+
 /// Why a program could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
@@ -268,7 +289,7 @@ fn with_request<T>(
         .map_err(|error| ProgramError::Functions { program: spec.name.clone(), error })?;
     then(&LoadRequest {
         kind: ProgramType::of(spec.kind),
-        flags: 0,
+        flags: flags(spec.kind),
         name: &kernel_name(&spec.name),
         code: &code,
         attach_btf_id: attach_btf_id(spec, context)?,
@@ -347,7 +368,9 @@ fn attach_btf_id(spec: &ProgramSpec, context: &LoadContext<'_>) -> Result<u32, P
             | ProgramKind::RawTracepoint
             | ProgramKind::SocketFilter
             | ProgramKind::Uprobe
-            | ProgramKind::UprobeMulti,
+            | ProgramKind::UprobeMulti
+            | ProgramKind::UprobeSleepable
+            | ProgramKind::UprobeMultiSleepable,
             _,
         ) => Ok(0),
     }

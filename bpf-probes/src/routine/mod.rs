@@ -2,12 +2,14 @@
 //!
 //! A routine is added to a [`crate::builder::Program`] once and called by name. Each says its arguments, its result and what it leaves in an area.
 
+mod chunks;
 pub mod layout;
 mod output;
 mod path;
 mod process;
 mod string;
 
+pub use chunks::{ChunkSource, Chunks, read_by_address};
 pub use output::count_loss;
 pub use output::{submit_record, zero_fill};
 pub use path::{BOUNDED_ROUNDS, CALLBACK_ROUNDS, LENGTH_MASK, PATH_WALK, add_path_walk};

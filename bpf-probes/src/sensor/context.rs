@@ -19,7 +19,12 @@ pub fn argument(
     index: u8,
 ) -> Result<(), BuildError> {
     let offset = match kind {
-        ProgramKind::Kprobe | ProgramKind::KprobeMulti | ProgramKind::Uprobe | ProgramKind::UprobeMulti => {
+        ProgramKind::Kprobe
+        | ProgramKind::KprobeMulti
+        | ProgramKind::Uprobe
+        | ProgramKind::UprobeMulti
+        | ProgramKind::UprobeSleepable
+        | ProgramKind::UprobeMultiSleepable => {
             let field = ARGUMENT_REGISTERS.get(usize::from(index)).copied().unwrap_or("beyond six");
             f.facts().offset_of("pt_regs", field)?
         }

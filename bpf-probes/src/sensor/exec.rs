@@ -9,19 +9,19 @@ use std::mem::{offset_of, size_of};
 use super::context::argument;
 use super::{SensorError, classify, gains};
 use crate::abi::{
-    DATA_CHUNK, DataRecord, ExecRecord, INLINE_ARGUMENTS, Loss, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH,
-    ProcessKey, ProcessState, RecordKind, map_name, process_flag,
+    DataRecord, ExecRecord, INLINE_ARGUMENTS, Loss, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, ProcessKey,
+    ProcessState, RecordKind, map_name, process_flag,
 };
 use crate::asm::{Code, Label, Prototype, Subprogram};
-use crate::builder::{BuildError, Facts, Function, LoopForm, Program, Slot};
+use crate::builder::{BuildError, Facts, Function, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::layout::{PATH_END, RECORD};
 use crate::routine::{
-    LENGTH_MASK, PATH_WALK, add_path_walk, copy_string, ns_tgid, read_credentials, read_namespaces,
-    submit_record,
+    ChunkSource, Chunks, LENGTH_MASK, PATH_WALK, add_path_walk, copy_string, ns_tgid, read_credentials,
+    read_namespaces, submit_record,
 };
 use crate::spec::ProgramKind;
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R3, R6, R7, R8, R9, R10};
 
 const SEND_ARGUMENTS: &str = "send_arguments";
 const SEND_CHUNK: &str = "send_chunk";
@@ -50,8 +50,9 @@ fn size<T>() -> u32 {
 pub(super) fn exec(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorError> {
     let mut program = Program::new();
     add_path_walk(&mut program, facts)?;
-    program.add(send_arguments(facts)?);
-    program.add(send_chunk(facts)?);
+    for subprogram in long_arguments(facts)? {
+        program.add(subprogram);
+    }
     classify::add(&mut program, facts)?;
     let mut f = Function::new("exec", Prototype::Main, facts).with_frame(288);
     for register in [R6, R7, R8, R9] {
@@ -279,11 +280,7 @@ fn record_state(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     }
     f.jump(out);
     f.bind(fresh);
-    f.slot_address(R2, frame.key);
-    f.slot_address(R3, frame.state);
-    f.constant(R4, 0);
-    f.assembler().load_map(R1, map_name::PROCESSES);
-    f.call(Helper::MapUpdateElem);
+    f.update(map_name::PROCESSES, frame.key, frame.state);
     f.when(Condition::Ne, R0, 0, |f| {
         crate::routine::count_loss(f, Loss::Process);
         Ok(())
@@ -360,110 +357,24 @@ fn arguments(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Frame shared by [`SEND_ARGUMENTS`] and [`SEND_CHUNK`].
-mod sending {
-    /// Address of the next byte in the process.
-    pub(super) const ADDRESS: i16 = 0;
-    /// Bytes left.
-    pub(super) const LEFT: i16 = 8;
-    /// The data record.
-    pub(super) const RECORD: i16 = 16;
-    /// Records sent.
-    pub(super) const SENT: i16 = 24;
-    /// Bytes of the frame.
-    pub(super) const BYTES: u32 = 32;
-}
-
-/// `send_arguments(user address, length, record) -> bytes sent`, in data records of at most [`DATA_CHUNK`] bytes.
-fn send_arguments(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
-    let mut f = Function::new(SEND_ARGUMENTS, Prototype::Static { arguments: 3 }, facts).with_frame(64);
-    let frame = f.slot(sending::BYTES)?;
-    let place = |at: i16| frame.offset() + at;
-    f.store(Size::Double, R10, place(sending::ADDRESS), R1);
-    f.store(Size::Double, R10, place(sending::LEFT), R2);
-    f.copy(R8, R2);
-    f.copy(R6, R3);
-    f.copy(R7, R6);
-    f.alu(AluOp::Add, R7, DATA_AT.cast_signed());
-    f.store(Size::Double, R10, place(sending::RECORD), R7);
-    f.store_imm(Size::Double, R10, place(sending::SENT), 0);
-    for at in (0..size::<DataRecord>()).step_by(8) {
-        f.store_imm(Size::Double, R7, f.offset(at)?, 0);
-    }
-    f.store_imm(Size::Byte, R7, field(offset_of!(DataRecord, header.kind)), RecordKind::Data as i32);
-    let key = offset_of!(ExecRecord, process);
-    for (at, size) in
-        [(offset_of!(ProcessKey, ktime), Size::Double), (offset_of!(ProcessKey, tgid), Size::Word)]
-    {
-        f.load(size, R1, R6, field(key + at));
-        f.store(size, R7, field(offset_of!(DataRecord, process) + at), R1);
-    }
-    f.load(Size::Double, R1, R6, field(offset_of!(ExecRecord, header.ktime)));
-    f.store(Size::Double, R7, field(offset_of!(DataRecord, header.ktime)), R1);
-    let rounds = MAX_ARGUMENTS / DATA_CHUNK;
-    match facts.loops {
-        LoopForm::Callback => {
-            f.constant(R1, u64::from(rounds));
-            f.assembler().load_subprogram(R2, SEND_CHUNK);
-            f.slot_address(R3, frame);
-            f.constant(R4, 0);
-            f.call(Helper::Loop);
-        }
-        LoopForm::Bounded => {
-            let end = f.label();
-            f.repeat(R9, rounds.cast_signed(), |f| {
-                f.slot_address(R1, frame);
-                f.call_subprogram(SEND_CHUNK);
-                f.jump_if(Condition::Ne, R0, 0, end);
-                Ok(())
-            })?;
-            f.bind(end);
-        }
-    }
-    f.copy(R0, R8);
-    f.load(Size::Double, R1, R10, place(sending::LEFT));
-    f.alu_reg(AluOp::Sub, R0, R1);
-    f.return_result();
-    f.finish()
-}
-
-/// `send_chunk(&frame)` or, as a callback, `send_chunk(index, &frame)`: 0 to go on, 1 at the end or at memory that cannot be read.
-fn send_chunk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
-    let (prototype, argument) = match facts.loops {
-        LoopForm::Callback => (Prototype::LoopCallback, R2),
-        LoopForm::Bounded => (Prototype::Static { arguments: 1 }, R1),
+/// The subprograms that send arguments which are too long for the record: `send_arguments(user address, length, record) -> bytes sent`.
+fn long_arguments(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
+    let chunks = Chunks { send: SEND_ARGUMENTS, piece: SEND_CHUNK, arguments: 3, source: ChunkSource::User };
+    let place = |f: &mut Function<'_>| {
+        f.copy(R6, R3);
+        f.copy(R7, R6);
+        f.alu(AluOp::Add, R7, DATA_AT.cast_signed());
     };
-    let mut f = Function::new(SEND_CHUNK, prototype, facts).with_frame(32);
-    let (whole, stop) = (f.label(), f.label());
-    f.copy(R6, argument);
-    f.load(Size::Double, R7, R6, sending::RECORD);
-    f.load(Size::Double, R8, R6, sending::LEFT);
-    f.jump_if(Condition::Eq, R8, 0, stop);
-    f.jump_if(Condition::Le, R8, DATA_CHUNK.cast_signed(), whole);
-    f.constant(R8, u64::from(DATA_CHUNK));
-    f.bind(whole);
-    f.copy(R1, R7);
-    f.alu(AluOp::Add, R1, size::<DataRecord>().cast_signed());
-    f.copy(R2, R8);
-    f.load(Size::Double, R3, R6, sending::ADDRESS);
-    f.call(Helper::ProbeReadUser);
-    f.jump_if(Condition::Ne, R0, 0, stop);
-    f.store(Size::Word, R7, field(offset_of!(DataRecord, len)), R8);
-    f.load(Size::Double, R1, R6, sending::SENT);
-    f.store(Size::Word, R7, field(offset_of!(DataRecord, sequence)), R1);
-    f.alu(AluOp::Add, R1, 1);
-    f.store(Size::Double, R6, sending::SENT, R1);
-    f.load(Size::Double, R1, R6, sending::LEFT);
-    f.alu_reg(AluOp::Sub, R1, R8);
-    f.store(Size::Double, R6, sending::LEFT, R1);
-    f.load(Size::Double, R1, R6, sending::ADDRESS);
-    f.alu_reg(AluOp::Add, R1, R8);
-    f.store(Size::Double, R6, sending::ADDRESS, R1);
-    f.alu(AluOp::Add, R8, size::<DataRecord>().cast_signed());
-    f.store(Size::Word, R7, field(offset_of!(DataRecord, header.size)), R8);
-    submit_record(&mut f, map_name::EVENTS, R7, R8, Loss::Data)?;
-    f.return_constant(0);
-    f.bind(stop);
-    f.return_constant(1);
-    f.finish()
+    let fill = |f: &mut Function<'_>| {
+        let key = offset_of!(ExecRecord, process);
+        for (at, size) in
+            [(offset_of!(ProcessKey, ktime), Size::Double), (offset_of!(ProcessKey, tgid), Size::Word)]
+        {
+            f.load(size, R1, R6, field(key + at));
+            f.store(size, R7, field(offset_of!(DataRecord, process) + at), R1);
+        }
+        f.load(Size::Double, R1, R6, field(offset_of!(ExecRecord, header.ktime)));
+        f.store(Size::Double, R7, field(offset_of!(DataRecord, header.ktime)), R1);
+    };
+    chunks.subprograms(facts, place, fill)
 }

@@ -12,7 +12,7 @@ use crate::builder::{BuildError, Facts, Function, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::{count_loss, ns_tgid, submit_record};
 use crate::spec::ProgramKind;
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R6, R7, R8, R9, R10};
 
 fn at(slot: Slot, offset: usize) -> i16 {
     slot.at(u32::try_from(offset).expect("records are small"))
@@ -105,11 +105,7 @@ fn own_namespace(f: &mut Function<'_>, record: Slot, state: Slot) -> Result<(), 
 
 fn publish(f: &mut Function<'_>, record: Slot, state: Slot, key: Slot) -> Result<(), BuildError> {
     f.store(Size::Double, R10, key.offset(), R7);
-    f.slot_address(R2, key);
-    f.slot_address(R3, state);
-    f.constant(R4, 0);
-    f.assembler().load_map(R1, map_name::PROCESSES);
-    f.call(Helper::MapUpdateElem);
+    f.update(map_name::PROCESSES, key, state);
     f.when(Condition::Ne, R0, 0, |f| {
         count_loss(f, Loss::Process);
         Ok(())

@@ -6,7 +6,7 @@ use crate::asm::{Code, Prototype};
 use crate::builder::{BuildError, Facts, Function, Program};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::spec::{MapKind, MapSpec, ProgramKind};
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R6, R7, R8, R9, R10};
 
 use super::SensorError;
 use super::context::argument;
@@ -52,11 +52,7 @@ pub(super) fn gains(facts: &Facts<'_>) -> Result<Code, SensorError> {
     f.jump_if(Condition::Eq, R1, 0, none);
     f.call(Helper::GetCurrentPidTgid);
     f.store(Size::Double, R10, key.offset(), R0);
-    f.slot_address(R2, key);
-    f.slot_address(R3, value);
-    f.constant(R4, 0);
-    f.assembler().load_map(R1, GAINS);
-    f.call(Helper::MapUpdateElem);
+    f.update(GAINS, key, value);
     f.bind(none);
     f.bind(out);
     f.return_constant(0);

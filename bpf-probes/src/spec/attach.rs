@@ -100,6 +100,10 @@ pub enum ProgramKind {
     Uprobe,
     /// The same with expected attach type `BPF_TRACE_UPROBE_MULTI`.
     UprobeMulti,
+    /// [`ProgramKind::Uprobe`] that may sleep (6.0). It cannot be tail-called.
+    UprobeSleepable,
+    /// [`ProgramKind::UprobeMulti`] that may sleep. It cannot be tail-called.
+    UprobeMultiSleepable,
 }
 
 impl AttachSpec {

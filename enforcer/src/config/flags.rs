@@ -66,6 +66,12 @@ pub struct Flags {
     /// Name of the cluster to show in events
     #[arg(long, value_name = "NAME")]
     pub cluster_name: Option<String>,
+    /// Make the requests (HTTP, DNS) that policies ask for
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub allow_policy_requests: Option<bool>,
+    /// DNS server that is asked for policies [default: 1.1.1.1:53]
+    #[arg(long, value_name = "ADDRESS")]
+    pub policy_resolver: Option<String>,
     /// How much to log: trace, debug, info, warning, error [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -109,6 +115,8 @@ impl Flags {
             procfs: self.procfs.or(under.procfs),
             btf: self.btf.or(under.btf),
             cluster_name: self.cluster_name.or(under.cluster_name),
+            allow_policy_requests: self.allow_policy_requests.or(under.allow_policy_requests),
+            policy_resolver: self.policy_resolver.or(under.policy_resolver),
             log_level: self.log_level.or(under.log_level),
             log_format: self.log_format.or(under.log_format),
             debug: self.debug.or(under.debug),

@@ -30,6 +30,8 @@ pub struct Settings {
     pub btf: Option<PathBuf>,
     /// Name of the cluster in events.
     pub cluster_name: String,
+    /// Whom policies' `DnsLookup` asks; `None`: policies' requests are not made.
+    pub policy_requests: Option<SocketAddr>,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -197,6 +199,10 @@ impl Settings {
             procfs: non_empty(flags.procfs).unwrap_or_else(|| "/proc".into()).into(),
             btf: non_empty(flags.btf).map(PathBuf::from),
             cluster_name: flags.cluster_name.unwrap_or_default(),
+            policy_requests: match flags.allow_policy_requests {
+                Some(true) => Some(resolver(non_empty(flags.policy_resolver).as_deref())?),
+                Some(false) | None => None,
+            },
             log: LogSettings {
                 level: log_level(flags.debug.unwrap_or(false), flags.log_level.as_deref())?,
                 format: log_format(flags.log_format.as_deref())?,
@@ -226,6 +232,7 @@ impl Settings {
             ("enable-process-ns", self.content.namespaces.to_string()),
             ("expose-stack-addresses", self.content.stack_addresses.to_string()),
             ("procfs", self.procfs.display().to_string()),
+            ("allow-policy-requests", self.policy_requests.is_some().to_string()),
             ("cluster-name", self.cluster_name.clone()),
             ("log-level", self.log.level.to_string().to_lowercase()),
         ];
@@ -236,6 +243,15 @@ impl Settings {
     pub fn default_socket(run_dir: &Path) -> PathBuf {
         run_dir.join("tetragon.sock")
     }
+}
+
+/// Upstream asks this one.
+const DEFAULT_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)), 53);
+
+fn resolver(text: Option<&str>) -> Result<SocketAddr, SettingsError> {
+    let Some(text) = text else { return Ok(DEFAULT_RESOLVER) };
+    let address = text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip: IpAddr| (ip, 53).into()));
+    address.map_err(|_not_one| value_error("policy-resolver", text, "an address is needed, ADDRESS:PORT"))
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {

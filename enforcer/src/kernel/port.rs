@@ -21,7 +21,6 @@ use super::files::OpenFiles;
 use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
-use tracing_policy::policy::Role;
 
 use crate::policy::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
 
@@ -156,7 +155,7 @@ impl HookPort for KernelPort {
     }
 
     fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {
-        if compiled.role == Role::Override {
+        if compiled.role.is_attached() {
             return Ok(Stub { link: None, collection: Arc::clone(&body.collection) });
         }
         let spec = sensor::stub(&compiled.target, number).map_err(refused)?;

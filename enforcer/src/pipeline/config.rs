@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use api::event::Node;
 
+use crate::requests::Requests;
+
 /// Settings of a pipeline.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -33,6 +35,8 @@ pub struct Config {
     pub drain_limit: Duration,
     /// Where procfs is mounted.
     pub proc_root: PathBuf,
+    /// Who makes the requests of policies, where that is allowed.
+    pub requests: Option<Requests>,
 }
 
 impl Config {
@@ -51,6 +55,7 @@ impl Config {
             stack_addresses: false,
             drain_limit: Duration::from_secs(2),
             proc_root: PathBuf::from("/proc"),
+            requests: None,
         }
     }
 }

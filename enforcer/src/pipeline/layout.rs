@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api::event::Origin;
 use tracing_policy::ir::{RecordLayout, ValueKind};
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{EventForm, Request};
 
 /// One value of a hook record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,6 +28,8 @@ pub struct HookLayout {
     pub origin: Arc<Origin>,
     /// The values, in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// By selector: what a record of it asks for.
+    pub requests: Vec<Vec<Request>>,
     /// What the record of the return holds, where the return is waited for.
     pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.
@@ -50,6 +52,7 @@ impl From<&RecordLayout> for HookLayout {
             }),
             values: layout.values.iter().map(value).collect(),
             returned: layout.returned.as_ref().map(value),
+            requests: layout.requests.clone(),
             data_values: layout.data_values,
         }
     }

@@ -19,6 +19,7 @@ use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
 use super::record::{Hook, Record, Return};
 use super::returns::{Entered, Returns};
+use crate::requests::Requests;
 
 /// What one record became, with the time of the event.
 type Outcome = Result<(EventKind, Timestamp), NoEvent>;
@@ -31,6 +32,7 @@ pub(super) struct Stages {
     layouts: LayoutView,
     returns: Returns,
     symbols: Symbols,
+    requests: Option<Requests>,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
@@ -48,6 +50,7 @@ impl Stages {
             layouts: LayoutView::new(layouts),
             returns: Returns::new(config.calls),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
+            requests: config.requests.clone(),
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
@@ -133,6 +136,10 @@ impl Stages {
         let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
         let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
+        if let Some(requests) = &self.requests {
+            let asked = layout.requests.get(usize::from(hook.fixed.selector));
+            asked.into_iter().flatten().for_each(|request| requests.ask(request));
+        }
         if let EventKind::Loader(event) = &mut kind {
             let pid = event.process.pid.unwrap_or_default();
             event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);

@@ -10,6 +10,7 @@ use export::sink::Counters;
 use crate::kernel::Cells;
 use crate::pipeline::{Hub, PipelineCounters};
 use crate::policy::Board;
+use crate::requests::Requests;
 
 /// Everything that can be looked at.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Observed {
     pub ring_bytes: [(&'static str, u64); 2],
     /// Most processes in the daemon's table.
     pub process_capacity: usize,
+    /// Who makes the requests of policies, where that is allowed.
+    pub requests: Option<Requests>,
 }
 
 /// Calls that a program missed.

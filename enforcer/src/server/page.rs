@@ -1,5 +1,7 @@
 //! Which metrics there are: made anew for each reader from what the parts count, under upstream's names where they mean the same.
 
+use std::sync::atomic::Ordering;
+
 use bpf_probes::abi::{Counter, Loss, RecordKind};
 
 use super::info::VERSION;
@@ -7,6 +9,7 @@ use super::observed::Observed;
 use crate::kernel::SelectorCounts;
 use crate::pipeline::NoEvent;
 use crate::policy::{PolicyStatus, State};
+use crate::requests::Requests;
 
 /// What a value does over time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +59,7 @@ pub(super) fn page(observed: &Observed) -> Vec<Metric> {
     metrics.extend(process_table(observed));
     metrics.extend(listeners(observed));
     metrics.extend(policies(observed));
+    metrics.extend(observed.requests.as_ref().map(requests));
     metrics
 }
 
@@ -243,6 +247,13 @@ fn policies(observed: &Observed) -> Vec<Metric> {
         counter("tetragon_tracingpolicy_selector_actions", "Actions of a selector", actions),
         counter("tetragon_enforcer_missed_notifications", "What enforcers were told and did not do", missed),
     ]
+}
+
+fn requests(requests: &Requests) -> Metric {
+    let counters = requests.counters();
+    let results = [("made", &counters.made), ("failed", &counters.failed), ("dropped", &counters.dropped)];
+    let samples = results.map(|(name, count)| (label("result", name), count.load(Ordering::Relaxed)));
+    counter("enforcer_policy_requests", "What became of GetUrl and DnsLookup", samples.to_vec())
 }
 
 fn names(policy: &PolicyStatus) -> Labels {

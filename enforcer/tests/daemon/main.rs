@@ -6,3 +6,4 @@ mod classes;
 mod instance;
 mod lifecycle;
 mod policies;
+mod uprobes;

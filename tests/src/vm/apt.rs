@@ -191,14 +191,19 @@ pub(super) fn run(
         if output.status.success() {
             return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = said.lines().rev().take(6).collect();
-        message = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
+        message = last_lines(&output.stderr);
         if attempt < attempts {
             thread::sleep(Duration::from_secs(u64::from(attempt) * 3));
         }
     }
     Err(FetchError::Command { command: name, kernel, attempts, message })
+}
+
+/// The last lines of what a command said, as one.
+pub(super) fn last_lines(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = said.lines().rev().take(6).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::apt::{Apt, run};
+use super::apt::{Apt, last_lines, run};
 use super::kernel::{FetchError, at, write};
 use super::unpack;
 use crate::kernels::Kernel;
@@ -97,10 +97,7 @@ fn compile(kernel: &'static str, tree: &Path, progress: &mut dyn FnMut(&str)) ->
     if status.success() {
         return Ok(());
     }
-    let said = fs::read(&errors).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let lines: Vec<&str> = said.lines().rev().take(6).collect();
-    let message = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
+    let message = last_lines(&fs::read(&errors).unwrap_or_default());
     Err(FetchError::Command { command: "make", kernel, attempts: 1, message })
 }
 

@@ -1,15 +1,20 @@
 //! Actions and their parameters.
 
+use super::argument::Arguments;
 use super::section::{Section, Target};
 use super::{enforcer, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Function, HookKind, ReturnValue, SetValue, SignalNumber};
+use crate::policy::{
+    Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SetValue,
+    SignalNumber,
+};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
 /// An entry of `matchActions`.
 pub(super) fn action(
     written: &schema::Action,
+    arguments: &Arguments,
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
@@ -30,13 +35,12 @@ pub(super) fn action(
             return None;
         }
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
+        ActionKind::TrackSock => Action::TrackSock(socket(written, arguments, report)?),
+        ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
+        ActionKind::GetUrl => Action::GetUrl,
+        ActionKind::DnsLookup => Action::DnsLookup,
         ActionKind::NotifyEnforcer => Action::NotifyEnforcer(enforcer::notification(written, report)?),
         ActionKind::CleanupEnforcerNotification => Action::CleanupEnforcerNotification,
-        ActionKind::GetUrl | ActionKind::DnsLookup | ActionKind::TrackSock | ActionKind::UntrackSock => {
-            let what = format!("the action {}", written.action.value.as_word());
-            unsupported::refuse(&what, written.action.span, report);
-            return None;
-        }
         ActionKind::Set if target.section == Section::Usdts => Action::Set(set(written, report)?),
         ActionKind::Set => {
             let message = format!("{} has no action Set", target.section.one());
@@ -49,7 +53,7 @@ pub(super) fn action(
 }
 
 /// Whether a kind of hook can do it at all. `Set` has a message of its own.
-fn has_action(section: Section, action: ActionKind) -> bool {
+pub(super) fn has_action(section: Section, action: ActionKind) -> bool {
     let of_lsm = [
         ActionKind::Post,
         ActionKind::NoPost,
@@ -104,6 +108,31 @@ fn set(written: &schema::Action, report: &mut Report) -> Option<SetValue> {
     Some(SetValue { position: number?, value, operand: None })
 }
 
+/// The argument that is the socket: its place in the list, the first unless said otherwise.
+fn socket(written: &schema::Action, arguments: &Arguments, report: &mut Report) -> Option<ArgumentId> {
+    let (position, span) = match &written.arg_sock {
+        Some(position) => (position.value as usize, position.span),
+        None => (0, written.action.span),
+    };
+    let Some(entry) = arguments.by_position(position) else {
+        let message = format!("there is no argument {position} in `args`");
+        let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
+        report.push(error.help("`argSock` counts the entries of `args`, from 0"));
+        return None;
+    };
+    let is_socket = matches!(
+        entry.argument.as_ref()?.ty.value,
+        ArgumentType::Object(ObjectKind::Network(NetworkType::Sock | NetworkType::Socket))
+    );
+    if !is_socket {
+        let message = format!("argument {position} is no socket");
+        let error = Diagnostic::error(Code::OperatorMismatch, span, message);
+        report.push(error.help("give it the type sock or socket"));
+        return None;
+    }
+    ArgumentId::new(position)
+}
+
 fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {
     let number = written.arg_sig.as_ref();
     let signal = number.and_then(|number| SignalNumber::new(number.value));
@@ -156,7 +185,10 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 6] = [
+    let known: [Parameter; 9] = [
+        ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
+        ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
+        ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
         ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
@@ -164,10 +196,7 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 10] = [
-        ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
-        ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
-        ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
+    let later: [Parameter; 7] = [
         ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
         ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),

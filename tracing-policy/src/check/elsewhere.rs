@@ -124,6 +124,8 @@ pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Re
     } else {
         Place::Task
     };
+    // the task is the kernel's, whatever is hooked
+    let section = if place == Place::Task { Section::Kprobes } else { section };
     let ty = argument_type(&written, section, report)?;
     let is_number = matches!(ty.value.family(), Family::Number(_));
     if matches!(place, Place::Register(part) if part.bytes != 8 && !is_number) {

@@ -59,17 +59,7 @@ pub(super) fn enforcers(
         }
         return complete.then(Vec::new);
     }
-    let notifications = actions().filter_map(|action| match action.value {
-        Action::NotifyEnforcer(notification) => Some(notification),
-        Action::Post
-        | Action::NoPost
-        | Action::Sigkill
-        | Action::Signal(_)
-        | Action::Override(_)
-        | Action::Set(_)
-        | Action::CleanupEnforcerNotification
-        | Action::Enforce(_) => None,
-    });
+    let notifications = actions().filter_map(|action| action.value.notification());
     let told = Told::by(notifications);
     let mut enforced: Vec<Hook> = Vec::new();
     let mut complete = true;
@@ -143,6 +133,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),
+        requests: Vec::new(),
         span,
     };
     Hook {

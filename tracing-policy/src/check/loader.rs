@@ -46,6 +46,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),
+        requests: Vec::new(),
         span,
     };
     Some(Hook {

@@ -30,6 +30,7 @@ mod network;
 mod options;
 mod post;
 mod process;
+mod request;
 mod returning;
 mod section;
 mod selector;

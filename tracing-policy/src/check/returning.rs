@@ -95,7 +95,7 @@ pub(super) fn selector(
     };
     let filters: Vec<_> =
         filters.into_iter().map(|entry| filter::argument(entry, returned, report)).collect();
-    let actions: Vec<_> = actions.iter().map(|entry| on_return(entry, target, report)).collect();
+    let actions: Vec<_> = actions.iter().map(|entry| on_return(entry, returned, target, report)).collect();
     Some(OnReturn {
         filters: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
@@ -118,7 +118,12 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
 }
 
 /// An entry of `matchReturnActions`: what can still be done when the call is over.
-fn on_return(written: &schema::Action, target: Target<'_>, report: &mut Report) -> Option<Spanned<Action>> {
+fn on_return(
+    written: &schema::Action,
+    returned: &Arguments,
+    target: Target<'_>,
+    report: &mut Report,
+) -> Option<Spanned<Action>> {
     let kind = written.action.value;
     unsupported::refuse_field("rateLimit in matchReturnActions", written.rate_limit.as_ref(), report);
     for (name, on) in [
@@ -129,7 +134,7 @@ fn on_return(written: &schema::Action, target: Target<'_>, report: &mut Report) 
     }
     match kind {
         ActionKind::Post | ActionKind::NoPost | ActionKind::Sigkill | ActionKind::Signal => {
-            action::action(written, target, report)
+            action::action(written, returned, target, report)
         }
         ActionKind::Override | ActionKind::NotifyEnforcer | ActionKind::CleanupEnforcerNotification => {
             let message = format!("{} comes too late when the call has returned", kind.as_word());

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, returning, unsupported, workload};
+use super::{action, filter, post, process, request, returning, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -52,7 +52,8 @@ fn one(
     filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
     let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
-        written.match_actions.iter().map(|entry| action::action(entry, target, report)).collect();
+        written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
+    let requests = request::requests(&written.match_actions, target.section, report);
     let returned = returned?;
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
@@ -66,6 +67,7 @@ fn one(
         return_arguments: returned.filters,
         return_actions: returned.actions,
         post: post?,
+        requests: requests?,
         span: written.span,
     })
 }

@@ -23,6 +23,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         Some(_) | None => Absence::Refused,
     };
     let arguments = argument::arguments(&written.args, Section::Uprobes, report);
+    let arguments = arguments.with_data(&written.data, report);
     let target = Target { section: Section::Uprobes, kind: None };
     let selectors = selector::selectors(written.selectors, &arguments, target, report);
     let message = text::message(written.message, report);
@@ -61,9 +62,6 @@ fn refuse_later(written: &schema::Uprobe, report: &mut Report) {
     unsupported::refuse_true("return of a uprobe", written.returns.as_ref(), report);
     if let Some(argument) = &written.return_arg {
         unsupported::refuse("returnArg of a uprobe", argument.span, report);
-    }
-    if let Some(first) = written.data.first() {
-        unsupported::refuse("data of a uprobe", first.span, report);
     }
 }
 

@@ -12,14 +12,12 @@ use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store_imm};
+use super::note::SIGKILL;
 use super::pending;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::lower::Purpose;
 use crate::policy::{Action, Role};
-
-/// `SIGKILL`
-const SIGKILL: u64 = 9;
 
 /// Whether enforcement is carried out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +49,9 @@ impl Emitter<'_> {
         let Then { report, end, .. } = then;
         let before = f.set_origin(selector.origin);
         self.record_anew(f, selector)?;
+        if selector.posts() {
+            self.attribute(f, rider)?;
+        }
         if selector.enforces_ever() {
             let monitor = f.label();
             Self::mode(f, rider.policy_number);
@@ -80,8 +81,16 @@ impl Emitter<'_> {
         }
         for action in &selector.actions {
             let counter = match (action, mode) {
-                (Action::Post, _) => {
-                    last = abi::Action::Post;
+                (
+                    Action::Post
+                    | Action::TrackSock(_)
+                    | Action::UntrackSock(_)
+                    | Action::GetUrl
+                    | Action::DnsLookup,
+                    _,
+                ) => {
+                    self.remember(f, selector, *action)?;
+                    last = self.effect(*action).1.unwrap_or(last);
                     continue;
                 }
                 (Action::NoPost, _) => Counter::NoPost,
@@ -98,7 +107,7 @@ impl Emitter<'_> {
                 (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
                 (Action::CleanupEnforcerNotification, _) => {
                     pending::clean_up(f, rider, selector)?;
-                    last = abi::Action::CleanupEnforcerNotification;
+                    last = self.effect(*action).1.unwrap_or(last);
                     continue;
                 }
                 (Action::Enforce(_), Mode::Enforce) => {
@@ -110,19 +119,7 @@ impl Emitter<'_> {
                     continue;
                 }
             };
-            let (signal, done) = match action {
-                Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
-                Action::Signal(number) => (Some(u64::from(number.get())), Some(abi::Action::Signal)),
-                Action::Override(_) => {
-                    let kills = self.body.role == Role::ReportAndKillDenied;
-                    (kills.then_some(SIGKILL), Some(abi::Action::Override))
-                }
-                Action::Set(_) => (None, Some(abi::Action::Set)),
-                Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
-                Action::Post | Action::NoPost | Action::CleanupEnforcerNotification | Action::Enforce(_) => {
-                    (None, None)
-                }
-            };
+            let (signal, done) = self.effect(*action);
             if let Some(number) = signal.filter(|_| mode == Mode::Enforce) {
                 f.constant(R1, number);
                 f.call(Helper::SendSignal);
@@ -144,6 +141,38 @@ impl Emitter<'_> {
                 count(f, rider, selector, Counter::Post);
             }
             self.note_action(f, selector, last, mode)?;
+        }
+        Ok(())
+    }
+
+    /// The signal that an action sends, and what a record says of it.
+    fn effect(&self, action: Action) -> (Option<u64>, Option<abi::Action>) {
+        match action {
+            Action::Sigkill => (Some(SIGKILL), Some(abi::Action::Sigkill)),
+            Action::Signal(number) => (Some(u64::from(number.get())), Some(abi::Action::Signal)),
+            Action::Override(_) => {
+                let kills = self.body.role == Role::ReportAndKillDenied;
+                (kills.then_some(SIGKILL), Some(abi::Action::Override))
+            }
+            Action::Set(_) => (None, Some(abi::Action::Set)),
+            Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
+            Action::Post => (None, Some(abi::Action::Post)),
+            Action::TrackSock(_) => (None, Some(abi::Action::TrackSock)),
+            Action::UntrackSock(_) => (None, Some(abi::Action::UntrackSock)),
+            Action::GetUrl => (None, Some(abi::Action::GetUrl)),
+            Action::DnsLookup => (None, Some(abi::Action::DnsLookup)),
+            Action::CleanupEnforcerNotification => (None, Some(abi::Action::CleanupEnforcerNotification)),
+            Action::NoPost | Action::Enforce(_) => (None, None),
+        }
+    }
+
+    /// Keeps or forgets whose a socket is, where the action says so.
+    fn remember(&self, f: &mut Function<'_>, selector: &Selector, action: Action) -> Result<(), BuildError> {
+        match (action, action.socket()) {
+            (Action::TrackSock(_), Some(socket)) => self.track(f, selector, socket)?,
+            (_, Some(socket)) => self.untrack(f, selector, socket),
+            // the daemon makes requests when it has the report
+            (_, None) => {}
         }
         Ok(())
     }

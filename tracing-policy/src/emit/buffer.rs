@@ -9,6 +9,7 @@ use bpf_probes::asm::Label;
 use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::routine::layout::PATH_START;
+use bpf_probes::routine::read_by_address;
 
 use super::field::size as size_of_width;
 use super::memory::{address, load, store, store_imm};
@@ -165,13 +166,7 @@ impl Emitter<'_> {
         if is_users && self.is_in_user_memory(id) {
             f.call(Helper::ProbeReadUser);
         } else {
-            let (kernel, done) = (f.label(), f.label());
-            f.jump_if(Condition::SLt, R3, 0, kernel);
-            f.call(Helper::ProbeReadUser);
-            f.jump(done);
-            f.bind(kernel);
-            f.call(Helper::ProbeReadKernel);
-            f.bind(done);
+            read_by_address(f);
         }
         f.jump_if(Condition::Ne, R0, 0, error);
     }

@@ -2,14 +2,12 @@
 
 use std::mem::{offset_of, size_of};
 
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
-use bpf_probes::abi::{
-    DATA_CHUNK, DataRecord, HookRecord, Loss, MAX_ARGUMENTS, ProcessKey, RecordKind, map_name, value_flag,
-};
-use bpf_probes::asm::{Label, Prototype, Subprogram};
-use bpf_probes::builder::{BuildError, Function, LoopForm, Program};
+use Register::{R0, R1, R2, R3, R4, R6, R7, R8};
+use bpf_probes::abi::{DATA_CHUNK, DataRecord, HookRecord, MAX_ARGUMENTS, ProcessKey, value_flag};
+use bpf_probes::asm::{Label, Subprogram};
+use bpf_probes::builder::{BuildError, Facts, Function, Program};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
-use bpf_probes::routine::submit_record;
+use bpf_probes::routine::{ChunkSource, Chunks};
 
 use super::buffer::MOST;
 use super::memory::{address, load};
@@ -24,20 +22,6 @@ const PIECE: &str = "send_piece";
 
 /// Bytes of what tells where the pieces are.
 const PLACE_BYTES: u64 = 24;
-
-/// Frame that the two share.
-mod sending {
-    /// Address of the next byte.
-    pub(super) const ADDRESS: i16 = 0;
-    /// Bytes left.
-    pub(super) const LEFT: i16 = 8;
-    /// The data record.
-    pub(super) const RECORD: i16 = 16;
-    /// Records sent.
-    pub(super) const SENT: i16 = 24;
-    /// Bytes of the frame.
-    pub(super) const BYTES: u32 = 32;
-}
 
 /// Bytes of working memory for the pieces of a hook's buffers.
 pub(super) fn memory(hook: &Hook) -> u32 {
@@ -96,28 +80,22 @@ impl Emitter<'_> {
     /// The subprograms that send pieces.
     pub(super) fn add_pieces(&self, program: &mut Program) -> Result<(), BuildError> {
         if self.memory.chunk.is_some() {
-            program.add(self.send_buffer()?);
-            program.add(self.piece()?);
+            for subprogram in long_buffers(self.facts)? {
+                program.add(subprogram);
+            }
         }
         Ok(())
     }
+}
 
-    /// `send_buffer(address, length, data record, time) -> bytes sent`.
-    fn send_buffer(&self) -> Result<Subprogram, BuildError> {
-        let mut f = Function::new(SEND, Prototype::Static { arguments: 4 }, self.facts).with_frame(64);
-        let frame = f.slot(sending::BYTES)?;
-        let place = |at: i16| frame.offset() + at;
-        f.store(Size::Double, R10, place(sending::ADDRESS), R1);
-        f.store(Size::Double, R10, place(sending::LEFT), R2);
-        f.store(Size::Double, R10, place(sending::RECORD), R3);
-        f.store_imm(Size::Double, R10, place(sending::SENT), 0);
-        f.copy(R8, R2);
+/// `send_buffer(address, length, data record, time) -> bytes sent`, and what it calls.
+fn long_buffers(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
+    let chunks = Chunks { send: SEND, piece: PIECE, arguments: 4, source: ChunkSource::ByAddress };
+    let place = |f: &mut Function<'_>| {
         f.copy(R7, R3);
         f.copy(R6, R4);
-        for at in (0..size::<DataRecord>()).step_by(8) {
-            f.store_imm(Size::Double, R7, f.offset(at)?, 0);
-        }
-        f.store_imm(Size::Byte, R7, field(offset_of!(DataRecord, header.kind)), RecordKind::Data as i32);
+    };
+    let fill = |f: &mut Function<'_>| {
         // before its record
         f.alu(AluOp::Sub, R6, 1);
         f.store(Size::Double, R7, field(offset_of!(DataRecord, header.ktime)), R6);
@@ -126,76 +104,6 @@ impl Emitter<'_> {
         f.store(Size::Word, R7, field(offset_of!(DataRecord, process) + offset_of!(ProcessKey, tgid)), R0);
         f.call(Helper::KtimeGetBootNs);
         f.store(Size::Double, R7, field(offset_of!(DataRecord, process) + offset_of!(ProcessKey, ktime)), R0);
-        let rounds = MAX_ARGUMENTS / DATA_CHUNK;
-        match self.facts.loops {
-            LoopForm::Callback => {
-                f.constant(R1, u64::from(rounds));
-                f.assembler().load_subprogram(R2, PIECE);
-                f.slot_address(R3, frame);
-                f.constant(R4, 0);
-                f.call(Helper::Loop);
-            }
-            LoopForm::Bounded => {
-                let end = f.label();
-                f.repeat(R9, rounds.cast_signed(), |f| {
-                    f.slot_address(R1, frame);
-                    f.call_subprogram(PIECE);
-                    f.jump_if(Condition::Ne, R0, 0, end);
-                    Ok(())
-                })?;
-                f.bind(end);
-            }
-        }
-        f.copy(R0, R8);
-        f.load(Size::Double, R1, R10, place(sending::LEFT));
-        f.alu_reg(AluOp::Sub, R0, R1);
-        f.return_result();
-        f.finish()
-    }
-
-    /// `send_piece(&frame)` or, as a callback, `send_piece(index, &frame)`: 0 to go on, 1 at the end or at memory that cannot be read.
-    fn piece(&self) -> Result<Subprogram, BuildError> {
-        let (prototype, argument) = match self.facts.loops {
-            LoopForm::Callback => (Prototype::LoopCallback, R2),
-            LoopForm::Bounded => (Prototype::Static { arguments: 1 }, R1),
-        };
-        let mut f = Function::new(PIECE, prototype, self.facts).with_frame(32);
-        let (whole, stop, kernel, read) = (f.label(), f.label(), f.label(), f.label());
-        f.copy(R6, argument);
-        f.load(Size::Double, R7, R6, sending::RECORD);
-        f.load(Size::Double, R8, R6, sending::LEFT);
-        f.jump_if(Condition::Eq, R8, 0, stop);
-        f.jump_if(Condition::Le, R8, DATA_CHUNK.cast_signed(), whole);
-        f.constant(R8, u64::from(DATA_CHUNK));
-        f.bind(whole);
-        f.copy(R1, R7);
-        f.alu(AluOp::Add, R1, size::<DataRecord>().cast_signed());
-        f.copy(R2, R8);
-        f.load(Size::Double, R3, R6, sending::ADDRESS);
-        f.jump_if(Condition::SLt, R3, 0, kernel);
-        f.call(Helper::ProbeReadUser);
-        f.jump(read);
-        f.bind(kernel);
-        f.call(Helper::ProbeReadKernel);
-        f.bind(read);
-        f.jump_if(Condition::Ne, R0, 0, stop);
-        f.store(Size::Word, R7, field(offset_of!(DataRecord, len)), R8);
-        f.load(Size::Double, R1, R6, sending::SENT);
-        f.store(Size::Word, R7, field(offset_of!(DataRecord, sequence)), R1);
-        f.alu(AluOp::Add, R1, 1);
-        f.store(Size::Double, R6, sending::SENT, R1);
-        f.load(Size::Double, R1, R6, sending::LEFT);
-        f.alu_reg(AluOp::Sub, R1, R8);
-        f.store(Size::Double, R6, sending::LEFT, R1);
-        f.load(Size::Double, R1, R6, sending::ADDRESS);
-        f.alu_reg(AluOp::Add, R1, R8);
-        f.store(Size::Double, R6, sending::ADDRESS, R1);
-        f.alu(AluOp::Add, R8, size::<DataRecord>().cast_signed());
-        f.store(Size::Word, R7, field(offset_of!(DataRecord, header.size)), R8);
-        submit_record(&mut f, map_name::EVENTS, R7, R8, Loss::Data)?;
-        f.return_constant(0);
-        f.bind(stop);
-        f.return_constant(1);
-        f.finish()
-    }
+    };
+    chunks.subprograms(facts, place, fill)
 }

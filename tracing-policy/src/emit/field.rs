@@ -103,8 +103,10 @@ impl Emitter<'_> {
 
     /// Whether a string lies in memory of user space.
     pub(super) fn is_in_user_memory(&self, id: ReadId) -> bool {
-        if matches!(self.hook.read(id).place, Place::Task | Place::Register(_)) {
-            return false;
+        match (self.hook.read(id).place, self.hook.convention) {
+            (Place::Task, _) => return false,
+            (Place::Register(_), convention) => return convention == Convention::User,
+            (Place::Parameter | Place::Field(_) | Place::Return | Place::Operand(_), _) => {}
         }
         match self.hook.convention {
             Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => true,

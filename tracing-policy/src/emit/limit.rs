@@ -5,26 +5,23 @@
 
 use std::mem::{offset_of, size_of};
 
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R3, R4, R7, R8, R9, R10};
 use bpf_probes::abi::{self, Counter, HookRecord, LimitKey, map_name};
 use bpf_probes::asm::Label;
 use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
-use bpf_probes::routine::layout::{PATH_END, PATH_START};
 use bpf_probes::routine::zero_fill;
 
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{ReadId, Rider, Selector};
-use crate::policy::{Family, LimitScope, RateLimit};
+use crate::policy::{LimitScope, RateLimit};
 
 /// Bytes of a value in the key, its length included.
 const VALUE_BYTES: u32 = 40;
 /// Bytes of a text in the key, without its length.
 const TEXT_BYTES: i32 = 36;
-/// Longest text.
-const LONGEST: i32 = 4096;
 /// Nanoseconds of a millisecond.
 const MILLISECOND: u64 = 1_000_000;
 /// Flag of an update: the key must be new.
@@ -179,21 +176,10 @@ impl Emitter<'_> {
         bytes: BytesState,
         at: u32,
     ) -> Result<(), BuildError> {
-        let (fits, short, none) = (f.label(), f.label(), f.label());
+        let (short, none) = (f.label(), f.label());
         load(f, Size::Word, R9, bytes.header)?;
         store(f, Size::Word, at, R9)?;
-        f.jump_if(Condition::Le, R9, LONGEST, fits);
-        f.constant(R9, 0);
-        f.bind(fits);
-        let area = self.memory.areas[bytes.area];
-        match self.hook.read(id).ty.family() {
-            Family::String => address(f, R3, area + PATH_START),
-            Family::Path | Family::Number(_) | Family::Object(_) | Family::Nothing => {
-                f.constant(R3, u64::from(area + PATH_END));
-                f.alu_reg(AluOp::Sub, R3, R9);
-                f.alu_reg(AluOp::Add, R3, R6);
-            }
-        }
+        self.find_bytes(f, id, bytes);
         f.copy(R8, R9);
         f.jump_if(Condition::Le, R8, TEXT_BYTES, short);
         f.constant(R8, u64::from(TEXT_BYTES.cast_unsigned()));

@@ -16,6 +16,7 @@ mod change;
 mod chunks;
 mod deny;
 mod expression;
+mod fault_in;
 mod field;
 mod kind;
 mod limit;
@@ -44,8 +45,10 @@ mod stack;
 mod state;
 mod table;
 mod task;
+mod track;
 mod workload;
 
+pub(crate) use fault_in::fault_in;
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;
 pub(crate) use program::{Body, hook};

@@ -6,7 +6,7 @@
 
 use std::mem::offset_of;
 
-use Register::{R0, R1, R2, R3, R4, R7, R8, R10};
+use Register::{R0, R1, R2, R7, R8, R10};
 use bpf_probes::abi::{Counters, Loss, Note, NoteKey, map_name};
 use bpf_probes::asm::Label;
 use bpf_probes::builder::{BuildError, Function, Slot};
@@ -16,10 +16,10 @@ use bpf_probes::routine::count_loss;
 use super::memory::{load, store, store_imm};
 use super::program::Emitter;
 use crate::ir::Selector;
-use crate::policy::{Action, Convention, HookKey, Role};
+use crate::policy::{Convention, HookKey, Role};
 
 /// `SIGKILL`
-const SIGKILL: u64 = 9;
+pub(super) const SIGKILL: u64 = 9;
 
 /// Whose notes a program leaves, returns or removes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,18 +152,8 @@ impl Emitter<'_> {
                 errno.and_then(|errno| u64::try_from(errno).ok()).filter(|errno| *errno != 0)
             }
             Role::ReportAndOverride => {
-                let value = selector.actions.iter().rev().find_map(|action| match action {
-                    Action::Override(value) => Some(value.get()),
-                    Action::Post
-                    | Action::NoPost
-                    | Action::Sigkill
-                    | Action::Signal(_)
-                    | Action::Set(_)
-                    | Action::NotifyEnforcer(_)
-                    | Action::CleanupEnforcerNotification
-                    | Action::Enforce(_) => None,
-                });
-                value.map(|value| 1 << 32 | u64::from(value.cast_unsigned()))
+                let value = selector.actions.iter().rev().find_map(|action| action.returned());
+                value.map(|value| 1 << 32 | u64::from(value.get().cast_unsigned()))
             }
             Role::Report
             | Role::Deny
@@ -173,7 +163,8 @@ impl Emitter<'_> {
             | Role::Forget
             | Role::ForgetAndKill
             | Role::Return
-            | Role::Override => None,
+            | Role::Override
+            | Role::FaultIn { .. } => None,
         }
     }
 
@@ -201,18 +192,21 @@ impl Emitter<'_> {
             }
             // and what kind of number it is, behind it
             f.store(Size::Double, R10, note.at(offset(offset_of!(Note, errno))), R8);
-            f.slot_address(R2, key);
-            f.slot_address(R3, note);
-            f.constant(R4, 0);
-            f.assembler().load_map(R1, map_name::NOTES);
-            f.call(Helper::MapUpdateElem);
+            f.update(map_name::NOTES, key, note);
             Ok(())
         })?;
-        f.jump_if(Condition::Eq, R0, 0, done);
-        count_loss(f, Loss::Note);
-        f.constant(R1, SIGKILL);
-        f.call(Helper::SendSignal);
+        kill_unless_kept(f);
         f.bind(done);
         Ok(())
     }
+}
+
+/// Behind the update of a map: where that failed (`R0`), nothing can be denied, and the caller is killed.
+pub(super) fn kill_unless_kept(f: &mut Function<'_>) {
+    let kept = f.label();
+    f.jump_if(Condition::Eq, R0, 0, kept);
+    count_loss(f, Loss::Note);
+    f.constant(R1, SIGKILL);
+    f.call(Helper::SendSignal);
+    f.bind(kept);
 }

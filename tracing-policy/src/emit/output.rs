@@ -124,15 +124,8 @@ impl Emitter<'_> {
         if !posting.any(crate::ir::Selector::enforces_ever) {
             return submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook);
         }
-        let (observed, out) = (f.label(), f.label());
         load(f, Size::Word, R1, self.state().ring)?;
-        f.jump_if(Condition::Eq, R1, 0, observed);
-        submit_record(f, map_name::ENFORCEMENT, R7, R8, Loss::Enforcement)?;
-        f.jump(out);
-        f.bind(observed);
-        submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook)?;
-        f.bind(out);
-        Ok(())
+        submit_by_ring(f)
     }
 
     /// Appends a number at `R7 + R8`.
@@ -143,11 +136,7 @@ impl Emitter<'_> {
             let whole = f.label();
             load(f, Size::Double, R0, error)?;
             f.jump_if(Condition::Eq, R0, 0, whole);
-            super::read::error_header(f);
-            f.copy(R1, R7);
-            f.alu_reg(AluOp::Add, R1, R8);
-            f.store(Size::Double, R1, 0, R0);
-            f.alu(AluOp::Add, R8, 8);
+            append_error(f);
             f.jump(out);
             f.bind(whole);
         }
@@ -200,20 +189,9 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Appends a path or string at `R7 + R8`.
-    fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
-        let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
-        let (fits, behind) = (f.label(), f.label());
-        self.append_long(f, id, bytes, behind)?;
-        f.copy(R1, R7);
-        f.alu_reg(AluOp::Add, R1, R8);
-        load(f, Size::Double, R2, bytes.header)?;
-        f.store(Size::Double, R1, 0, R2);
-        if self.hook.read(id).ty.is_buffer() {
-            Self::append_whole_size(f, bytes)?;
-        }
-        f.alu(AluOp::Add, R8, header);
-        load(f, Size::Word, R9, bytes.header)?;
+    /// `R3 = where the bytes of a path or string begin`, which are `R9` many; none where the verifier could not know that they fit.
+    pub(super) fn find_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) {
+        let fits = f.label();
         f.jump_if(Condition::Le, R9, LONGEST, fits);
         f.constant(R9, 0);
         f.bind(fits);
@@ -226,6 +204,23 @@ impl Emitter<'_> {
                 f.alu_reg(AluOp::Add, R3, R6);
             }
         }
+    }
+
+    /// Appends a path or string at `R7 + R8`.
+    fn append_bytes(&self, f: &mut Function<'_>, id: ReadId, bytes: BytesState) -> Result<(), BuildError> {
+        let header = i32::try_from(size_of::<ValueHeader>()).unwrap_or(0);
+        let behind = f.label();
+        self.append_long(f, id, bytes, behind)?;
+        f.copy(R1, R7);
+        f.alu_reg(AluOp::Add, R1, R8);
+        load(f, Size::Double, R2, bytes.header)?;
+        f.store(Size::Double, R1, 0, R2);
+        if self.hook.read(id).ty.is_buffer() {
+            Self::append_whole_size(f, bytes)?;
+        }
+        f.alu(AluOp::Add, R8, header);
+        load(f, Size::Word, R9, bytes.header)?;
+        self.find_bytes(f, id, bytes);
         f.alu(AluOp::Add, R9, 7);
         f.alu(AluOp::And, R9, -8);
         f.jump_if(Condition::Eq, R9, 0, behind);
@@ -237,4 +232,25 @@ impl Emitter<'_> {
         f.bind(behind);
         Ok(())
     }
+}
+
+/// Sends the record at `R7`, `R8` bytes long: as enforcement unless `R1` is 0, else as an observation.
+pub(super) fn submit_by_ring(f: &mut Function<'_>) -> Result<(), BuildError> {
+    let (observed, out) = (f.label(), f.label());
+    f.jump_if(Condition::Eq, R1, 0, observed);
+    submit_record(f, map_name::ENFORCEMENT, R7, R8, Loss::Enforcement)?;
+    f.jump(out);
+    f.bind(observed);
+    submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook)?;
+    f.bind(out);
+    Ok(())
+}
+
+/// Appends at `R7 + R8` that a value could not be read, for the reason in `R0`.
+pub(super) fn append_error(f: &mut Function<'_>) {
+    super::read::error_header(f);
+    f.copy(R1, R7);
+    f.alu_reg(AluOp::Add, R1, R8);
+    f.store(Size::Double, R1, 0, R0);
+    f.alu(AluOp::Add, R8, 8);
 }

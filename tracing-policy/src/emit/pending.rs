@@ -4,21 +4,19 @@
 
 use std::mem::offset_of;
 
-use Register::{R0, R1, R2, R3, R4, R7, R8, R10};
-use bpf_probes::abi::{Counter, Loss, Pending, PendingKey, map_name};
+use Register::{R0, R1, R2, R7, R8, R10};
+use bpf_probes::abi::{Counter, Pending, PendingKey, map_name};
 use bpf_probes::asm::Label;
 use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
-use bpf_probes::routine::count_loss;
 
 use super::act::count;
 use super::memory::{load, store};
+use super::note::kill_unless_kept;
 use super::program::Emitter;
 use crate::ir::{Rider, Selector};
 use crate::policy::{Notification, Role};
 
-/// `SIGKILL`
-const SIGKILL: u64 = 9;
 /// Bytes of a key, and of what is kept, on the stack.
 const KEY_BYTES: u32 = 16;
 const PENDING_BYTES: u32 = 16;
@@ -59,7 +57,7 @@ pub(super) fn notify(
     selector: &Selector,
     notification: Notification,
 ) -> Result<(), BuildError> {
-    let (first, done) = (f.label(), f.label());
+    let first = f.label();
     f.comment("what enforcers are to do");
     f.scope(|f| {
         let (place, told) = (f.slot(KEY_BYTES)?, f.slot(PENDING_BYTES)?);
@@ -73,18 +71,10 @@ pub(super) fn notify(
         f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, errno))), errno);
         let signal = notification.signal.map_or(0, |signal| i32::from(signal.get()));
         f.store_imm(Size::Word, R10, told.at(offset(offset_of!(Pending, signal))), signal);
-        f.slot_address(R2, place);
-        f.slot_address(R3, told);
-        f.constant(R4, 0);
-        f.assembler().load_map(R1, map_name::PENDING);
-        f.call(Helper::MapUpdateElem);
+        f.update(map_name::PENDING, place, told);
         Ok(())
     })?;
-    f.jump_if(Condition::Eq, R0, 0, done);
-    count_loss(f, Loss::Note);
-    f.constant(R1, SIGKILL);
-    f.call(Helper::SendSignal);
-    f.bind(done);
+    kill_unless_kept(f);
     Ok(())
 }
 
@@ -161,7 +151,8 @@ impl Emitter<'_> {
             | Role::Forget
             | Role::ForgetAndKill
             | Role::Override
-            | Role::Return => return Ok(()),
+            | Role::Return
+            | Role::FaultIn { .. } => return Ok(()),
         };
         f.jump_if(Condition::Eq, R8, 0, none);
         if is_value {

@@ -101,7 +101,10 @@ fn can_be_preempted(kind: ProgramKind, kernel: &KernelView) -> bool {
             kernel.tracepoint_context() == TracepointContext::Preemptible
         }
         // what runs for user space runs as any thread does (6.0)
-        ProgramKind::Uprobe | ProgramKind::UprobeMulti => true,
+        ProgramKind::Uprobe
+        | ProgramKind::UprobeMulti
+        | ProgramKind::UprobeSleepable
+        | ProgramKind::UprobeMultiSleepable => true,
         ProgramKind::Fentry
         | ProgramKind::Fexit
         | ProgramKind::FmodRet
@@ -236,6 +239,9 @@ impl<'a> Emitter<'a> {
         }
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
+        }
+        if self.tracks_sockets() || self.attributes() {
+            maps.push(shared::sockets());
         }
         if self.body.purpose == Purpose::Report && super::limit::limits(self.hook.selectors()) {
             maps.push(shared::limits());

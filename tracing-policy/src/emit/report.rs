@@ -2,7 +2,7 @@
 
 use Register::{R1, R6, R8};
 use bpf_probes::asm::Subprogram;
-use bpf_probes::builder::{BuildError, Function, Program};
+use bpf_probes::builder::{BuildError, Function, Program, Slot};
 use bpf_probes::insn::{Condition, Register, Size};
 use bpf_probes::routine::add_path_walk;
 
@@ -10,6 +10,7 @@ use super::act::Then;
 use super::memory::load;
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
+use crate::ir::Rider;
 
 impl Emitter<'_> {
     /// Emits the program's entry and adds its other functions.
@@ -28,6 +29,7 @@ impl Emitter<'_> {
         self.note_process(&mut f)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, out)?;
+        self.begin_tracking(&mut f)?;
         self.begin_records(&mut f)?;
         self.take_stacks(&mut f, context)?;
         self.act_all(&mut f, program)?;
@@ -98,9 +100,7 @@ impl Emitter<'_> {
             self.act(f, it.rider, it.selector, Then { report, end, last })?;
             if it.selector.posts() {
                 f.bind(report);
-                self.record(f, it.rider)?;
-                Self::note_report(f, last);
-                self.leave_reported(f, it.rider)?;
+                self.report_once(f, it.rider, last)?;
             }
             Ok(())
         })?;
@@ -126,13 +126,18 @@ impl Emitter<'_> {
             }
             if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
                 f.bind(report);
-                self.record(f, it.rider)?;
-                Self::note_report(f, last);
-                self.leave_reported(f, it.rider)?;
+                self.report_once(f, it.rider, last)?;
             }
             Ok(())
         })?;
         f.bind(end);
         Ok(())
+    }
+
+    /// Sends the record of a match, and keeps what limits and returns need of it.
+    fn report_once(&self, f: &mut Function<'_>, rider: &Rider, last: Option<Slot>) -> Result<(), BuildError> {
+        self.record(f, rider)?;
+        Self::note_report(f, last);
+        self.leave_reported(f, rider)
     }
 }

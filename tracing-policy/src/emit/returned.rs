@@ -5,16 +5,16 @@
 use std::mem::offset_of;
 
 use Register::{R0, R1, R7, R8, R9};
-use bpf_probes::abi::{Call, HookRecord, Loss, RecordKind, ReturnRecord, call_flag, hook_flag, map_name};
+use bpf_probes::abi::{Call, HookRecord, RecordKind, ReturnRecord, call_flag, hook_flag};
 use bpf_probes::asm::{Label, Subprogram};
 use bpf_probes::builder::{BuildError, Function, Program};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::routine::submit_record;
 use bpf_probes::spec::AttachSpec;
 
 use super::act::Then;
 use super::memory::{address, load, store, store_imm};
+use super::output::submit_by_ring;
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
 use super::returner::returned;
@@ -220,17 +220,10 @@ impl Emitter<'_> {
 
     /// Completes the record at `R7`, `R8` bytes long, and sends it to the ring that the entry's is in, so that it comes behind that.
     fn send_return(f: &mut Function<'_>, call: CallState) -> Result<(), BuildError> {
-        let (observed, out) = (f.label(), f.label());
         f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
         load(f, Size::Word, R1, call.flags)?;
         f.alu(AluOp::And, R1, i32::from(call_flag::ENFORCEMENT));
-        f.jump_if(Condition::Eq, R1, 0, observed);
-        submit_record(f, map_name::ENFORCEMENT, R7, R8, Loss::Enforcement)?;
-        f.jump(out);
-        f.bind(observed);
-        submit_record(f, map_name::EVENTS, R7, R8, Loss::Hook)?;
-        f.bind(out);
-        Ok(())
+        submit_by_ring(f)
     }
 }
 

@@ -14,7 +14,7 @@ use bpf_probes::sensor::shared;
 use bpf_probes::spec::{AttachSpec, CollectionSpec, ProgramSpec, Reach};
 
 use super::deny::earlier_denial;
-use super::note::{KEY_BYTES, only_if_killed, remove};
+use super::note::{KEY_BYTES, SIGKILL, only_if_killed, remove};
 use super::program::{BODY, Body};
 use super::returned::place_of_return;
 use crate::policy::Role;
@@ -25,8 +25,6 @@ const EPERM: i32 = 1;
 const MAX_ERRNO: i32 = 4095;
 /// `EINPROGRESS`: the call goes on.
 const EINPROGRESS: i32 = 115;
-/// `SIGKILL`
-const SIGKILL: u64 = 9;
 
 fn field(offset: usize) -> i16 {
     i16::try_from(offset).expect("a note is small")

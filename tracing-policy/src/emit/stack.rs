@@ -10,6 +10,7 @@ use bpf_probes::builder::{BuildError, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
 use super::memory::{address, load, store};
+use super::output::append_error;
 use super::program::Emitter;
 use crate::ir::{Hook, Rider, Selector};
 use crate::policy::PostOptions;
@@ -133,11 +134,7 @@ impl Emitter<'_> {
             f.jump_if(Condition::Eq, R1, 0, behind);
             load(f, Size::Double, R0, stacks.lengths[place as usize])?;
             f.jump_if(Condition::SGe, R0, 0, taken);
-            super::read::error_header(f);
-            f.copy(R1, R7);
-            f.alu_reg(AluOp::Add, R1, R8);
-            f.store(Size::Double, R1, 0, R0);
-            f.alu(AluOp::Add, R8, 8);
+            append_error(f);
             f.jump(behind);
             f.bind(taken);
             f.copy(R9, R0);

@@ -250,7 +250,8 @@ impl State {
             tables,
             searches,
             expression: room.take_words(super::expression::depth(hook)),
-            alive: room.take(8 * selectors.div_ceil(8)),
+            // there may be none: an enforcer's, where another program does what it was told
+            alive: room.take(8 * selectors.div_ceil(8).max(1)),
             written: written.into_iter().map(|source| (source, room.take(8))).collect(),
             failed: if is_written { room.take(4) } else { 0 },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },

@@ -6,7 +6,9 @@ use super::filter::Test;
 use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
-use crate::policy::{Action, ArgumentType, BufferSize, Convention, Place, PostOptions, ValuePath};
+use crate::policy::{
+    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, ValuePath,
+};
 
 /// What one program of a hook does.
 #[derive(Clone, Debug)]
@@ -103,6 +105,8 @@ pub struct Selector {
     pub actions: Vec<Action>,
     /// At an entry: what is done at the return.
     pub return_actions: Vec<Action>,
+    /// Where the arguments that actions name are read.
+    pub sockets: Vec<(ArgumentId, ReadId)>,
     /// How a match is reported.
     pub post: PostOptions,
     /// The selector in the text.
@@ -132,18 +136,13 @@ impl Selector {
 
     /// What a denied call returns: the last `Override`'s.
     pub fn denial(&self) -> Option<i32> {
-        self.actions.iter().rev().find_map(|action| match action {
-            Action::Override(value) if value.is_errno() => Some(value.get()),
-            Action::Override(_) => Some(crate::policy::ReturnValue::EPERM.get()),
-            Action::Post
-            | Action::NoPost
-            | Action::Sigkill
-            | Action::Signal(_)
-            | Action::Set(_)
-            | Action::NotifyEnforcer(_)
-            | Action::CleanupEnforcerNotification
-            | Action::Enforce(_) => None,
-        })
+        let value = self.actions.iter().rev().find_map(|action| action.returned())?;
+        Some(if value.is_errno() { value } else { crate::policy::ReturnValue::EPERM }.get())
+    }
+
+    /// The arguments that its actions look at.
+    pub fn acts_on(&self) -> impl Iterator<Item = ReadId> {
+        self.sockets.iter().map(|(_, read)| *read)
     }
 
     /// Whether it is an enforcer's.

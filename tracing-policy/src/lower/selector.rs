@@ -4,7 +4,8 @@ use super::{Purpose, Reads, bytes, expression, network, number, process};
 use crate::Rider;
 use crate::ir::{self, Check, ReadId, SourceMap, Test};
 use crate::policy::{
-    Action, ArgumentFilter, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Role, Selector, Sense,
+    Action, ArgumentFilter, ArgumentId, ClassTest, ClassUse, Descendants, Family, Kin, PostOptions, Role,
+    Selector, Sense,
 };
 
 /// The selectors of a rider that matter for the purpose.
@@ -64,6 +65,7 @@ pub(super) fn selectors(
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
+            sockets: sockets(rider, selector, reads),
             post: match purpose {
                 Purpose::Report => selector.post,
                 Purpose::Deny | Purpose::Return => PostOptions::default(),
@@ -72,6 +74,12 @@ pub(super) fn selectors(
         });
     }
     lowered
+}
+
+/// The arguments that actions name, where they are read.
+fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(ArgumentId, ReadId)> {
+    let named = selector.actions.iter().filter_map(|action| action.value.socket());
+    named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
 /// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
@@ -97,6 +105,7 @@ fn returning(
         tests,
         actions: selector.return_actions.iter().map(|action| action.value).collect(),
         return_actions: Vec::new(),
+        sockets: Vec::new(),
         post: PostOptions::default(),
         origin,
     }

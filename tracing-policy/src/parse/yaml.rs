@@ -35,8 +35,10 @@ pub(super) fn documents(source: &SourceText) -> Result<Vec<Node>, Diagnostic> {
     let mut builder = Builder::default();
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
-            let at = error.marker().byte_offset().unwrap_or_default();
-            Diagnostic::error(Code::BadYaml, Span::new(at, (at + 1).min(size)), error.info())
+            // the reader counts bytes, and may stop inside a character
+            let at = source.text().floor_char_boundary(error.marker().byte_offset().unwrap_or_default());
+            let end = source.text().ceil_char_boundary(at + 1);
+            Diagnostic::error(Code::BadYaml, Span::new(at, end), error.info())
         })?;
         let range = span.byte_range().unwrap_or_default();
         builder.take(event, Span::new(range.start, range.end))?;

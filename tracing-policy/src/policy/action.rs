@@ -1,5 +1,6 @@
 //! What a selector does when it matches.
 
+use super::argument::ArgumentId;
 use crate::binary::UsdtSource;
 
 /// One action; a selector runs its actions in the order of the text.
@@ -17,6 +18,14 @@ pub enum Action {
     Override(ReturnValue),
     /// Write an argument that lies in memory of user space.
     Set(SetValue),
+    /// Remember whose the socket in this argument is: reports about it are the owner's from then on.
+    TrackSock(ArgumentId),
+    /// Forget it.
+    UntrackSock(ArgumentId),
+    /// Have the daemon fetch a URL when the report arrives.
+    GetUrl,
+    /// Have it look up a name.
+    DnsLookup,
     /// Tell the policy's enforcers what to do with the next call of this thread that is theirs.
     NotifyEnforcer(Notification),
     /// Take back what they were told about this thread.
@@ -78,10 +87,31 @@ impl Told {
 }
 
 impl Action {
+    /// What an `Override` lets the call return.
+    pub fn returned(self) -> Option<ReturnValue> {
+        if let Self::Override(value) = self { Some(value) } else { None }
+    }
+
+    /// The argument whose socket is tracked, or is not any more.
+    pub fn socket(self) -> Option<ArgumentId> {
+        if let Self::TrackSock(socket) | Self::UntrackSock(socket) = self { Some(socket) } else { None }
+    }
+
+    /// What enforcers are told.
+    pub fn notification(self) -> Option<Notification> {
+        if let Self::NotifyEnforcer(notification) = self { Some(notification) } else { None }
+    }
+
     /// Whether it does more than report: monitor mode counts such an action instead of running it.
     pub fn enforces(self) -> bool {
         match self {
-            Self::Post | Self::NoPost | Self::CleanupEnforcerNotification => false,
+            Self::Post
+            | Self::NoPost
+            | Self::CleanupEnforcerNotification
+            | Self::TrackSock(_)
+            | Self::UntrackSock(_)
+            | Self::GetUrl
+            | Self::DnsLookup => false,
             Self::Sigkill
             | Self::Signal(_)
             | Self::Override(_)

@@ -1,6 +1,7 @@
 //! How a hook record is to be read: the other half of `bpf_probes::abi::HookRecord`.
 
 use super::argument::{CapabilitySetKind, ObjectKind};
+use super::request::Request;
 
 /// Names and types of what a policy's hook reports. The record carries only its number.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +18,8 @@ pub struct RecordLayout {
     pub tags: Vec<String>,
     /// The values in the order of the record.
     pub values: Vec<ValueLayout>,
+    /// By selector: what a record of it asks for.
+    pub requests: Vec<Vec<Request>>,
     /// The value of the return's record, where the return is asked for.
     pub returned: Option<ValueLayout>,
     /// How many of them, the last ones, are of the section `data`.

@@ -20,6 +20,7 @@ mod network;
 mod policy;
 mod post;
 mod process;
+mod request;
 mod resolved;
 mod selector;
 mod uprobe;
@@ -45,6 +46,7 @@ pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,
 };
+pub use request::{HostName, Request, Url, UrlProblem};
 pub use resolved::{
     AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
     ResolvedHook, Role, Seat,

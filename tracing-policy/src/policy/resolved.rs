@@ -168,8 +168,20 @@ pub enum Role {
     /// Overrides the return value with what was noted for this thread (`bpf_override_return`). Attached itself, without a stub: the kernel lets no such program be
     /// tail-called (`kernel/bpf/core.c: bpf_prog_map_compatible`).
     Override,
+    /// Has the text of these arguments (bits by index) brought into memory. Attached itself, without a stub: programs that sleep are not tail-called.
+    FaultIn {
+        /// Bits by index.
+        arguments: u8,
+    },
     /// At the return: for policies that matched at the entry, filters what was returned, reports and signals.
     Return,
+}
+
+impl Role {
+    /// Whether its program is attached itself, instead of a stub that runs it.
+    pub const fn is_attached(self) -> bool {
+        matches!(self, Self::Override | Self::FaultIn { .. })
+    }
 }
 
 /// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
@@ -187,6 +199,11 @@ pub enum Seat {
     /// The same, attached later than the program that overrides there: of kprobes on one function the latest runs first, and one that overrides is the last
     /// (`kernel/kprobes.c: add_new_kprobe`, `aggr_pre_handler`).
     Ahead,
+    /// Brings the text of these arguments into memory; of uprobes at one place, too, the latest runs first (`kernel/events/uprobes.c: consumer_add`).
+    FaultIn {
+        /// Bits by index.
+        arguments: u8,
+    },
 }
 
 impl Role {
@@ -200,6 +217,7 @@ impl Role {
                 Seat::Entry
             }
             Self::ReportAndOverride => Seat::Ahead,
+            Self::FaultIn { arguments } => Seat::FaultIn { arguments },
             Self::Return => Seat::Return,
         }
     }

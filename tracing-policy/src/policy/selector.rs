@@ -6,6 +6,7 @@ use super::expression::Condition;
 use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
+use super::request::Request;
 use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
@@ -32,6 +33,8 @@ pub struct Selector {
     pub return_actions: Vec<Spanned<Action>>,
     /// How it is reported.
     pub post: PostOptions,
+    /// What the daemon asks for when it is reported.
+    pub requests: Vec<Request>,
     /// The whole selector in the text.
     pub span: Span,
 }

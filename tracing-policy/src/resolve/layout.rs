@@ -25,6 +25,7 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
         data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
         values: hook.arguments.iter().filter_map(value).collect(),
+        requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
         returned: hook.returned.as_ref().and_then(value),
     }
 }

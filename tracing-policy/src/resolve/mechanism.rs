@@ -172,6 +172,8 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
             attach::Role::ClearNoted => attachments.push(new(target(mechanism), Role::Forget)),
             attach::Role::KillEscaped => attachments.push(new(target(mechanism), Role::ForgetAndKill)),
+            // which arguments, the hook says
+            attach::Role::FaultIn => attachments.push(new(target(mechanism), Role::FaultIn { arguments: 0 })),
             attach::Role::ReportReturn => attachments.push(new(target(mechanism), Role::Return)),
         }
     }

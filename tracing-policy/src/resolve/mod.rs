@@ -6,6 +6,7 @@
 mod argument;
 mod buffer;
 mod class;
+mod digest;
 mod function;
 mod layout;
 mod lsm;

@@ -6,7 +6,7 @@ use super::{
     buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint,
     uprobe, usdt,
 };
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
     Absence, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, PostOptions,
@@ -47,7 +47,8 @@ pub fn policy(
     pattern::expand(&mut policy.hooks, kernel, &mut report);
     let mut absent_hooks = Vec::new();
     let mut hooks = Vec::with_capacity(policy.hooks.len());
-    let here: Vec<&Hook> = policy.hooks.iter().filter(|hook| is_here(hook, kernel)).collect();
+    let is_here = |hook: &&Hook| is_here(hook, facts);
+    let here: Vec<&Hook> = policy.hooks.iter().filter(is_here).collect();
     // what one entry of the policy stands for has its place in the text
     for entry in here.chunk_by(|left, right| left.span == right.span) {
         let (gathered, rest) = many::gather(&policy, entry, kernel);
@@ -58,12 +59,23 @@ pub fn policy(
         }
         hooks.extend(rest.into_iter().filter_map(|one| hook(&policy, one, facts, &mut report)).flatten());
     }
-    for absent in policy.hooks.iter().filter(|hook| !is_here(hook, kernel)) {
+    for absent in policy.hooks.iter().filter(|hook| !is_here(hook)) {
         if let (Absence::Warned, HookKind::Kprobe(function)) = (absent.absence, &absent.kind.value) {
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
             absent_hooks.push(AbsentHook { function: function.to_string(), span: absent.span });
+        }
+    }
+    for one in &policy.hooks {
+        let HookKind::Uprobe(uprobe) = &one.kind.value else { continue };
+        let Ok(file) = binaries.get(&uprobe.path) else { continue };
+        if uprobe::is_skipped(uprobe, binaries) {
+            let error = uprobe::other_file(uprobe, file);
+            report.push(
+                Diagnostic { severity: Severity::Warning, ..error }.labelled("the policy goes on without it"),
+            );
+            absent_hooks.push(AbsentHook { function: uprobe.address.to_string(), span: one.span });
         }
     }
     let mode = policy.initial_mode();
@@ -72,17 +84,11 @@ pub fn policy(
 }
 
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
-fn is_here(hook: &Hook, kernel: &KernelView) -> bool {
+fn is_here(hook: &Hook, Facts { kernel, binaries }: Facts<'_>) -> bool {
     match (hook.absence, &hook.kind.value) {
+        (_, HookKind::Uprobe(uprobe)) => !uprobe::is_skipped(uprobe, binaries),
         (Absence::Refused, _)
-        | (
-            _,
-            HookKind::Lsm(_)
-            | HookKind::Tracepoint(_)
-            | HookKind::Uprobe(_)
-            | HookKind::Usdt(_)
-            | HookKind::Loader,
-        ) => true,
+        | (_, HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Usdt(_) | HookKind::Loader) => true,
         (Absence::Warned | Absence::Expected, HookKind::Kprobe(function)) => {
             function::exists(function, kernel)
         }
@@ -177,6 +183,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             post: PostOptions::default(),
+            requests: Vec::new(),
             span: hook.span,
         }];
     }

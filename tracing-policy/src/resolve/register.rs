@@ -19,12 +19,19 @@ pub(super) fn can_be_read(hook: &Hook, attachments: &[Attachment], report: &mut 
             looks && selector.actions.iter().any(|action| denies(&action.value))
         });
         let blind = attachments.iter().find(|one| {
-            let sees = matches!(one.target, AttachSpec::Kprobe { .. } | AttachSpec::KprobeMulti { .. });
+            let sees = matches!(
+                one.target,
+                AttachSpec::Kprobe { .. }
+                    | AttachSpec::KprobeMulti { .. }
+                    | AttachSpec::Uprobe { .. }
+                    | AttachSpec::UprobeMulti { .. }
+            );
             let looks = match one.role.seat() {
                 Seat::Entry | Seat::Ahead => true,
                 // reads no argument
                 Seat::Return => false,
                 Seat::Deny | Seat::Exit => one.role == Role::Deny && judged,
+                Seat::FaultIn { .. } => false,
             };
             looks && !sees
         });

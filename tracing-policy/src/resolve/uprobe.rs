@@ -1,12 +1,16 @@
 //! Places in programs and libraries: from symbols and addresses to offsets in the file that was opened.
 
-use bpf_probes::attach::{self, UserLinks, UserPlace};
+use bpf_probes::attach::{self, Duty, UserLinks, UserPlace};
 
-use super::mechanism;
 use super::policy::{Facts, Placed};
+use super::{digest, mechanism};
+use crate::binary::{Binary, FileOffset};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::files::BinaryFile;
-use crate::policy::{AttachPreference, Convention, EventForm, Hook, HookKey, Policy, Uprobe, UserAddress};
+use crate::files::{Binaries, BinaryFile};
+use crate::policy::{
+    Absence, Argument, AttachPreference, Convention, EventForm, Family, Hook, HookKey, Place, Policy, Role,
+    Uprobe, UserAddress,
+};
 
 /// Where a uprobe attaches; `None` when the report says why it cannot.
 pub(super) fn place(
@@ -23,6 +27,10 @@ pub(super) fn place(
             return None;
         }
     };
+    if !digest::matches(&file.bytes, &uprobe.digests) {
+        report.push(other_file(uprobe, file));
+        return None;
+    }
     let offset = offset(hook, uprobe, file, report)?;
     let place = UserPlace {
         file: file.id,
@@ -47,29 +55,90 @@ pub(super) fn placed(
     };
     let function = format!("{:#x}:{}+{:#x}", place.file.device, place.file.inode, place.offset);
     let key = HookKey { function, convention: Convention::User };
-    let point = attach::Hook::user(place, links, &mechanism::duties(hook));
-    let attachments = mechanism::attachments(hook, &point, facts.kernel, report)?;
+    let in_register = |argument: &&Argument| argument.place == Place::Parameter && is_pointer(argument);
+    let texts = hook.arguments.iter().filter(in_register);
+    let arguments = texts.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7));
+    let mut due = mechanism::duties(hook);
+    due.extend((arguments != 0).then_some(Duty::ReadUserMemory));
+    let point = attach::Hook::user(place, links, &due);
+    let mut attachments = mechanism::attachments(hook, &point, facts.kernel, report)?;
+    for attachment in &mut attachments {
+        if let Role::FaultIn { arguments: bits } = &mut attachment.role {
+            *bits = arguments;
+        }
+    }
     Some(Placed { key, attachments, arguments: hook.arguments.clone() })
+}
+
+/// Whether an argument is the address of what is read.
+fn is_pointer(argument: &Argument) -> bool {
+    use crate::policy::ArgumentType;
+    match argument.ty.value.family() {
+        Family::String | Family::Object(_) => true,
+        Family::Number(_) => matches!(argument.ty.value, ArgumentType::Capabilities(_)),
+        Family::Path | Family::Nothing => false,
+    }
+}
+
+/// Whether the policy goes on without the hook, because the file is none of those that it means.
+pub(super) fn is_skipped(uprobe: &Uprobe, binaries: &Binaries) -> bool {
+    let is_other = |file: &BinaryFile| !digest::matches(&file.bytes, &uprobe.digests);
+    uprobe.mismatch == Absence::Warned && binaries.get(&uprobe.path).is_ok_and(is_other)
+}
+
+/// The file is none of those that the policy means.
+pub(super) fn other_file(uprobe: &Uprobe, file: &BinaryFile) -> Diagnostic {
+    let span = match (uprobe.digests.first(), uprobe.digests.last()) {
+        (Some(first), Some(last)) => first.span.to(last.span),
+        (None, _) | (_, None) => uprobe.path_span,
+    };
+    let message = format!("{} has none of these digests", file.path);
+    let found = digest::described(&file.bytes, &uprobe.digests);
+    Diagnostic::error(Code::BadFile, span, message).help(format!("it has {found}"))
 }
 
 /// The offset in the file of what a policy names.
 fn offset(hook: &Hook, uprobe: &Uprobe, file: &BinaryFile, report: &mut Report) -> Option<u64> {
-    let span = hook.kind.span;
-    let offset = match &uprobe.address {
-        UserAddress::Offset(offset) => *offset,
-        UserAddress::Symbol { .. } | UserAddress::Virtual(_) => {
-            let message = format!("{} of {}: not supported yet by this version", uprobe.address, file.path);
-            report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
-            return None;
+    match find(&uprobe.address, file) {
+        Ok(offset) => Some(offset),
+        Err(message) => {
+            let message = format!("{}: {message}", file.path);
+            report.push(Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message));
+            None
+        }
+    }
+}
+
+fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
+    let binary = match (Binary::parse(&file.bytes), address) {
+        (Ok(binary), _) => binary,
+        // code that a program maps from any file can be hooked
+        (Err(_), UserAddress::Offset(offset)) if is_inside(*offset, file) => return Ok(*offset),
+        (Err(_), UserAddress::Offset(offset)) => {
+            return Err(format!("it has {} bytes, and nothing at offset {offset:#x}", file.bytes.len()));
+        }
+        (Err(error), UserAddress::Symbol { .. } | UserAddress::Virtual(_)) => return Err(error.to_string()),
+    };
+    let offset = match address {
+        UserAddress::Offset(offset) => FileOffset(*offset),
+        UserAddress::Virtual(address) => {
+            let found = binary.address_to_offset(*address);
+            found.ok_or_else(|| format!("nothing of it is loaded at address {address:#x}"))?
+        }
+        UserAddress::Symbol { name, offset } => {
+            let FileOffset(start) = binary.function_offset(name).map_err(|error| error.to_string())?;
+            let found = start.checked_add(*offset).map(FileOffset);
+            found.ok_or_else(|| format!("nothing is {offset:#x} bytes behind {name}"))?
         }
     };
-    let end = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
-    if offset >= end {
-        let message = format!("{} has {end} bytes, and no place at offset {offset:#x}", file.path);
-        report.push(Diagnostic::error(Code::NoSuchFunction, span, message));
-        return None;
+    if !binary.offset_is_executable(offset) {
+        return Err(format!("there are no instructions at offset {offset}"));
     }
-    Some(offset)
+    Ok(offset.0)
+}
+
+fn is_inside(offset: u64, file: &BinaryFile) -> bool {
+    usize::try_from(offset).is_ok_and(|offset| offset < file.bytes.len())
 }
 
 /// Which events the records become, and the name they show.

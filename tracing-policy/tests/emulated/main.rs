@@ -28,6 +28,7 @@ mod run;
 mod scope;
 mod stacks;
 mod tracepoints;
+mod track;
 mod types;
 mod uprobes;
 mod usdts;

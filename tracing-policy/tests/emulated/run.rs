@@ -119,19 +119,12 @@ impl<'k> Base<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
-        let asks_for_pending =
-            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::PENDING);
-        if compiled.bodies.iter().any(asks_for_pending) {
-            machine
-                .load(&CollectionSpec { maps: vec![shared::pending()], ..CollectionSpec::default() })
-                .unwrap();
-        }
-        let asks_for_limits =
-            |body: &CompiledBody| body.collection.imports.iter().any(|map| map.name == map_name::LIMITS);
-        if compiled.bodies.iter().any(asks_for_limits) {
-            let maps = vec![shared::limits()];
-            let limits = CollectionSpec { maps, imports: Vec::new(), programs: Vec::new() };
-            machine.load(&limits).unwrap();
+        for map in [shared::limits(), shared::sockets(), shared::pending()] {
+            let asks_for_it =
+                |body: &CompiledBody| body.collection.imports.iter().any(|import| import.name == map.name);
+            if compiled.bodies.iter().any(asks_for_it) {
+                machine.load(&CollectionSpec { maps: vec![map], ..CollectionSpec::default() }).unwrap();
+            }
         }
         for body in &compiled.bodies {
             machine.load(&body.collection).unwrap();

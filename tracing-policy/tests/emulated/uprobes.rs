@@ -1,6 +1,6 @@
 //! Places in programs: arguments in registers, and in memory of user space.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bpf_probes::attach::FileId;
 use bpf_probes::kernel::KernelView;
@@ -8,6 +8,10 @@ use tracing_policy::diagnostic::Code;
 use tracing_policy::files::{Binaries, BinaryFile};
 use tracing_policy::policy::{EventForm, Resolved};
 use tracing_policy::source::SourceText;
+
+use bpf_probes::emulate::Context;
+use bpf_probes::kernel::Feature;
+use tracing_policy::policy::Role;
 
 use crate::kernel::recorded;
 use crate::run::Emulated;
@@ -24,6 +28,13 @@ fn file(inode: u64, path: &str) -> BinaryFile {
     BinaryFile { id: FileId { device: 7, inode }, path: path.to_owned(), bytes, hold: None }
 }
 
+/// This very program: an ELF file with symbols.
+fn own_bytes() -> Arc<[u8]> {
+    static BYTES: OnceLock<Arc<[u8]>> = OnceLock::new();
+    let read = || std::fs::read(std::env::current_exe().unwrap()).unwrap().into();
+    Arc::clone(BYTES.get_or_init(read))
+}
+
 /// A policy on `/bin/hooked`, which is the file `/bin/linked` too.
 fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
     let text = format!(
@@ -34,6 +45,7 @@ fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec
     binaries.insert("/bin/hooked", Ok(file(11, "/bin/hooked")));
     binaries.insert("/bin/linked", Ok(file(11, "/bin/linked")));
     binaries.insert("/bin/other", Ok(file(12, "/bin/other")));
+    binaries.insert("/bin/elf", Ok(BinaryFile { bytes: own_bytes(), ..file(13, "/bin/elf") }));
     binaries.insert("/bin/gone", Err("/bin/gone: No such file".to_owned()));
     let resolved = tracing_policy::resolve_in(policy, view, &binaries);
     resolved.map_err(|errors| errors.iter().map(|error| error.code).collect())
@@ -146,5 +158,117 @@ fn who_comes_to_the_place_is_signalled_unless_the_policy_only_monitors() {
         assert!(it.call([2, 0, 0, 0, 0, 0]).signals.is_empty());
         it.monitor(0);
         assert!(it.call([1, 0, 0, 0, 0, 0]).signals.is_empty());
+    }
+}
+
+// proves: HOOK-10 (symbol, symbol+offset, virtual address)
+#[test]
+fn a_place_in_an_elf_file_is_found_by_symbol_and_address() {
+    let view = recorded("6.12");
+    let bytes = own_bytes();
+    let entry = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
+    let key = |place: &str| {
+        let resolved = resolve(&view, "", &format!("path: /bin/elf, {place}")).unwrap();
+        (resolved.hooks[0].key.clone(), resolved.hooks[0].layout.clone())
+    };
+    let (start, layout) = key("symbols: [_start]");
+    assert_eq!((layout.function_name.as_str(), &layout.form), ("_start", &form("/bin/elf", 0, 0)));
+    let (same, layout) = key(&format!("addrs: [{entry}]"));
+    assert_eq!(start, same);
+    assert_eq!((layout.function_name.as_str(), &layout.form), ("", &form("/bin/elf", entry, 0)));
+    let offset = u64::from_str_radix(start.function.rsplit("+0x").next().unwrap(), 16).unwrap();
+    assert_eq!(key(&format!("offsets: [{offset}]")).0, start);
+    let (behind, layout) = key("symbols: [_start+0x4]");
+    assert!(behind.function.ends_with(&format!("+{:#x}", offset + 4)), "{behind}");
+    assert_eq!(layout.function_name, "_start+0x4");
+}
+
+fn form(path: &str, offset: u64, ref_ctr_offset: u64) -> EventForm {
+    EventForm::Uprobe { path: path.into(), offset, ref_ctr_offset }
+}
+
+// proves: HOOK-10 (what is not there)
+#[test]
+fn a_symbol_that_is_not_there_is_an_error_that_names_the_closest() {
+    let view = recorded("6.12");
+    let text = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n  uprobes:\n  - {path: /e, symbols: [mian, main, no_such_function_anywhere], args: []}\n";
+    let (policy, _) = tracing_policy::read(&SourceText::new("test", text)).unwrap();
+    let mut binaries = Binaries::none();
+    binaries.insert("/e", Ok(BinaryFile { bytes: own_bytes(), ..file(13, "/e") }));
+    let errors = tracing_policy::resolve_in(policy, &view, &binaries).unwrap_err();
+    let found: Vec<_> = errors.iter().map(|error| (error.code, error.message.contains("main"))).collect();
+    assert_eq!(found, [(Code::NoSuchFunction, true), (Code::NoSuchFunction, false)], "{errors:?}");
+    // no instructions at the ELF header, nor at any symbol of a file that is none
+    assert_eq!(resolve(&view, "", "path: /bin/elf, offsets: [0]").unwrap_err(), [Code::NoSuchFunction]);
+    assert_eq!(resolve(&view, "", "path: /bin/hooked, symbols: [main]").unwrap_err(), [Code::NoSuchFunction]);
+}
+
+// proves: HOOK-14 (choice), SEC-04
+#[test]
+fn a_file_with_none_of_the_digests_is_refused_or_gone_without() {
+    let view = recorded("6.12");
+    let hook = |digests: &str, ignore: bool| {
+        let ignore = format!("ignore: {{digestVerificationFailure: {ignore}}}");
+        resolve(&view, "", &format!("path: /bin/hooked, offsets: [16], binaryDigests: [{digests}], {ignore}"))
+    };
+    // of 8192 bytes 0x90
+    let right = "'SHA1:df8e432150f1316c70d3e736dd392343b79725c0'";
+    let wrong = format!("'sha256:{}'", "0".repeat(64));
+    assert_eq!(hook(right, false).unwrap().hooks.len(), 1);
+    assert_eq!(hook(&format!("{wrong}, {right}"), false).unwrap().hooks.len(), 1, "one will do");
+    assert_eq!(hook(&wrong, false).unwrap_err(), [Code::BadFile]);
+    assert_eq!(hook("'build-id:00'", false).unwrap_err(), [Code::BadFile]);
+    let without = hook(&wrong, true).unwrap();
+    assert_eq!((without.hooks.len(), without.warnings.len()), (0, 1));
+    assert_eq!(without.warnings[0].code, Code::BadFile);
+}
+
+// proves: HOOK-10 (text that is not in memory yet)
+#[test]
+fn a_program_that_sleeps_goes_first_where_there_is_text_to_read_and_the_kernel_has_such() {
+    for view in &kernels() {
+        let roles = |arguments: &str| -> Vec<Role> {
+            let policy = hooked(view, arguments);
+            policy.hooks[0].attachments.iter().map(|attachment| attachment.role).collect()
+        };
+        let sleeps = view.has(Feature::UprobeSleepable);
+        assert_eq!(sleeps, !view.release().starts_with("5.10"), "{}", view.release());
+        assert_eq!(roles("args: [{index: 0, type: int}, {index: 1, type: fd}]"), [Role::Report]);
+        let expected = [Role::Report, Role::FaultIn { arguments: 0b10_0010 }];
+        let expected = if sleeps { &expected[..] } else { &expected[..1] };
+        let arguments = "args: [{index: 0, type: int}, {index: 1, type: string}, {index: 5, type: string}]";
+        assert_eq!(roles(arguments), expected);
+        if sleeps {
+            let mut it = Emulated::new(&[hooked(view, arguments)], view);
+            let text = it.machine.world_mut().user.string("hello");
+            // nothing can be read at the other one
+            let outcome = it.machine.run("stub", Context::kprobe([0, text, 0, 0, 0, 7])).unwrap();
+            assert_eq!(outcome.result(), 0);
+        }
+    }
+}
+
+#[test]
+fn policies_with_different_texts_have_a_program_that_sleeps_for_each() {
+    let view = recorded("6.12");
+    let of = |index: u8| hooked(&view, &format!("args: [{{index: {index}, type: string}}]"));
+    let it = Emulated::new(&[of(0), of(1), of(0)], &view);
+    let roles: Vec<Role> = it.compiled.bodies.iter().map(|body| body.role).collect();
+    assert_eq!(roles, [Role::Report, Role::FaultIn { arguments: 1 }, Role::FaultIn { arguments: 2 }]);
+}
+
+// proves: HOOK-10 (data)
+#[test]
+fn registers_and_fields_of_the_task_are_data_of_the_event() {
+    let data = "data: [{index: 0, type: string, source: pt_regs, resolve: rsi}, {index: 0, type: int32, source: current_task, resolve: tgid}]";
+    for view in &kernels() {
+        let policy = hooked(view, &format!("args: [{{index: 0, type: int}}], {data}"));
+        assert_eq!(policy.hooks[0].layout.data_values, 2);
+        let mut it = Emulated::new(&[policy], view);
+        let text = it.machine.world_mut().user.string("hello");
+        it.call([7, text, 0, 0, 0, 0]);
+        let values: Vec<_> = it.reports().remove(0).values.into_iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(values.len(), 3);
+        assert_eq!(values[..2], [7_u64.to_le_bytes().to_vec(), b"hello".to_vec()], "{}", view.release());
     }
 }

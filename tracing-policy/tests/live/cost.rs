@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, LoadContext, MapSet, Program};
+use bpf_probes::sensor::shared::{limits, sockets};
 use bpf_probes::sensor::{BaseOptions, base};
 use bpf_probes::spec::CollectionSpec;
 use tracing_policy::{Rider, compile_hook};
@@ -28,7 +29,9 @@ fn policy(arguments: &str, selectors: &str) -> String {
 /// The kernel, and the maps that programs share.
 struct Bench {
     kernel: KernelView,
-    base: Collection,
+    /// Those of the base programs, and those that are there only while a policy needs them.
+    maps: MapSet,
+    _owners: [Collection; 2],
 }
 
 /// What loading a program took.
@@ -43,7 +46,12 @@ impl Bench {
         let context = LoadContext::new(Some(kernel.btf())).unwrap();
         let spec = base(&kernel, BaseOptions::default()).unwrap();
         let base = Collection::load(&spec, &MapSet::new(), &context).unwrap();
-        Self { kernel, base }
+        let needed =
+            CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
+        let needed = Collection::load(&needed, &MapSet::new(), &context).unwrap();
+        let mut maps = base.maps().clone();
+        maps.extend(needed.maps().iter().cloned());
+        Self { kernel, maps, _owners: [base, needed] }
     }
 
     /// What the programs of the policies' hook cost, each.
@@ -69,7 +77,7 @@ impl Bench {
         let context = LoadContext::new(Some(self.kernel.btf())).unwrap();
         let load = || {
             let begin = Instant::now();
-            let collection = Collection::load(spec, self.base.maps(), &context).unwrap();
+            let collection = Collection::load(spec, &self.maps, &context).unwrap();
             (begin.elapsed(), collection)
         };
         // the least of several: what else runs on this machine only adds
@@ -87,7 +95,7 @@ impl Bench {
     /// Where the kernel does not count it for each program.
     fn walked(&self, spec: &CollectionSpec, collection: &Collection, context: &LoadContext<'_>) -> u32 {
         use std::os::fd::AsFd;
-        let maps = [collection.maps(), self.base.maps()];
+        let maps = [collection.maps(), &self.maps];
         let find = |name: &str| maps.iter().find_map(|maps| maps.get(name)).map(|map| map.as_fd());
         let body = spec.programs.iter().find(|program| program.name == "body").unwrap();
         Program::walked(body, &find, context).unwrap().unwrap()

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Head, LoadContext, MapSet, MappedArray, Ring};
-use bpf_probes::sensor::shared::limits;
+use bpf_probes::sensor::shared::{limits, sockets};
 use bpf_probes::sensor::{BaseOptions, SLOTS, base, stub};
 use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Children, ClassTest, Resolved, Role, StringForm};
@@ -96,14 +96,20 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
-        let limits = CollectionSpec { maps: vec![limits()], imports: Vec::new(), programs: Vec::new() };
+        let limits =
+            CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
         let limits = load(&limits, &MapSet::new(), &context);
         let mut maps = base.maps().clone();
         maps.extend(limits.maps().iter().cloned());
         let (mut stubs, mut loaded, mut verified) = (Vec::new(), Vec::new(), Vec::new());
         for (number, body) in bodies.into_iter().enumerate() {
             let number = u32::try_from(number).unwrap();
-            let collection = load(&body.collection, &maps, &context);
+            let mut collection = load(&body.collection, &maps, &context);
+            if body.role.is_attached() {
+                collection.attach_all().unwrap();
+                stubs.push(collection);
+                continue;
+            }
             let program = collection.program("body").unwrap();
             let insns = program.info().unwrap().verified_insns;
             assert!(insns < most, "{:?} on {} is expensive to verify: {insns}", body.role, body.target);

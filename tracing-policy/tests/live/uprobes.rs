@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::hint::black_box;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use bpf_probes::attach::FileId;
 use bpf_probes::kernel::{Feature, KernelView};
@@ -49,14 +50,12 @@ fn offset_of(function: extern "C" fn(i64, *const c_char, u32) -> i64) -> u64 {
     found.unwrap()
 }
 
-/// This program's file.
-fn program() -> (String, BinaryFile) {
-    let path = std::env::current_exe().unwrap();
-    let metadata = std::fs::metadata(&path).unwrap();
+fn file(path: &Path) -> (String, BinaryFile) {
+    let metadata = std::fs::metadata(path).unwrap();
     let file = BinaryFile {
         id: FileId { device: metadata.dev(), inode: metadata.ino() },
         path: path.to_str().unwrap().to_owned(),
-        bytes: std::fs::read(&path).unwrap().into(),
+        bytes: std::fs::read(path).unwrap().into(),
         hold: None,
     };
     (file.path.clone(), file)
@@ -64,7 +63,12 @@ fn program() -> (String, BinaryFile) {
 
 /// A policy with these options on a place of this program, resolved.
 fn resolve(kernel: &KernelView, options: &str, hook: &str) -> Resolved {
-    let (path, file) = program();
+    resolve_file(kernel, options, &std::env::current_exe().unwrap(), hook)
+}
+
+/// The same on a place of another file.
+fn resolve_file(kernel: &KernelView, options: &str, path: &Path, hook: &str) -> Resolved {
+    let (path, file) = file(path);
     let text = format!(
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{path: '{path}', {hook}}}\n"
     );
@@ -148,4 +152,64 @@ fn root_a_signal_reaches_who_calls_and_nobody_else() {
     assert!(reports[0].enforced);
     assert_eq!(reports[0].values[1].1, b"yes");
     eprintln!("verified: {:?}", running.verified);
+}
+
+/// Behind so many bytes the second page of the text begins, which the kernel does not bring along with the first (64 KiB at a time).
+const EDGE: usize = 1 << 17;
+const BEFORE: usize = 4;
+
+/// Text far from everything else in this program, so that its page is not there before it is read; it goes on in the next page.
+#[repr(C, align(65536))]
+struct Far {
+    before: [u8; EDGE - BEFORE],
+    text: [u8; 14],
+    after: [u8; EDGE],
+}
+
+static FOR_ONE: Far = Far { before: [b'-'; EDGE - BEFORE], text: *b"over the edge\0", after: [b'-'; EDGE] };
+static FOR_MANY: Far = Far { before: [b'+'; EDGE - BEFORE], text: *b"over the edge\0", after: [b'+'; EDGE] };
+
+hooked!(called_with_far_text);
+hooked!(called_with_far_text_too);
+
+// proves: HOOK-10 (text that is not in memory yet, natively)
+#[test]
+fn root_text_that_the_thread_has_not_touched_yet_is_read() {
+    let Some(kernel) = kernel_with(Feature::UprobeSleepable) else { return };
+    type Hooked = extern "C" fn(i64, *const c_char, u32) -> i64;
+    let cases: [(&str, &Far, Hooked); 2] =
+        [(SINGLE, &FOR_ONE, called_with_far_text), ("", &FOR_MANY, called_with_far_text_too)];
+    for (options, text, function) in cases {
+        let policy = resolve(&kernel, options, &format!("offsets: [{}], {ARGUMENTS}", offset_of(function)));
+        let mut running = Running::start(&[policy], &kernel);
+        black_box(black_box(function)(1, text.text.as_ptr().cast(), 2));
+        let reports = running.reports();
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert_eq!(String::from_utf8_lossy(&reports[0].values[1].1), "over the edge");
+        assert_eq!(text.before[0], text.after[0]);
+    }
+}
+
+// proves: HOOK-10 (symbol, natively)
+#[test]
+fn root_a_function_is_hooked_by_its_symbol() {
+    let Some(kernel) = kernel_with(Feature::Uprobe) else { return };
+    // the C library of this process; nobody else asks it for that variable
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let Some(library) = maps
+        .lines()
+        .find_map(|line| line.split_whitespace().nth(5).filter(|path| path.ends_with("/libc.so.6")))
+    else {
+        eprintln!("this program is not linked to a libc.so.6: not run here");
+        return;
+    };
+    let filter = "selectors: [{matchArgs: [{index: 0, operator: Equal, values: [ENFORCER_UPROBE_TEST]}]}]";
+    let hook = format!("symbols: [getenv], args: [{{index: 0, type: string}}], {filter}");
+    let policy = resolve_file(&kernel, "", Path::new(library), &hook);
+    let mut running = Running::start(&[policy], &kernel);
+    assert!(std::env::var_os("ENFORCER_UPROBE_TEST").is_none());
+    assert!(std::env::var_os("ENFORCER_UPROBE_TEST_").is_none());
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0].values[0].1, b"ENFORCER_UPROBE_TEST");
 }

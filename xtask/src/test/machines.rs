@@ -98,8 +98,11 @@ fn rounds(arguments: &Arguments, listed: &[Listed]) -> Result<(Vec<Round>, Vec<R
         let wanted = |machines: Machines| machines == Machines::Contended || variant.append.is_empty();
         let names = |in_turn: bool| -> Vec<String> {
             let asked = |name: &String| arguments.scenarios.is_empty() || arguments.scenarios.contains(name);
-            let here =
-                |kernels: Kernels| variant.kernel.origin == Origin::Packaged || kernels == Kernels::All;
+            let here = |kernels: Kernels| match kernels {
+                Kernels::All => true,
+                Kernels::Stock => variant.kernel.origin == Origin::Packaged,
+                Kernels::Sampled => variant.name == SAMPLED,
+            };
             let found = listed.iter().filter(|listed| wanted(listed.machines) && here(listed.kernels));
             let found = found.filter(|listed| asked(&listed.name));
             let found = found.filter(|listed| (listed.machines == Machines::Plain) == in_turn);

@@ -7,12 +7,10 @@ use super::{forms, link};
 use crate::btf::Btf;
 use crate::insn::{Helper, Insn};
 use crate::kernel::{Answer, Feature, FeatureSet};
+use crate::load::program::SLEEPABLE;
 use crate::load::sys::{self, ProgramType};
 use crate::load::{Collection, LoadContext, Map, MapSet};
 use crate::spec::{CollectionSpec, Entry, MapKind, MapSpec, ProgramKind, flag};
-
-/// `BPF_F_SLEEPABLE` of `BPF_PROG_LOAD`.
-const SLEEPABLE: u32 = 1 << 4;
 
 /// A function that every supported kernel has and lets be traced and modified.
 const SECURITY_FUNCTION: &str = "security_file_open";
@@ -64,6 +62,10 @@ impl<'kernel> Prober<'kernel> {
             Feature::UprobeMulti => link::uprobe_multi(feature),
             Feature::UprobeRegisterWrite => {
                 plain(ProgramType::of(ProgramKind::Kprobe), &forms::writes_register()).accepted(feature)
+            }
+            Feature::UprobeSleepable => {
+                let kind = ProgramType::of(ProgramKind::UprobeSleepable);
+                Attempt { flags: SLEEPABLE, ..plain(kind, &forms::copies_from_user()) }.accepted(feature)
             }
             Feature::Cgroup => plain(ProgramType::CGROUP, &forms::empty()).accepted(feature),
             Feature::PerfEventLink => link::perf_event_link(feature),
@@ -128,7 +130,9 @@ impl<'kernel> Prober<'kernel> {
             | ProgramKind::RawTracepoint
             | ProgramKind::SocketFilter
             | ProgramKind::Uprobe
-            | ProgramKind::UprobeMulti => Some(0),
+            | ProgramKind::UprobeMulti
+            | ProgramKind::UprobeSleepable
+            | ProgramKind::UprobeMultiSleepable => Some(0),
         }
     }
 

@@ -60,6 +60,20 @@ pub(super) fn writes_register() -> Vec<Insn> {
     vec![alu::mov_imm(R2, 0), memory::store(Size::Double, R1, 0, R2), alu::mov_imm(R0, 0), jump::exit()]
 }
 
+/// Reads a word of user space, and sleeps until it is there.
+pub(super) fn copies_from_user() -> Vec<Insn> {
+    vec![
+        memory::store_imm(Size::Double, R10, -8, 0),
+        alu::mov_reg(R1, R10),
+        alu::add_imm(R1, -8),
+        alu::mov_imm(R2, 8),
+        alu::mov_imm(Register::R3, 0),
+        call::helper(Helper::CopyFromUser),
+        alu::mov_imm(R0, 0),
+        jump::exit(),
+    ]
+}
+
 /// A subprogram that tail-calls, called by the main one.
 pub(super) fn mixed_calls() -> Option<CollectionSpec> {
     let mut main = Assembler::new("main", Prototype::Main);

@@ -66,8 +66,8 @@ impl ProgramType {
             ProgramKind::FmodRet => Self::new(ffi::BPF_PROG_TYPE_TRACING, ffi::BPF_MODIFY_RETURN),
             ProgramKind::Lsm => Self::new(ffi::BPF_PROG_TYPE_LSM, ffi::BPF_LSM_MAC),
             ProgramKind::SocketFilter => Self::new(ffi::BPF_PROG_TYPE_SOCKET_FILTER, 0),
-            ProgramKind::Uprobe => Self::new(ffi::BPF_PROG_TYPE_KPROBE, 0),
-            ProgramKind::UprobeMulti => Self::UPROBE_MULTI,
+            ProgramKind::Uprobe | ProgramKind::UprobeSleepable => Self::new(ffi::BPF_PROG_TYPE_KPROBE, 0),
+            ProgramKind::UprobeMulti | ProgramKind::UprobeMultiSleepable => Self::UPROBE_MULTI,
         }
     }
 }

@@ -110,6 +110,7 @@ pub(crate) fn hook_event(
             offset,
             ref_ctr_offset,
             args,
+            data,
             action,
             origin,
             ..Uprobe::default()

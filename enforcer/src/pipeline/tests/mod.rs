@@ -1,5 +1,6 @@
 //! The stages together, on made-up records.
 
+mod asks;
 mod halves;
 mod lives;
 mod native;

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
     RecordKind, ReturnRecord, ValueHeader, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{EventForm, Request};
 use zerocopy::IntoBytes;
 
 use super::super::clock::Clock;
@@ -204,6 +204,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "security_file_open".into(),
         origin: Arc::new(origin),
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
+        requests: Vec::new(),
         returned: None,
         data_values: 0,
     };
@@ -249,8 +250,16 @@ pub(super) const INIT: ProcessKey = ProcessKey { ktime: 800_000_000, tgid: 1, re
 
 impl Bench {
     pub(super) fn new(config: &Config) -> Self {
+        Self::asking(config, Vec::new())
+    }
+
+    /// The same with a layout 4 of which records ask for these.
+    pub(super) fn asking(config: &Config, requests: Vec<Vec<Request>>) -> Self {
         let replay = Replay::default();
-        let mut bench = Self { stages: Stages::new(config, layouts(), &replay, &Fixed) };
+        let layouts = layouts();
+        let values = vec![ValueLayout { kind: ValueKind::File, label: "".into() }];
+        layouts.insert(20, HookLayout { values, requests, ..HookLayout::default() });
+        let mut bench = Self { stages: Stages::new(config, layouts, &replay, &Fixed) };
         bench.stages.replay(&replay, None);
         let init = exec(INIT, key(0, 1), process_flag::CLONE, b"/sbin/init");
         bench.take(&[init.record()]);

@@ -1,0 +1,76 @@
+//! Functions of programs.
+
+use e2e::ensure;
+use e2e::event::Hook;
+use e2e::expect::Outcome;
+use e2e::scenario::{Guest, Settings, must, run};
+
+/// A policy on the function of bash that looks a variable up by its name.
+fn policy(name: &str, options: &str, variable: &str, action: &str) -> String {
+    format!(
+        "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: {name}
+spec:
+  options: [{options}]
+  uprobes:
+  - path: /usr/bin/bash
+    symbols: [find_variable]
+    args:
+    - {{index: 0, type: string}}
+    selectors:
+    - matchArgs:
+      - {{index: 0, operator: Equal, values: [{variable}]}}
+      matchActions:
+      - {{action: {action}}}
+"
+    )
+}
+
+/// Policies on one function, by both mechanisms: each reports what it is for, and only that is killed which is to be.
+pub(crate) fn functions(guest: &Guest) -> Outcome {
+    let single = "{name: disable-uprobe-multi, value: 'true'}";
+    let mut daemon = Settings::default().start(guest)?;
+    daemon.add("post", &policy("post", "", "WATCHED", "Post"))?;
+    daemon.add("kill", &policy("kill", "", "FORBIDDEN", "Sigkill"))?;
+    daemon.add("single", &policy("single", single, "WATCHED", "Post"))?;
+    let mut events = daemon.events()?;
+    // the text is in memory that bash has not touched before it asks for it, or has: both are read
+    let watched = run(&["bash", "-c", ": $WATCHED; echo $OTHER"])?;
+    ensure!(watched.success(), "bash ended with {}", watched.status);
+    let killed = run(&["bash", "-c", "echo before; : $FORBIDDEN; echo after"])?;
+    ensure!(killed.killed(), "bash ended with {}", killed.status);
+    ensure!(killed.text() == "before\n", "bash said {}", killed.text());
+    must(&["dash", "-c", ": $FORBIDDEN"])?;
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event| event.process_uprobe.as_ref()).collect();
+    let mut found: Vec<(&str, u32, &str, &str)> = hooks
+        .iter()
+        .map(|hook| {
+            let variable = hook.args.first().and_then(|argument| argument.string_arg.as_deref());
+            (hook.policy_name.as_str(), hook.process.pid, variable.unwrap_or_default(), hook.action.as_str())
+        })
+        .collect();
+    found.sort_unstable();
+    let post = "KPROBE_ACTION_POST";
+    let expected = [
+        ("kill", killed.pid, "FORBIDDEN", "KPROBE_ACTION_SIGKILL"),
+        ("post", watched.pid, "WATCHED", post),
+        ("single", watched.pid, "WATCHED", post),
+    ];
+    ensure!(found == expected, "events: {found:?}");
+    for hook in &hooks {
+        ensure!(
+            hook.path == "/usr/bin/bash" && hook.symbol == "find_variable",
+            "{}: {}",
+            hook.path,
+            hook.symbol
+        );
+    }
+    let counted = daemon.acted("kill", "signal")?;
+    ensure!(counted == 1, "{counted} signals are counted");
+    daemon.tetra_must(&["tracingpolicy", "delete", "kill"])?;
+    must(&["bash", "-c", ": $FORBIDDEN"])?;
+    Ok(())
+}
