@@ -123,6 +123,7 @@ pub fn base_at(
             shared::workloads(facts),
             shared::binaries(),
             shared::binary_ends(),
+            shared::numbers(facts),
             shared::events(options.ring_bytes),
             shared::enforcement(options.enforcement_bytes),
             gains::map(),

@@ -2,7 +2,7 @@
 //!
 //! What belongs to no known container is the host's, and so is everything while there is no watcher.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bpf_probes::abi::{ClassSet, WORKLOAD_LEVELS, WORKLOADS};
 use tracing_policy::policy::{ClassTest, Workload};
@@ -21,23 +21,41 @@ pub struct ContainerCgroup {
 /// Containers that are known.
 #[derive(Debug, Default)]
 pub(super) struct Workloads {
-    known: BTreeMap<u64, (u32, Workload)>,
+    known: BTreeMap<u64, Container>,
+}
+
+#[derive(Debug)]
+struct Container {
+    /// Of its cgroup.
+    level: u8,
+    workload: Workload,
+    /// The classes that the kernel has for it.
+    written: Option<ClassSet>,
 }
 
 impl Workloads {
     /// Learns of a container, or that another one has its cgroup now.
     pub(super) fn add(&mut self, cgroup: ContainerCgroup, workload: Workload) -> Result<(), Refused> {
-        if cgroup.level >= WORKLOAD_LEVELS {
-            let most = WORKLOAD_LEVELS - 1;
+        let Some(level) = u8::try_from(cgroup.level).ok().filter(|level| *level > 0) else {
             return Err(Refused::new(format_args!(
-                "the cgroup of container {} is on level {}, at most {most} can be told",
-                workload.container, cgroup.level
+                "the cgroup of container {} is on level {} of the hierarchy; those from 1 to {} can be told",
+                workload.container,
+                cgroup.level,
+                u8::MAX
+            )));
+        };
+        let mut levels = self.levels();
+        if levels.insert(level) && levels.len() > WORKLOAD_LEVELS {
+            return Err(Refused::new(format_args!(
+                "containers are on more than {WORKLOAD_LEVELS} levels of the hierarchy of cgroups"
             )));
         }
-        if self.known.len() >= usize::try_from(WORKLOADS).unwrap_or(usize::MAX) {
+        let most = usize::try_from(WORKLOADS).unwrap_or(usize::MAX);
+        if self.known.len() >= most && !self.known.contains_key(&cgroup.id) {
             return Err(Refused::new(format_args!("more than {WORKLOADS} containers are known")));
         }
-        self.known.insert(cgroup.id, (cgroup.level, workload));
+        let written = self.known.get(&cgroup.id).and_then(|before| before.written);
+        self.known.insert(cgroup.id, Container { level, workload, written });
         Ok(())
     }
 
@@ -51,18 +69,27 @@ impl Workloads {
         self.known.remove(&cgroup).is_some()
     }
 
-    /// Writes everything anew for these classes.
+    /// Brings into the kernel what these classes are for each container and for the host. A container's entry is there before its level is said.
     pub(super) fn write<'t>(
-        &self,
+        &mut self,
         tests: impl Iterator<Item = (&'t ClassTest, u32)> + Clone,
         port: &impl ClassPort,
     ) -> Result<(), Refused> {
-        for (cgroup, (_, workload)) in &self.known {
-            port.write_workload(*cgroup, classes(tests.clone(), Some(workload)))?;
+        for (cgroup, container) in &mut self.known {
+            let classes = classes(tests.clone(), Some(&container.workload));
+            if container.written != Some(classes) {
+                port.write_workload(*cgroup, classes)?;
+                container.written = Some(classes);
+            }
         }
-        let levels = self.known.values().fold(0, |levels, (level, _)| levels | 1 << level);
+        let levels = self.levels().iter().fold(0, |levels, level| levels << 8 | u64::from(*level));
         port.set_host(classes(tests, None), levels);
         Ok(())
+    }
+
+    /// Where containers are.
+    fn levels(&self) -> BTreeSet<u8> {
+        self.known.values().map(|container| container.level).collect()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Which workload the calling thread belongs to.
 //!
-//! A container of a pod is known by its cgroup, and owns the cgroups below. The daemon says on which levels of the hierarchy containers are; the ancestor of the
-//! thread's cgroup on each of these is looked up, the deepest first, so that however deep a thread has hidden itself, one look-up a level finds its
-//! container. A thread that belongs to none is the host's.
+//! A container of a pod is known by its cgroup, and owns the cgroups below. The daemon says on which levels of the hierarchy containers are, which are few; the
+//! ancestor of the thread's cgroup on each of these is looked up, the deepest first, so that however deep a thread has hidden itself, one look-up a
+//! level finds its container. A thread that belongs to none is the host's.
 
 use std::mem::offset_of;
 
-use Register::{R0, R1, R2, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R6, R7, R8, R9, R10};
 use bpf_probes::abi::{Control, WORKLOAD_LEVELS, map_name};
 use bpf_probes::asm::{Prototype, Subprogram};
 use bpf_probes::builder::{BuildError, Facts, Function, Program};
@@ -32,7 +32,7 @@ impl Emitter<'_> {
         let (found, host) = (f.label(), f.label());
         let cell = |offset: usize| u32::try_from(offset).expect("the cells are small");
         f.comment("which workload it is");
-        f.cell(Size::Word, R1, map_name::CONTROL, cell(offset_of!(Control, levels)));
+        f.cell(Size::Double, R1, map_name::CONTROL, cell(offset_of!(Control, levels)));
         f.jump_if(Condition::Eq, R1, 0, host);
         f.call_subprogram(FIND);
         f.jump_if(Condition::Ne, R0, 0, found);
@@ -60,7 +60,7 @@ impl Emitter<'_> {
 fn find(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
     let mut f = Function::new(FIND, Prototype::Static { arguments: 1 }, facts).with_frame(48);
     let key = f.slot(8)?;
-    let found = f.label();
+    let (found, none) = (f.label(), f.label());
     f.copy(R6, R1);
     if !facts.ancestor_cgroup_id {
         f.current_task();
@@ -68,14 +68,12 @@ fn find(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
         f.read(R9, R9, "task_struct", "cgroups")?;
         f.read(R9, R9, "css_set", "dfl_cgrp")?;
     }
-    f.repeat(R7, WORKLOAD_LEVELS.cast_signed(), |f| {
+    f.repeat(R7, i32::try_from(WORKLOAD_LEVELS).expect("bytes of a word"), |f| {
         let next = f.label();
-        f.constant(R8, u64::from(WORKLOAD_LEVELS) - 1);
-        f.alu_reg(AluOp::Sub, R8, R7);
-        f.copy(R1, R6);
-        f.alu_reg(AluOp::Rsh, R1, R8);
-        f.alu(AluOp::And, R1, 1);
-        f.jump_if(Condition::Eq, R1, 0, next);
+        f.copy(R8, R6);
+        f.alu(AluOp::And, R8, 0xff);
+        f.jump_if(Condition::Eq, R8, 0, none);
+        f.alu(AluOp::Rsh, R6, 8);
         if facts.ancestor_cgroup_id {
             f.copy(R1, R8);
             f.call(Helper::GetCurrentAncestorCgroupId);
@@ -84,11 +82,9 @@ fn find(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
             f.read(R1, R9, "cgroup", "level")?;
             f.jump_if_reg(Condition::Lt, R1, R8, next);
             let ids = f.facts().offset_of("cgroup", "ancestor_ids")?;
-            f.copy(R2, R8);
-            f.alu(AluOp::Lsh, R2, 3);
-            f.alu_reg(AluOp::Add, R2, R9);
-            f.alu(AluOp::Add, R2, ids.cast_signed());
-            f.copy(R8, R2);
+            f.alu(AluOp::Lsh, R8, 3);
+            f.alu_reg(AluOp::Add, R8, R9);
+            f.alu(AluOp::Add, R8, ids.cast_signed());
             f.read(R0, R8, "list_head", "next")?;
         }
         f.jump_if(Condition::Eq, R0, 0, next);
@@ -99,6 +95,7 @@ fn find(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
         f.bind(next);
         Ok(())
     })?;
+    f.bind(none);
     f.constant(R0, 0);
     f.bind(found);
     f.return_result();

@@ -130,7 +130,7 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
         // the host's processes are a workload too
         (_, Kin::Workload) | (ClassTest::Workload(_), Kin::Process) => false,
         (ClassTest::Descendants { .. }, Kin::Process) => class.sense == Sense::Negated,
-        (ClassTest::Binary { .. }, Kin::Process) => false,
+        (ClassTest::Binary { .. } | ClassTest::InPidNamespace, Kin::Process) => false,
     };
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }

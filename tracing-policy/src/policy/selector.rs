@@ -88,7 +88,8 @@ pub enum PidNamespace {
 pub enum Descendants {
     /// Only the process itself.
     Ignored,
-    /// Its descendants too.
+    /// Its descendants too. With [`PidNamespace::Own`] each ancestor counts by its number in its own namespace; who is in the host's passes no
+    /// test, not even a negated one.
     Followed,
 }
 

@@ -44,20 +44,7 @@ pub(super) fn classes(
             uses.push(ClassUse { class: classes.number(test), of, sense: filter.test.sense });
         }
         for filter in selector.pids.iter().filter(|filter| is_class(filter)) {
-            if filter.namespace == PidNamespace::Own {
-                let message = "`followForks` with `isNamespacePID` is not supported yet";
-                report.push(
-                    Diagnostic::error(Code::NotSupportedYet, filter.span, message)
-                        .help("give pids of the host's namespace"),
-                );
-                complete = false;
-            }
-            let sense = match filter.membership {
-                Membership::In => Sense::Plain,
-                Membership::NotIn => Sense::Negated,
-            };
-            let test = ClassTest::Descendants { pids: filter.pids.clone() };
-            uses.push(ClassUse { class: classes.number(test), of: Kin::Process, sense });
+            classes.descendants(filter, &mut uses);
         }
         classes.uses.push(uses);
     }
@@ -72,6 +59,20 @@ impl Classes {
     fn workload(&mut self, scope: &WorkloadScope) -> ClassUse {
         let class = self.number(ClassTest::Workload(scope.clone()));
         ClassUse { class, of: Kin::Workload, sense: Sense::Plain }
+    }
+
+    /// A process of the host's namespace has no number of its own, and passes no test of one, negated or not.
+    fn descendants(&mut self, filter: &PidFilter, uses: &mut Vec<ClassUse>) {
+        let sense = match filter.membership {
+            Membership::In => Sense::Plain,
+            Membership::NotIn => Sense::Negated,
+        };
+        if (filter.namespace, sense) == (PidNamespace::Own, Sense::Negated) {
+            let class = self.number(ClassTest::InPidNamespace);
+            uses.push(ClassUse { class, of: Kin::Process, sense: Sense::Plain });
+        }
+        let test = ClassTest::Descendants { namespace: filter.namespace, pids: filter.pids.clone() };
+        uses.push(ClassUse { class: self.number(test), of: Kin::Process, sense });
     }
 
     fn number(&mut self, test: ClassTest) -> usize {

@@ -281,6 +281,14 @@ pub(crate) fn other_task(machine: &mut Machine, view: &KernelView) {
     it.world.task.address = task;
 }
 
+/// The current task leads its thread group.
+pub(crate) fn leader(machine: &mut Machine, view: &KernelView, tgid: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "tgid", tgid.into());
+    it.set(task, "task_struct", "pid", tgid.into());
+}
+
 /// The current task is being killed.
 pub(crate) fn pending_kill(machine: &mut Machine, view: &KernelView) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };

@@ -7,6 +7,7 @@ mod changes;
 mod enforcers;
 mod expression;
 mod faults;
+mod forks;
 mod goldens;
 #[path = "../../src/binary/image.rs"]
 mod image;

@@ -1,5 +1,6 @@
 //! Whom a policy or selector is for, told by the caller's cgroup.
 
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use bpf_probes::abi::{ClassSet, Control, map_name};
@@ -33,9 +34,10 @@ fn classes(numbers: &[u32]) -> ClassSet {
 fn tell(it: &mut Emulated<'_>, host: &[u32], containers: &[(u64, u32, &[u32])]) {
     let map = it.machine.map_mut(map_name::CONTROL).unwrap();
     let mut control = map.lookup(&[0; 4]).unwrap().to_vec();
-    let levels = containers.iter().fold(0_u32, |levels, (_, level, _)| levels | 1 << level);
+    let levels: BTreeSet<u32> = containers.iter().map(|(_, level, _)| *level).collect();
+    let levels = levels.iter().fold(0_u64, |levels, level| levels << 8 | u64::from(*level));
     control[offset_of!(Control, host)..][..64].copy_from_slice(classes(host).as_bytes());
-    control[offset_of!(Control, levels)..][..4].copy_from_slice(&levels.to_ne_bytes());
+    control[offset_of!(Control, levels)..][..8].copy_from_slice(&levels.to_ne_bytes());
     map.update(&[0; 4], &control).unwrap();
     let map = it.machine.map_mut(map_name::WORKLOADS).unwrap();
     for (cgroup, _, numbers) in containers {

@@ -9,6 +9,7 @@ mod contention;
 mod cost;
 mod many;
 mod members;
+mod numbers;
 mod reports;
 mod returns;
 mod running;
