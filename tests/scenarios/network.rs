@@ -147,17 +147,17 @@ spec:
     syscall: false
     args: [{index: 0, type: file}, {index: 1, type: int}]
     selectors:
-    - matchPIDs: [{operator: In, values: [PID]}]
+    - matchPIDs: [{operator: In, values: [SELF]}]
       matchArgs: [{index: 0, operator: NotEqual, values: [/none]}, {index: 1, operator: Equal, values: ['2']}]
-    - matchPIDs: [{operator: In, values: [PID]}]
+    - matchPIDs: [{operator: In, values: [SELF]}]
       matchArgs: [{index: 0, operator: NotPrefix, values: [/none]}, {index: 1, operator: Equal, values: ['2']}]
-    - matchPIDs: [{operator: In, values: [PID]}]
+    - matchPIDs: [{operator: In, values: [SELF]}]
       matchArgs: [{index: 0, operator: NotPostfix, values: [none]}, {index: 1, operator: Equal, values: ['2']}]
 ";
 
 /// A Unix socket has no address and no port, a pipe and a socket no path: no filter of one lets them pass, negated or not.
 pub(crate) fn without(guest: &Guest) -> Outcome {
-    let text = NEGATED.replace("PID", &std::process::id().to_string());
+    let text = NEGATED.replace("SELF", &std::process::id().to_string());
     let mut daemon = Settings::default().policy(&text).start(guest)?;
     let mut events = daemon.events()?;
     let path = guest.folder.join("socket");

@@ -142,7 +142,7 @@ pub(crate) fn identities(guest: &Guest) -> Outcome {
     let seen = daemon.settle(&mut events)?;
     let count = seen.iter().filter(|event| event.of_policy("one").is_some()).count();
     ensure!(count == 3, "{count} events, not one of each policy for everybody");
-    let [_, shop, _] = all("k8s");
+    let [_, _, shop] = all("k8s");
     daemon.tetra_must(&["tracingpolicy", "disable", "--namespace", "shop", "--domain", "k8s", "one"])?;
     expected.remove(&shop);
     expected.insert(("k8s", "shop", "disabled"));
