@@ -31,12 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Policies that ask for what this version does not have yet, and what that is.
-const NOT_YET: &[(&str, &str)] = &[
-    ("policylibrary__sshd", "returnArgAction: not supported yet"),
-    ("tracingpolicy__datagram-with-sock-tracking", "returnArgAction: not supported yet"),
-    ("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet"),
-    ("tracingpolicy__tcp-listen", "returnArgAction: not supported yet"),
-];
+const NOT_YET: &[(&str, &str)] = &[("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet")];
 
 /// What the guides these policies come from have their reader put in, and what kubectl does.
 const VALUES: [(&str, &str); 3] = [

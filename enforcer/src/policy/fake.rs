@@ -352,6 +352,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         attachments: places(function).into_iter().map(attachment).collect(),
         arguments: Vec::new(),
         returned: None,
+        on_return: None,
         selectors: vec![Selector {
             label: None,
             pids: Vec::new(),
@@ -362,6 +363,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             actions: Vec::new(),
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
             post: PostOptions::default(),
             requests: Vec::new(),
             span: Span::default(),
@@ -377,6 +380,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             values: Vec::new(),
             requests: Vec::new(),
             returned: None,
+            copied: Vec::new(),
+            return_requests: Vec::new(),
             data_values: 0,
         },
         members: (0..many(function))

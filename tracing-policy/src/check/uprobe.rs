@@ -47,6 +47,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         arguments: arguments.clone(),
         means: Means::Any,
         returned: None,
+        on_return: None,
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),

@@ -143,6 +143,8 @@ pub(super) struct State {
     pub(super) written: Vec<(UsdtSource, u32)>,
     /// `u32`, if anything is written: the flag of the record when that failed.
     pub(super) failed: u32,
+    /// `u32`, if an action forgets whose a socket is: 1 when it was somebody's.
+    pub(super) forgot: u32,
     /// [`bpf_probes::abi::CallKey`]
     pub(super) call_key: u32,
     /// [`bpf_probes::abi::Call`]
@@ -191,25 +193,7 @@ impl State {
                 }
                 Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
             };
-            let bytes = match read.ty.family() {
-                Family::Number(_) | Family::Object(_) | Family::Nothing => None,
-                Family::String | Family::Path => {
-                    let first = areas;
-                    areas += read_areas(read.ty);
-                    Some(BytesState {
-                        header: room.take(8),
-                        dentry: room.take(8),
-                        mount: room.take(8),
-                        leaf_tail: room.take(8),
-                        start: room.take(4),
-                        testable: room.take(4),
-                        leaf_length: room.take(4),
-                        users: room.take(4),
-                        mode: has_type_tests(hook, id).then(|| room.take(8)),
-                        area: first,
-                    })
-                }
-            };
+            let bytes = bytes(hook, id, read, &mut room, &mut areas);
             ReadState { raw, bytes, error, object }
         });
         let reads: Vec<_> = reads.collect();
@@ -254,6 +238,11 @@ impl State {
             alive: room.take(8 * selectors.div_ceil(8).max(1)),
             written: written.into_iter().map(|source| (source, room.take(8))).collect(),
             failed: if is_written { room.take(4) } else { 0 },
+            forgot: if hook.selectors().any(|selector| !selector.sockets.is_empty()) {
+                room.take(4)
+            } else {
+                0
+            },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
@@ -280,6 +269,7 @@ impl State {
             &mut self.note.registers,
             &mut self.parent_known,
             &mut self.failed,
+            &mut self.forgot,
             &mut self.call_key,
             &mut self.call,
             &mut self.expression,
@@ -352,6 +342,29 @@ impl State {
     pub(super) fn users(&self, read: ReadId) -> Option<u32> {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
+    }
+}
+
+/// Room for what is kept of a path or string; `None` for anything else.
+fn bytes(hook: &Hook, id: ReadId, read: Read, room: &mut Room, areas: &mut usize) -> Option<BytesState> {
+    match read.ty.family() {
+        Family::Number(_) | Family::Object(_) | Family::Nothing => None,
+        Family::String | Family::Path => {
+            let first = *areas;
+            *areas += read_areas(read.ty);
+            Some(BytesState {
+                header: room.take(8),
+                dentry: room.take(8),
+                mount: room.take(8),
+                leaf_tail: room.take(8),
+                start: room.take(4),
+                testable: room.take(4),
+                leaf_length: room.take(4),
+                users: room.take(4),
+                mode: has_type_tests(hook, id).then(|| room.take(8)),
+                area: first,
+            })
+        }
     }
 }
 

@@ -151,6 +151,7 @@ fn fitted(
         attachments,
         arguments,
         returned: hook.returned.clone(),
+        on_return: hook.on_return,
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
@@ -184,6 +185,8 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             return_actions: Vec::new(),
             post: PostOptions::default(),
             requests: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
             span: hook.span,
         }];
     }

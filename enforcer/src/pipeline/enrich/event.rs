@@ -12,9 +12,9 @@ use tracing_policy::policy::EventForm;
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
-use crate::pipeline::decode::{DecodeError, LongValue, RawValue, returned, values};
+use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, returned, values};
 use crate::pipeline::identify::Subject;
-use crate::pipeline::layout::{HookLayout, ValueLayout};
+use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::{Hook, Return};
 
 /// `process_exec`
@@ -135,19 +135,31 @@ fn flags(hook: &Hook<'_>) -> &'static str {
     if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
 }
 
-/// Adds to the event of a call what the call returned, and what was done then.
+/// Adds to the event of a call what the call returned and filled, and what was done then. Stacks of the return are shown where the entry has none.
 ///
 /// # Errors
-/// When the value does not fit the layout.
+/// When the values do not fit the layout.
 pub(crate) fn add_return(
     kind: &mut EventKind,
     record: &Return<'_>,
-    layout: &ValueLayout,
+    layout: &HookLayout,
+    symbols: &mut Symbols,
 ) -> Result<(), DecodeError> {
-    let value = argument(returned(record, layout)?, layout);
+    let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
     if let EventKind::Kprobe(kprobe) = kind {
-        kprobe.return_value = Some(value);
+        kprobe.return_value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
+        for (raw, (place, layout)) in copied.into_iter().zip(&layout.copied) {
+            let place = (*place).min(kprobe.args.len());
+            kprobe.args.insert(place, argument(raw, layout));
+        }
         kprobe.return_action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+        if kprobe.kernel_stack.is_empty() {
+            kprobe.kernel_stack = symbols.kernel(kernel_stack);
+        }
+        if kprobe.user_stack.is_empty() {
+            let tgid = kprobe.process.pid.unwrap_or_default();
+            kprobe.user_stack = symbols.user(tgid, user_stack);
+        }
     }
     Ok(())
 }
