@@ -5,6 +5,7 @@
 
 mod arguments;
 mod churn;
+mod classes;
 mod contention;
 mod enforcers;
 mod gap;

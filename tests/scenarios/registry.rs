@@ -8,8 +8,8 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
-    objects, overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
+    arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
+    network, objects, overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls,
     uprobes, usdts, verification,
 };
 
@@ -134,6 +134,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
     // proves: SEL-08 (In, NotIn)
     plain("a_parent_is_told_by_its_binary", selectors::parents),
+    // proves: SEL-05
+    plain("processes_are_told_by_their_numbers_and_those_of_their_ancestors", classes::numbers),
+    // proves: SEL-06
+    plain("processes_are_told_by_their_binaries", classes::binaries),
+    // proves: SEL-07
+    plain("children_are_told_by_the_binaries_of_their_ancestors", classes::children),
+    // proves: POL-01, POL-14
+    plain("a_policy_is_known_by_its_namespace_name_and_domain", selectors::identities),
+    // proves: SEL-30
+    plain("what_has_no_address_and_no_path_passes_no_filter_of_one", network::without),
+    // proves: SEL-13 (host and pods, without a watcher), K8S-02 (hostSelector, podSelector)
+    plain("policies_for_pods_and_for_the_host_are_told_apart", selectors::workloads),
     // proves: SEL-10 (while a process runs)
     plain("a_namespace_that_a_process_changes_is_told_once", selectors::changes),
     // proves: POL-02, POL-03 (of clients), SEL-31

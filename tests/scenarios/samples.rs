@@ -31,18 +31,17 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Policies that ask for what this version does not have yet, and what that is.
-const NOT_YET: &[(&str, &str)] = &[
-    ("other__file-block-kubectl-exec-access", "podSelector: not supported yet"),
-    ("quickstart__file_monitoring_enforce", "TracingPolicyNamespaced: not supported yet"),
-    ("quickstart__network_egress_cluster_enforce", "TracingPolicyNamespaced: not supported yet"),
-    ("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet"),
-    ("tracingpolicy__modules-nohost", "podSelector: not supported yet"),
-    ("tracingpolicy__sys_clock_settime", "`followForks` with `isNamespacePID` is not supported yet"),
-    ("tracingpolicy__write", "`followForks` with `isNamespacePID` is not supported yet"),
-];
+const NOT_YET: &[(&str, &str)] = &[("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet")];
 
-/// Values that the guides these policies come from have their reader put in.
-const VALUES: [(&str, &str); 2] = [("${PODCIDR}", "10.44.0.0/14"), ("${SERVICECIDR}", "10.48.0.0/20")];
+/// What the guides these policies come from have their reader put in, and what kubectl does.
+const VALUES: [(&str, &str); 3] = [
+    ("${PODCIDR}", "10.44.0.0/14"),
+    ("${SERVICECIDR}", "10.48.0.0/20"),
+    (
+        "kind: TracingPolicyNamespaced\nmetadata:\n",
+        "kind: TracingPolicyNamespaced\nmetadata:\n  namespace: default\n",
+    ),
+];
 
 /// Loads every policy; where upstream's events of it are known, makes the acts and compares.
 pub(crate) fn all(guest: &Guest) -> Outcome {

@@ -136,7 +136,7 @@ fn tests_of_the_process_become_classes_and_equal_ones_one() {
     let resolved = resolve("6.12", &hook).unwrap();
     let hook = &resolved.hooks[0];
     assert_eq!(hook.classes.len(), 2);
-    assert!(matches!(&hook.classes[1], ClassTest::Descendants { pids } if *pids == [7]));
+    assert!(matches!(&hook.classes[1], ClassTest::Descendants { pids, .. } if *pids == [7]));
     assert_eq!(hook.class_uses[0].len(), 1);
     assert_eq!(hook.class_uses[1].len(), 2);
     assert!(hook.selectors.iter().all(|selector| selector.binaries.is_empty() && selector.pids.is_empty()));

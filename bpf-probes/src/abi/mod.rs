@@ -42,6 +42,7 @@ pub use pending::{PENDING, Pending, PendingKey};
 pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
-    Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,
+    Counter, Counters, HANDOVER_CELLS, Loss, NumberKey, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS,
+    WORKLOAD_LEVELS, WORKLOADS, map_name,
 };
 pub use value::{ValueHeader, value_flag};

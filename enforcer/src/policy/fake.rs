@@ -73,8 +73,12 @@ pub(super) struct KernelState {
     pub(super) bodies: RefCell<BTreeMap<String, usize>>,
     pub(super) processes: RefCell<BTreeMap<u32, ProcessState>>,
     pub(super) tables: RefCell<BTreeMap<(Table, Vec<u8>), ClassSet>>,
-    pub(super) used: Cell<(bool, bool)>,
+    pub(super) used: Cell<u32>,
     pub(super) followed: Cell<ClassSet>,
+    /// By cgroup.
+    pub(super) workloads: RefCell<BTreeMap<u64, ClassSet>>,
+    /// Classes of the host's own processes, and levels of containers.
+    pub(super) host: Cell<(ClassSet, u64)>,
     pub(super) monitor: RefCell<BTreeMap<u32, bool>>,
     pub(super) failure: Failure,
     /// Passes over the processes so far.
@@ -215,12 +219,27 @@ impl ClassPort for FakeKernel {
         Ok(())
     }
 
-    fn set_tables_used(&self, binaries: bool, ends: bool) {
-        self.0.used.set((binaries, ends));
+    fn set_tables_used(&self, tables: u32) {
+        self.0.used.set(tables);
     }
 
     fn set_followed(&self, followed: ClassSet) {
         self.0.followed.set(followed);
+    }
+
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused> {
+        self.0.failure.pass("workload")?;
+        self.0.workloads.borrow_mut().insert(cgroup, classes);
+        Ok(())
+    }
+
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused> {
+        self.0.workloads.borrow_mut().remove(&cgroup);
+        Ok(())
+    }
+
+    fn set_host(&self, classes: ClassSet, levels: u64) {
+        self.0.host.set((classes, levels));
     }
 
     fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {
@@ -255,6 +274,8 @@ impl CellPort for FakeKernel {
 #[derive(Clone, Default)]
 pub(super) struct FakeProcesses {
     pub(super) running: Rc<RefCell<BTreeMap<u32, Running>>>,
+    /// Numbers of those that are in a pid namespace of their own.
+    pub(super) own_numbers: Rc<RefCell<BTreeMap<u32, u32>>>,
     /// Forks (child, parent) that happen when the list has been read that many times; the child has its parent's classes of that moment.
     pub(super) forks: Rc<RefCell<BTreeMap<usize, (u32, u32)>>>,
     pub(super) kernel: FakeKernel,
@@ -285,6 +306,10 @@ impl ProcessList for FakeProcesses {
 
     fn process(&self, tgid: u32) -> Option<Running> {
         self.running.borrow().get(&tgid).cloned()
+    }
+
+    fn own_number(&self, tgid: u32) -> Option<u32> {
+        Some(self.own_numbers.borrow().get(&tgid).copied().unwrap_or(0))
     }
 }
 
@@ -334,6 +359,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             pids: Vec::new(),
             binaries: Vec::new(),
             process: ProcessFilters::default(),
+            workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
             return_arguments: Vec::new(),
@@ -374,6 +400,8 @@ impl Compiler for FakeCompiler {
         let name = words.next().and_then(PolicyName::new).ok_or_else(CompileError::default)?;
         let policy = Policy {
             name: Spanned::new(name, Span::default()),
+            namespace: None,
+            workload: None,
             mode_requested: None,
             attach: AttachPreference::Planner,
             attach_user: AttachPreference::Planner,

@@ -127,6 +127,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         pids: Vec::new(),
         binaries: Vec::new(),
         process: ProcessFilters::default(),
+        workload: None,
         arguments: Vec::new(),
         actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
         return_arguments: Vec::new(),

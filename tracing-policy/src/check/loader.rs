@@ -38,6 +38,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         pids: Vec::new(),
         binaries: Vec::new(),
         process: ProcessFilters::default(),
+        workload: None,
         arguments: vec![
             ArgumentFilter::Integer { argument: protection, test: IntegerTest::Mask(vec![PROT_EXEC]), span },
             ArgumentFilter::Path { argument: file, test: path, span },

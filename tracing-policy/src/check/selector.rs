@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, request, returning, unsupported};
+use super::{action, filter, post, process, request, returning, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -38,7 +38,6 @@ fn one(
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Selector> {
-    unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
     let process = process::filters(&mut written, report);
     let returned = returning::selector(&mut written, arguments, target, report);
@@ -51,6 +50,7 @@ fn one(
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let data = written.match_data.value.into_iter();
     filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
+    let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);
@@ -61,6 +61,7 @@ fn one(
         pids: pids.into_iter().collect::<Option<_>>()?,
         binaries: binaries.into_iter().collect::<Option<_>>()?,
         process: process?,
+        workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
         return_arguments: returned.filters,

@@ -46,6 +46,7 @@ mod state;
 mod table;
 mod task;
 mod track;
+mod workload;
 
 pub(crate) use fault_in::fault_in;
 pub(crate) use note::Notes;

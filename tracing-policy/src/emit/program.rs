@@ -208,6 +208,11 @@ impl<'a> Emitter<'a> {
             Check::Class { number, of: Kin::Parent, sense, .. } => {
                 self.parent_class(f, *number, *sense, fail)?;
             }
+            Check::Class { number, of: Kin::Workload, sense, .. } => {
+                if let Some(word) = self.state().workload_classes.get(&(number / 64)) {
+                    Self::bit(f, *word, number % 64, *sense, fail)?;
+                }
+            }
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,
             Check::Bytes(test) => self.bytes(f, test, fail)?,
@@ -229,6 +234,9 @@ impl<'a> Emitter<'a> {
             maps.push(self.memory.map.clone());
         }
         maps.push(any(shared::processes(self.facts, DEFAULT_PROCESSES)));
+        if self.looks_at_workload() {
+            maps.push(shared::workloads(self.facts));
+        }
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
         }

@@ -60,6 +60,7 @@ impl Emitter<'_> {
         }
         self.add_pieces(program)?;
         self.add_look_ups(program)?;
+        self.add_find_workload(program)?;
         self.add_searches(program)
     }
 

@@ -119,6 +119,8 @@ pub(super) struct State {
     pub(super) classes: BTreeMap<u32, u32>,
     /// The same of the parent.
     pub(super) parent_classes: BTreeMap<u32, u32>,
+    /// The same of the workload.
+    pub(super) workload_classes: BTreeMap<u32, u32>,
     /// `u32`: 1 when the parent is known.
     pub(super) parent_known: u32,
     /// `u64`s: what is looked at of the thread.
@@ -176,6 +178,7 @@ impl Room {
 
 impl State {
     /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
+    #[expect(clippy::too_many_lines, reason = "one place after the other")]
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
@@ -195,11 +198,13 @@ impl State {
         });
         let reads: Vec<_> = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
+        let mut workload_classes = BTreeMap::new();
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
                 let classes = match of {
                     Kin::Process => &mut classes,
                     Kin::Parent => &mut parent_classes,
+                    Kin::Workload => &mut workload_classes,
                 };
                 classes.entry(number / 64).or_insert_with(|| room.take(8));
             }
@@ -222,6 +227,7 @@ impl State {
             parent_known: if parent_classes.is_empty() { 0 } else { room.take(4) },
             classes,
             parent_classes,
+            workload_classes,
             task,
             reads,
             areas: u32::try_from(areas).unwrap_or(u32::MAX),
@@ -277,6 +283,7 @@ impl State {
             .classes
             .values_mut()
             .chain(self.parent_classes.values_mut())
+            .chain(self.workload_classes.values_mut())
             .chain(self.task.values_mut())
             .chain(&mut self.tables)
             .chain(&mut self.searches)

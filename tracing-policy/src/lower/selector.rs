@@ -129,8 +129,10 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     // A process that we know nothing of descends from nobody we know; of its binary nothing can be said, not even what it is not.
     let unknown_passes = match (rider.hook.classes.get(class.class)?, class.of) {
         (_, Kin::Parent) => true,
+        // the host's processes are a workload too
+        (_, Kin::Workload) | (ClassTest::Workload(_), Kin::Process) => false,
         (ClassTest::Descendants { .. }, Kin::Process) => class.sense == Sense::Negated,
-        (ClassTest::Binary { .. }, Kin::Process) => false,
+        (ClassTest::Binary { .. } | ClassTest::InPidNamespace, Kin::Process) => false,
     };
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }

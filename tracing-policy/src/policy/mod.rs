@@ -25,6 +25,7 @@ mod resolved;
 mod selector;
 mod uprobe;
 mod usdt;
+mod workload;
 
 pub use action::{Action, Notification, ReturnValue, SetValue, SignalNumber, Told};
 pub use argument::{
@@ -56,3 +57,6 @@ pub use selector::{
 };
 pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};
 pub use usdt::Usdt;
+pub use workload::{
+    ContainerScope, LabelOperator, LabelTest, Requirement, Workload, WorkloadScope, image_repository,
+};

@@ -268,9 +268,15 @@ pub enum ClassTest {
     },
     /// The process is one of these or descends from one.
     Descendants {
-        /// Host pids.
+        /// Whose numbers they are. With [`super::PidNamespace::Own`] a process of the host's namespace is none of them.
+        namespace: super::PidNamespace,
+        /// The numbers.
         pids: Vec<u32>,
     },
+    /// The process is in a pid namespace other than the host's.
+    InPidNamespace,
+    /// The process belongs to one of these workloads; decided by its cgroup when it calls.
+    Workload(super::WorkloadScope),
 }
 
 /// The use of a class test in a selector.
@@ -291,4 +297,6 @@ pub enum Kin {
     Process,
     /// Its parent's. A process whose parent is not known any more passes every test.
     Parent,
+    /// That of the workload which the process belongs to.
+    Workload,
 }

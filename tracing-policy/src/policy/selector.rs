@@ -7,6 +7,7 @@ use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
 use super::request::Request;
+use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -20,6 +21,8 @@ pub struct Selector {
     pub binaries: Vec<BinaryFilter>,
     /// The process, by what it is in and may do.
     pub process: ProcessFilters,
+    /// The workload that the process belongs to; `None` for any.
+    pub workload: Option<WorkloadScope>,
     /// The arguments; all entries must hold.
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
@@ -46,6 +49,7 @@ impl Selector {
         self.pids.is_empty()
             && self.binaries.is_empty()
             && self.process.is_empty()
+            && self.workload.is_none()
             && self.arguments.is_empty()
     }
 }
@@ -88,7 +92,8 @@ pub enum PidNamespace {
 pub enum Descendants {
     /// Only the process itself.
     Ignored,
-    /// Its descendants too.
+    /// Its descendants too. With [`PidNamespace::Own`] each ancestor counts by its number in its own namespace; who is in the host's passes no
+    /// test, not even a negated one.
     Followed,
 }
 

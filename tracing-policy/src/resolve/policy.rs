@@ -135,7 +135,7 @@ fn fitted(
     report: &mut Report,
 ) -> Option<ResolvedHook> {
     let kernel = facts.kernel;
-    let classes = class::classes(&hook.selectors, report);
+    let classes = class::classes(&hook.selectors, policy.workload.as_ref(), report);
     let mut selectors = selectors(hook);
     let mut process_fits = true;
     for selector in &mut selectors {
@@ -183,6 +183,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             pids: Vec::new(),
             binaries: Vec::new(),
             process: ProcessFilters::default(),
+            workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
             return_arguments: Vec::new(),
@@ -198,6 +199,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
     for selector in &mut selectors {
         selector.binaries.clear();
         selector.process.parents.clear();
+        selector.workload = None;
         selector.pids.retain(|filter| !class::is_class(filter));
     }
     selectors

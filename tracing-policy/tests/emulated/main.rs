@@ -9,6 +9,7 @@ mod copies;
 mod enforcers;
 mod expression;
 mod faults;
+mod forks;
 mod goldens;
 #[path = "../../src/binary/image.rs"]
 mod image;
@@ -34,3 +35,4 @@ mod track;
 mod types;
 mod uprobes;
 mod usdts;
+mod workloads;

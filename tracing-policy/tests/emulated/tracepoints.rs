@@ -155,14 +155,15 @@ fn text_behind_a_pointer_is_the_kernels_or_of_a_system_call_the_users() {
     }
 }
 
-// proves: SEL-18 (list:NAME), HOOK-21 (numbers of 32-bit programs), POL-06 (as values)
+// proves: SEL-18, HOOK-21 (numbers of 32-bit programs), POL-06 (as values)
 #[test]
 fn a_list_of_system_calls_is_a_value_of_their_numbers() {
     let raw = "subsystem: raw_syscalls, event: sys_enter, raw: true";
     let list = "{name: dups, type: syscalls, values: [sys_dup, x64/sys_dup2, __ia32_sys_dup, i386/sys_dup3]}";
     let with_list = |operator: &str| {
-        let filter =
-            format!("{{matchArgs: [{{index: 1, operator: {operator}, values: ['list:dups', '7']}}]}}");
+        let filter = format!(
+            "{{matchArgs: [{{index: 1, operator: {operator}, values: ['list:dups', '7', '500:503']}}]}}"
+        );
         policy(raw, "{index: 1, type: syscall64}", &filter)
             .replace("spec:", &format!("spec:\n  lists: [{list}]"))
     };
@@ -172,6 +173,10 @@ fn a_list_of_system_calls_is_a_value_of_their_numbers() {
             (32, false, true),
             (33, false, true),
             (7, false, true),
+            (500, false, true),
+            (503, false, true),
+            (499, false, false),
+            (504, false, false),
             (292, false, false),
             (41, false, false),
             (41, true, true),
