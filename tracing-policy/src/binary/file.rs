@@ -116,6 +116,11 @@ impl<'d> Binary<'d> {
         segments.chain(sections).find_map(build_id_of)
     }
 
+    /// Whether Go made it: such a program moves its stacks, and the kernel knows nothing of that.
+    pub fn is_go(&self) -> bool {
+        !matches!(super::go::GoTable::find(self), Ok(None))
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }

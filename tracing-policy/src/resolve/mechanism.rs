@@ -188,8 +188,11 @@ pub(super) fn reason(plan: &Plan) -> String {
 
 fn exactness(attachment: &attach::Attachment, plan: &Plan) -> Exactness {
     let mechanism = &attachment.mechanism;
-    let is_bounded =
-        attachment.role == attach::Role::ReportReturn && matches!(mechanism, Mechanism::Kretprobe { .. });
+    let is_bounded = attachment.role == attach::Role::ReportReturn
+        && matches!(
+            mechanism,
+            Mechanism::Kretprobe { .. } | Mechanism::Uprobe { .. } | Mechanism::UprobeMulti { .. }
+        );
     let is_tracepoint = matches!(mechanism, Mechanism::RawTracepoint { .. } | Mechanism::Tracepoint { .. });
     let can_miss = mechanism.is_trampoline() || is_tracepoint || is_bounded;
     if plan.exactness == attach::Exactness::MayMiss && can_miss {
@@ -214,7 +217,9 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
             AttachSpec::Tracepoint { category: subsystem.clone(), name: event.clone() }
         }
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
-        Mechanism::Uprobe { place } => AttachSpec::Uprobe { place: Box::new(place.clone()) },
-        Mechanism::UprobeMulti { place } => AttachSpec::UprobeMulti { place: Box::new(place.clone()) },
+        Mechanism::Uprobe { place, end } => AttachSpec::Uprobe { place: Box::new(place.clone()), end: *end },
+        Mechanism::UprobeMulti { place, end } => {
+            AttachSpec::UprobeMulti { place: Box::new(place.clone()), end: *end }
+        }
     }
 }

@@ -4,7 +4,7 @@ use bpf_probes::attach::{self, Duty, UserLinks, UserPlace};
 
 use super::policy::{Facts, Placed};
 use super::{digest, mechanism};
-use crate::binary::{Binary, FileOffset};
+use crate::binary::{Binary, FileOffset, Functions};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{
@@ -32,6 +32,10 @@ pub(super) fn place(
         return None;
     }
     let offset = offset(hook, uprobe, file, report)?;
+    if let Some(error) = hook.returned.as_ref().and_then(|_| no_return(hook, offset, file)) {
+        report.push(error);
+        return None;
+    }
     let place = UserPlace {
         file: file.id,
         path: file.path.clone(),
@@ -136,6 +140,28 @@ fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
     }
     Ok(offset.0)
 }
+
+/// Why the return of a function cannot be seen, as far as the file tells. For the return the kernel changes what it takes for the return address on the
+/// program's stack (`arch/x86/kernel/uprobes.c: arch_uretprobe_hijack_return_addr`), which breaks a program that has something else there.
+fn no_return(hook: &Hook, offset: u64, file: &BinaryFile) -> Option<Diagnostic> {
+    let binary = Binary::parse(&file.bytes).ok()?;
+    let error = |message: String| Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message);
+    if binary.is_go() {
+        let message = format!("{} is a Go program: seeing a function of it return would break it", file.path);
+        return Some(
+            error(message)
+                .help("Go moves its stacks and finds the kernel's return address there; leave `return` out"),
+        );
+    }
+    let functions = Functions::of(&binary);
+    let (name, distance) = functions.at(FileOffset(offset)).filter(|(_, distance)| *distance > ENDBR)?;
+    let message =
+        format!("{distance:#x} bytes behind the beginning of {name} there is no return address to be found");
+    Some(error(message).help(format!("hook {name} itself, or leave `return` out")))
+}
+
+/// Bytes of the `endbr64` that a function may begin with: behind it the stack is the same.
+const ENDBR: u64 = 4;
 
 fn is_inside(offset: u64, file: &BinaryFile) -> bool {
     usize::try_from(offset).is_ok_and(|offset| offset < file.bytes.len())

@@ -32,3 +32,4 @@ mod track;
 mod types;
 mod uprobes;
 mod usdts;
+mod user_returns;

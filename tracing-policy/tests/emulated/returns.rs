@@ -21,21 +21,21 @@ const WITH_FUNCTIONS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 /// `sys_openat`
 const OPENAT: u64 = 257;
 /// Where the stack ends at a function's entry.
-const STACK: u64 = 0xffff_c900_0001_0000;
+pub(crate) const STACK: u64 = 0xffff_c900_0001_0000;
 
 /// One half of an event.
 #[derive(Debug, Clone, PartialEq)]
-struct Half {
-    kind: RecordKind,
+pub(crate) struct Half {
+    pub(crate) kind: RecordKind,
     /// Time of the entry.
-    entered: u64,
-    layout: u32,
-    tid: u32,
-    action: u8,
-    flags: u8,
-    selector: u16,
-    enforced: bool,
-    values: Vec<Vec<u8>>,
+    pub(crate) entered: u64,
+    pub(crate) layout: u32,
+    pub(crate) tid: u32,
+    pub(crate) action: u8,
+    pub(crate) flags: u8,
+    pub(crate) selector: u16,
+    pub(crate) enforced: bool,
+    pub(crate) values: Vec<Vec<u8>>,
 }
 
 fn policy(call: &str, returned: &str, selectors: &str) -> String {
@@ -66,7 +66,11 @@ fn emulated<'k>(texts: &[String], view: &'k KernelView) -> Emulated<'k> {
     Emulated::new(&policies, view)
 }
 
-fn run(it: &mut Emulated<'_>, is_return: bool, context: impl FnOnce(&AttachSpec) -> Context) -> Outcome {
+pub(crate) fn run(
+    it: &mut Emulated<'_>,
+    is_return: bool,
+    context: impl FnOnce(&AttachSpec) -> Context,
+) -> Outcome {
     let body = it.compiled.bodies.iter().find(|body| (body.role == Role::Return) == is_return).unwrap();
     let context = context(&body.target);
     it.machine.load(&body.collection).unwrap();
@@ -117,7 +121,7 @@ fn leave(it: &mut Emulated<'_>, value: i64) -> Outcome {
     leave_at(it, STACK, value)
 }
 
-fn halves(it: &mut Emulated<'_>) -> Vec<Half> {
+pub(crate) fn halves(it: &mut Emulated<'_>) -> Vec<Half> {
     let mut halves = Vec::new();
     for (ring, enforced) in [(map_name::EVENTS, false), (map_name::ENFORCEMENT, true)] {
         for record in it.machine.ring_mut(ring).unwrap().drain() {
@@ -168,11 +172,11 @@ fn outcomes(it: &mut Emulated<'_>) -> Vec<Option<i64>> {
     returns.iter().map(value).collect()
 }
 
-fn left(it: &Emulated<'_>) -> usize {
+pub(crate) fn left(it: &Emulated<'_>) -> usize {
     it.machine.map(map_name::CALLS).unwrap().len()
 }
 
-fn lost(it: &Emulated<'_>) -> u64 {
+pub(crate) fn lost(it: &Emulated<'_>) -> u64 {
     let counters = it.machine.map(map_name::COUNTERS).unwrap().lookup(&[0; 4]).unwrap();
     let at = offset_of!(Counters, lost) + 8 * Loss::Return as usize;
     u64::read_from_bytes(&counters[at..at + 8]).unwrap()

@@ -16,3 +16,4 @@ mod tracepoints;
 mod types;
 mod uprobes;
 mod usdts;
+mod user_returns;

@@ -145,9 +145,20 @@ pub(crate) fn add_return(
     layout: &ValueLayout,
 ) -> Result<(), DecodeError> {
     let value = argument(returned(record, layout)?, layout);
-    if let EventKind::Kprobe(kprobe) = kind {
-        kprobe.return_value = Some(value);
-        kprobe.return_action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+    let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+    match kind {
+        EventKind::Kprobe(kprobe) => {
+            kprobe.return_value = Some(value);
+            kprobe.return_action = action;
+        }
+        // the wire has no place of its own for either
+        EventKind::Uprobe(uprobe) => {
+            uprobe.args.push(value);
+            if action != Action::Post {
+                uprobe.action = action;
+            }
+        }
+        _ => {}
     }
     Ok(())
 }
