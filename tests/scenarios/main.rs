@@ -18,6 +18,7 @@ mod many;
 mod measure;
 mod network;
 mod overload;
+mod overrides;
 mod paths;
 mod policies;
 mod processes;

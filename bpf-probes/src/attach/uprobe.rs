@@ -8,7 +8,7 @@ use super::reason::Reason;
 use super::user::{CallEnd, UserLinks, UserPlace};
 use crate::kernel::{Feature, KernelView};
 
-/// Plans a hook on a place in a file. Whoever gets there can be watched and signalled.
+/// Plans a hook on a place in a file. Whoever gets there can be watched and signalled, and sent elsewhere where programs may write registers.
 pub(super) fn plan_user(
     plan: &mut Plan,
     place: &UserPlace,
@@ -17,8 +17,9 @@ pub(super) fn plan_user(
     kernel: &KernelView,
 ) -> Result<(), PlanError> {
     let point = place.to_string();
-    if due.contains(Duty::Override) {
-        return Err(PlanError::no_denial(&point, plan, kernel));
+    if due.contains(Duty::Override) && !kernel.has(Feature::UprobeRegisterWrite) {
+        without(plan, kernel, &[Feature::UprobeRegisterWrite]);
+        return Err(PlanError::no_rewrite(&point, plan, kernel));
     }
     if links == UserLinks::Single {
         plan.because(Reason::SingleUprobe);
@@ -39,7 +40,8 @@ pub(super) fn plan_user(
         plan.exactness = Exactness::MayMiss;
         plan.attach(mechanism(CallEnd::Return), Role::ReportReturn);
     }
-    plan.attach(mechanism(CallEnd::Entry), Role::Decide);
+    let decides = if due.contains(Duty::Override) { Role::DecideAndDeny } else { Role::Decide };
+    plan.attach(mechanism(CallEnd::Entry), decides);
     if due.contains(Duty::ReadUserMemory) {
         without(plan, kernel, &[Feature::UprobeSleepable]);
         if kernel.has(Feature::UprobeSleepable) {

@@ -334,6 +334,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             process: ProcessFilters::default(),
             arguments: Vec::new(),
             actions: Vec::new(),
+            rewrite: None,
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             post: PostOptions::default(),

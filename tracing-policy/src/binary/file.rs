@@ -98,6 +98,14 @@ impl<'d> Binary<'d> {
         segment.offset.checked_add(address - segment.address).map(FileOffset)
     }
 
+    /// Where instructions of the file are loaded, the first one of it being loaded as linked.
+    pub fn offset_to_address(&self, offset: FileOffset) -> Option<u64> {
+        let segments = self.segments.iter().filter(|segment| segment.executable);
+        let places = segments.filter_map(|segment| Some((segment, offset.0.checked_sub(segment.offset)?)));
+        let (segment, distance) = places.into_iter().find(|(segment, distance)| *distance < segment.size)?;
+        segment.address.checked_add(distance)
+    }
+
     /// Whether what is at `offset` is loaded as instructions.
     pub fn offset_is_executable(&self, offset: FileOffset) -> bool {
         let inside = |segment: &Segment| {

@@ -31,5 +31,6 @@ pub use file::{Binary, BinaryError, FileOffset};
 pub use function::Functions;
 pub use go::GoError;
 pub use operand::{CpuRegister, OperandError, UsdtArgument, UsdtSource};
+pub(crate) use operand::{number, part_of_register};
 pub use symbol::SymbolError;
 pub use usdt::{UsdtError, UsdtNote};

@@ -129,6 +129,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         process: ProcessFilters::default(),
         arguments: Vec::new(),
         actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
+        rewrite: None,
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),

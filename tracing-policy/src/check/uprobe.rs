@@ -104,17 +104,21 @@ fn addresses(written: &schema::Uprobe, report: &mut Report) -> Option<Vec<Spanne
 
 /// A function, or a place `+` so many bytes behind its beginning.
 fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<UserAddress>> {
-    let text = written.value.as_str();
-    let (name, offset) = match text.rsplit_once('+').map(|(name, offset)| (name, number(offset))) {
-        Some((name, Some(offset))) => (name, offset),
-        Some((_, None)) | None => (text, 0),
-    };
+    let (name, offset) = parts(&written.value);
     if let Some(problem) = problem(name) {
         report.push(Diagnostic::error(Code::BadSymbol, written.span, problem));
         return None;
     }
     let address = UserAddress::Symbol { name: name.to_owned(), offset };
     Some(Spanned::new(address, written.span))
+}
+
+/// The function's name, and the bytes behind its beginning.
+pub(super) fn parts(text: &str) -> (&str, u64) {
+    match text.rsplit_once('+').map(|(name, offset)| (name, number(offset))) {
+        Some((name, Some(offset))) => (name, offset),
+        Some((_, None)) | None => (text, 0),
+    }
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -126,6 +126,8 @@ codes! {
     BadFile = "P0047",
     /// An expression that cannot be compiled.
     BadExpression = "P0048",
+    /// An override of a place in a program that says nothing, or too much.
+    BadAssignment = "P0049",
 }
 
 impl Code {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rewrite::RewriteState;
 use super::stack::{self, StackState};
 use super::task;
 use crate::binary::{UsdtArgument, UsdtSource};
@@ -137,6 +138,8 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// What registers are to get, where a policy writes them.
+    pub(super) rewrite: Option<RewriteState>,
     /// By argument that an action writes: `u64`, its address.
     pub(super) written: Vec<(UsdtSource, u32)>,
     /// `u32`, if anything is written: the flag of the record when that failed.
@@ -172,44 +175,49 @@ impl Room {
     }
 }
 
+impl ReadState {
+    /// Room for what is kept of a read; `areas` counts those that all reads take.
+    fn of(hook: &Hook, id: ReadId, read: Read, room: &mut Room, areas: &mut usize) -> Self {
+        let raw = room.take(8);
+        let error = can_fail(read).then(|| room.take(8));
+        let object = match read.ty.family() {
+            Family::Object(kind) => {
+                let size = super::object::size(kind);
+                let (header, value) = (room.take(8), room.take(size));
+                Some(ObjectState { kind, header, value, size, users: room.take(4) })
+            }
+            Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
+        };
+        let bytes = match read.ty.family() {
+            Family::Number(_) | Family::Object(_) | Family::Nothing => None,
+            Family::String | Family::Path => {
+                let first = *areas;
+                *areas += read_areas(read.ty);
+                Some(BytesState {
+                    header: room.take(8),
+                    dentry: room.take(8),
+                    mount: room.take(8),
+                    leaf_tail: room.take(8),
+                    start: room.take(4),
+                    testable: room.take(4),
+                    leaf_length: room.take(4),
+                    users: room.take(4),
+                    mode: has_type_tests(hook, id).then(|| room.take(8)),
+                    area: first,
+                })
+            }
+        };
+        Self { raw, bytes, error, object }
+    }
+}
+
 impl State {
     /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
-        let reads = hook.reads().map(|(id, read)| {
-            let raw = room.take(8);
-            let error = can_fail(read).then(|| room.take(8));
-            let object = match read.ty.family() {
-                Family::Object(kind) => {
-                    let size = super::object::size(kind);
-                    let (header, value) = (room.take(8), room.take(size));
-                    Some(ObjectState { kind, header, value, size, users: room.take(4) })
-                }
-                Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
-            };
-            let bytes = match read.ty.family() {
-                Family::Number(_) | Family::Object(_) | Family::Nothing => None,
-                Family::String | Family::Path => {
-                    let first = areas;
-                    areas += read_areas(read.ty);
-                    Some(BytesState {
-                        header: room.take(8),
-                        dentry: room.take(8),
-                        mount: room.take(8),
-                        leaf_tail: room.take(8),
-                        start: room.take(4),
-                        testable: room.take(4),
-                        leaf_length: room.take(4),
-                        users: room.take(4),
-                        mode: has_type_tests(hook, id).then(|| room.take(8)),
-                        area: first,
-                    })
-                }
-            };
-            ReadState { raw, bytes, error, object }
-        });
-        let reads: Vec<_> = reads.collect();
+        let reads: Vec<_> =
+            hook.reads().map(|(id, read)| ReadState::of(hook, id, read, &mut room, &mut areas)).collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
@@ -249,6 +257,7 @@ impl State {
             written: written.into_iter().map(|source| (source, room.take(8))).collect(),
             failed: if is_written { room.take(4) } else { 0 },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            rewrite: RewriteState::of(hook, |words| room.take_words(words)),
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
             calls,
@@ -280,6 +289,7 @@ impl State {
         ] {
             *offset += by;
         }
+        self.rewrite = self.rewrite.map(|rewrite| rewrite.moved(by));
         if let Some(stacks) = &mut self.stacks {
             stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }

@@ -65,6 +65,7 @@ pub(super) fn selectors(
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
+            rewrite: selector.rewrite.clone(),
             sockets: sockets(rider, selector, reads),
             post: match purpose {
                 Purpose::Report => selector.post,
@@ -105,6 +106,7 @@ fn returning(
         tests,
         actions: selector.return_actions.iter().map(|action| action.value).collect(),
         return_actions: Vec::new(),
+        rewrite: None,
         sockets: Vec::new(),
         post: PostOptions::default(),
         origin,

@@ -7,6 +7,7 @@ use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
 use super::request::Request;
+use super::rewrite::Rewrite;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -24,6 +25,8 @@ pub struct Selector {
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// What [`Action::Rewrite`] writes.
+    pub rewrite: Option<Rewrite>,
     /// What the call returned, where the hook asks for it; all entries must hold. Each names the argument 0.
     pub return_arguments: Vec<ArgumentFilter>,
     /// What is done when the call returned such a value, in this order; empty means that the call is reported.

@@ -12,7 +12,7 @@ use crate::source::{Span, Spanned};
 fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
     let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
     let overrides = |action: &Action| {
-        matches!(action, Action::Override(_) | Action::Enforce(Told::Errors | Told::ErrorsThatKill))
+        action.overrides() || matches!(action, Action::Enforce(Told::Errors | Told::ErrorsThatKill))
     };
     actions.find(|action| overrides(&action.value))
 }
@@ -157,6 +157,11 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                     attachments.push(Attachment { exactness: Exactness::Exact, ..new(kprobe, Role::Report) });
                     attachments.push(new(target(mechanism), Role::Deny));
                 }
+                // likewise
+                Mechanism::Uprobe { .. } | Mechanism::UprobeMulti { .. } => {
+                    attachments.push(new(target(mechanism), Role::Override));
+                    attachments.push(new(target(mechanism), Role::ReportAndOverride));
+                }
                 Mechanism::FmodRet { .. }
                 | Mechanism::Kprobe { .. }
                 | Mechanism::Kretprobe { .. }
@@ -164,9 +169,7 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                 | Mechanism::Fexit { .. }
                 | Mechanism::Lsm { .. }
                 | Mechanism::RawTracepoint { .. }
-                | Mechanism::Tracepoint { .. }
-                | Mechanism::Uprobe { .. }
-                | Mechanism::UprobeMulti { .. } => return None,
+                | Mechanism::Tracepoint { .. } => return None,
             },
             attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),

@@ -24,6 +24,7 @@ mod pairs;
 mod process;
 mod reached;
 mod returns;
+mod rewrites;
 mod run;
 mod scope;
 mod stacks;

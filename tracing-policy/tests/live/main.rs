@@ -11,6 +11,7 @@ mod many;
 mod members;
 mod reports;
 mod returns;
+mod rewrites;
 mod running;
 mod tracepoints;
 mod types;

@@ -158,7 +158,16 @@ pub(crate) fn add_return(
                 uprobe.action = action;
             }
         }
-        _ => {}
+        // these have no return
+        EventKind::Exec(_)
+        | EventKind::Exit(_)
+        | EventKind::Tracepoint(_)
+        | EventKind::Loader(_)
+        | EventKind::Throttle(_)
+        | EventKind::Lsm(_)
+        | EventKind::Usdt(_)
+        | EventKind::Test(_)
+        | EventKind::RateLimit(_) => {}
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use api::event::{Event, EventKind, Kprobe, Value};
 use bpf_probes::abi::{Action, hook_flag, process_flag};
 
 use super::super::counters::NoEvent;
-use super::records::{Bench, INIT, config, exec, exit, hook_of, key, returned};
+use super::records::{Bench, INIT, config, exec, exit, hook_of, key, returned, returned_of};
 
 fn kprobe(event: &Event) -> &Kprobe {
     let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
@@ -39,6 +39,22 @@ fn two_halves_become_one_event_at_the_time_of_the_entry() {
     let totals = bench.stages.totals();
     assert_eq!((totals.returns.waiting, totals.returns.joined), (0, 1));
     assert_eq!((totals.no_event(NoEvent::Waits), totals.no_event(NoEvent::NotEntered)), (1, 1));
+}
+
+// proves: HOOK-11 (events)
+#[test]
+fn what_a_function_of_a_program_returned_is_the_last_of_its_arguments() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    for (action, expected) in
+        [(Action::Post, api::name::Action::Post), (Action::Sigkill, api::name::Action::Sigkill)]
+    {
+        assert!(bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]).is_empty());
+        let event = bench.one(returned_of(12, shell, 3_000, (action, 0), -13));
+        let EventKind::Uprobe(uprobe) = &event.kind else { panic!("{event:?}") };
+        let last = uprobe.args.last().unwrap();
+        assert_eq!((uprobe.args.len(), &last.value, &*last.label), (2, &Some(Value::Int(-13)), "r"));
+        assert_eq!(uprobe.action, expected);
+    }
 }
 
 #[test]
