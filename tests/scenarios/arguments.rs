@@ -1,8 +1,12 @@
 //! Buffers, and values that are reached through the kernel's types.
 
+use std::fs::File;
+use std::io::{IoSliceMut, Read};
+use std::os::unix::fs::FileExt;
+
 use e2e::ensure;
 use e2e::event::{Event, Hook};
-use e2e::expect::Outcome;
+use e2e::expect::{Context, Outcome};
 use e2e::scenario::{Guest, Settings, must};
 
 const TEXT: &str = "apiVersion: cilium.io/v1alpha1
@@ -88,4 +92,82 @@ pub(crate) fn reached(guest: &Guest) -> Outcome {
     let long = |hook: &&Hook| bytes(hook).len() == 26_668 && bytes(hook).starts_with("dG8tYmUtc2Vlb");
     ensure!(writes.iter().any(long), "no long write among {}", writes.len());
     Ok(())
+}
+
+/// What calls fill is read when they return: by a system call, a vector of it, and a function of the kernel, each for one reader of one file.
+const FILLED: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: filled}
+spec:
+  kprobes:
+  - call: sys_pread64
+    args:
+    - {index: 0, type: fd}
+    - {index: 1, type: char_buf, returnCopy: true, sizeArgIndex: 3, label: filled}
+    - {index: 2, type: int}
+    return: true
+    returnArg: {index: 0, type: int}
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/filled]}]
+  - call: sys_preadv
+    args:
+    - {index: 0, type: fd}
+    - {index: 1, type: char_iovec, returnCopy: true, sizeArgIndex: 3, label: filled}
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/filled]}]
+  - call: vfs_read
+    syscall: false
+    args:
+    - {index: 0, type: file}
+    - {index: 1, type: char_buf, returnCopy: true, sizeArgIndex: 3, label: filled}
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/filled]}]
+";
+
+/// Each read is one event with what it returned in it, at its place among the arguments.
+pub(crate) fn filled(guest: &Guest) -> Outcome {
+    let text = "what the file holds";
+    std::fs::write("/run/filled", text)?;
+    let mut daemon = Settings::default().policy(FILLED).start(guest)?;
+    let mut events = daemon.events()?;
+    let mut file = File::open("/run/filled")?;
+    let mut bytes = [b'-'; 100];
+    let length = file.read_at(&mut bytes, 5)?;
+    let vectored = preadv_of(&file)?;
+    let read = file.read(&mut bytes)?;
+    ensure!((length, vectored, read) == (14, 19, 19), "read {length}, {vectored}, {read} bytes");
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event: &Event| event.of_policy("filled")).collect();
+    let of = |function: &str| -> Vec<&Hook> {
+        hooks.iter().filter(|hook| hook.function_name == function).copied().collect()
+    };
+    let reads = of("__x64_sys_pread64");
+    ensure!(reads.len() == 1 && reads[0].args.len() == 3, "sys_pread64: {reads:?}");
+    // base64 of `the file holds`
+    let shown = reads[0].args[1].bytes_arg.as_deref();
+    ensure!(shown == Some("dGhlIGZpbGUgaG9sZHM="), "sys_pread64 filled {shown:?}");
+    let returned = reads[0].returned.as_ref().and_then(|value| value.int_arg);
+    ensure!(returned == Some(14) && reads[0].args[2].int_arg == Some(100), "sys_pread64: {:?}", reads[0]);
+    for function in ["__x64_sys_preadv", "vfs_read"] {
+        let reads = of(function);
+        let whole = |hook: &&Hook| hook.args.get(1).and_then(|value| value.bytes_arg.clone());
+        let shown: Vec<Option<String>> = reads.iter().map(whole).collect();
+        // base64 of the whole text
+        ensure!(
+            shown.contains(&Some("d2hhdCB0aGUgZmlsZSBob2xkcw==".to_owned())),
+            "{function} filled {shown:?}"
+        );
+        ensure!(
+            reads.iter().all(|hook| hook.returned.is_none()),
+            "{function} was not asked what it returned"
+        );
+    }
+    Ok(())
+}
+
+/// Reads a file from its beginning into two pieces, of which the first is short.
+fn preadv_of(file: &File) -> Outcome<usize> {
+    let (mut first, mut second) = ([0; 4], [0; 100]);
+    let mut pieces = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+    nix::sys::uio::preadv(file, &mut pieces, 0).context("preadv")
 }

@@ -149,3 +149,64 @@ pub(crate) fn tracked_sockets(guest: &Guest) -> Outcome {
     ensure!(shown == expected, "reported: {shown:?}, expected: {expected:?}");
     Ok(())
 }
+
+/// Sockets of the internet are tracked from the moment they are made, and what is sent over them is reported.
+const MADE: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: reports}
+spec:
+  kprobes:
+  - call: sk_alloc
+    syscall: false
+    args: [{index: 1, type: int}]
+    return: true
+    returnArg: {index: 0, type: sock}
+    returnArgAction: TrackSock
+    selectors:
+    - matchPIDs: [{operator: In, values: [OWN]}]
+      matchArgs: [{index: 1, operator: Equal, values: ['2']}]
+      matchActions: [{action: NoPost}]
+  - call: tcp_connect
+    syscall: false
+    args: [{index: 0, type: sock}]
+    return: true
+    returnArg: {index: 0, type: int}
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8083']}]
+  - call: tcp_sendmsg
+    syscall: false
+    args: [{index: 0, type: sock}]
+    selectors:
+    - matchArgs: [{index: 0, operator: DPort, values: ['8083']}]
+";
+
+/// A socket is its maker's from the moment it is made, also in events that wait for a return; one that another process made is not.
+pub(crate) fn sockets_of_their_makers(guest: &Guest) -> Outcome {
+    let own = std::process::id();
+    let text = MADE.replace("OWN", &own.to_string());
+    let mut daemon = Settings::default().policy(&text).start(guest)?;
+    let mut events = daemon.events()?;
+    let listener = TcpListener::bind("127.0.0.1:8083")?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo x >&0"]).stdin(Stdio::from(OwnedFd::from(stream.try_clone()?)));
+    let mut child = command.spawn()?;
+    ensure!(child.wait()?.success(), "the other process could not send");
+    let mut other = Command::new("nc");
+    let mut other = other.args(["-w", "1", "127.0.0.1", "8083"]).stdin(Stdio::null()).spawn()?;
+    other.wait()?;
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event: &Event| event.of_policy(POLICY)).collect();
+    let shown: Vec<(&str, u32, Option<i64>)> = hooks
+        .iter()
+        .map(|it| {
+            let returned = it.returned.as_ref().and_then(|value| value.int_arg);
+            (it.function_name.as_str(), it.process.pid, returned)
+        })
+        .collect();
+    let expected =
+        [("tcp_connect", own, Some(0)), ("tcp_sendmsg", own, None), ("tcp_connect", other.id(), Some(0))];
+    ensure!(shown == expected, "reported: {shown:?}, expected: {expected:?}");
+    drop(stream);
+    Ok(())
+}

@@ -33,15 +33,12 @@ const REFUSED: &[(&str, &str)] = &[
 /// Policies that ask for what this version does not have yet, and what that is.
 const NOT_YET: &[(&str, &str)] = &[
     ("other__file-block-kubectl-exec-access", "podSelector: not supported yet"),
-    ("policylibrary__sshd", "returnArgAction: not supported yet"),
     ("quickstart__file_monitoring_enforce", "TracingPolicyNamespaced: not supported yet"),
     ("quickstart__network_egress_cluster_enforce", "TracingPolicyNamespaced: not supported yet"),
-    ("tracingpolicy__datagram-with-sock-tracking", "returnArgAction: not supported yet"),
     ("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet"),
     ("tracingpolicy__modules-nohost", "podSelector: not supported yet"),
     ("tracingpolicy__sys_clock_settime", "`followForks` with `isNamespacePID` is not supported yet"),
     ("tracingpolicy__write", "`followForks` with `isNamespacePID` is not supported yet"),
-    ("tracingpolicy__tcp-listen", "returnArgAction: not supported yet"),
 ];
 
 /// Values that the guides these policies come from have their reader put in.

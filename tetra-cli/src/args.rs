@@ -139,8 +139,11 @@ pub(crate) struct GetEvents {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) policy_names: Vec<String>,
     /// Only events for which one of these CEL expressions is true; the daemon evaluates them
-    #[arg(long, value_name = "EXPRESSION", value_delimiter = ',')]
+    #[arg(long, value_name = "EXPRESSION")]
     pub(crate) cel_expression: Vec<String>,
+    /// Print, and as they are, the bytes that kprobes saw written to or read from this file, such as a terminal; and no events
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) tty_encode: Option<String>,
     /// Only these fields of events, such as process.exec_id; the daemon applies it
     #[arg(short = 'f', long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) include_fields: Vec<String>,
@@ -155,6 +158,9 @@ pub(crate) struct GetEvents {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true",
         require_equals = true, action = clap::ArgAction::Set)]
     pub(crate) ima_hash: bool,
+    /// Print below each compact line of a hook its arguments with their labels, what it returned, the action and the policy
+    #[arg(long)]
+    pub(crate) details: bool,
     /// Connect again when the stream ends
     #[arg(long)]
     pub(crate) reconnect: bool,

@@ -14,8 +14,18 @@ pub struct CallKey {
     pub frame: u64,
     /// Number of the records' layout, which no other hook of any policy has or will have.
     pub layout: u32,
-    /// Unused, zero.
-    pub reserved: u32,
+    /// 0 for the call itself, whose value is a [`Call`]; from 1 on for its buffers that are read at the return, each with a [`LeftBuffer`].
+    pub buffer: u32,
+}
+
+/// Value of the map [`super::map_name::CALLS`] for a buffer that the call fills. Left before the call's own value, and looked at only where that is there.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct LeftBuffer {
+    /// Where it lies, or the list of its pieces.
+    pub address: u64,
+    /// How many pieces it has; unused for one in one piece.
+    pub count: u64,
 }
 
 /// Value of the map [`super::map_name::CALLS`].
@@ -24,7 +34,7 @@ pub struct CallKey {
 pub struct Call {
     /// Time in the header of the entry's record.
     pub ktime: u64,
-    /// The thread at the entry; an exec can give it another number.
+    /// The thread in the entry's record; an exec can give it another number.
     pub tid: u32,
     /// Which selector matched, from 0.
     pub selector: u16,

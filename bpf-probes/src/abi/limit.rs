@@ -4,6 +4,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of the values in a [`LimitKey`].
 pub const LIMIT_BYTES: usize = 240;
+/// Bit of [`LimitKey::action`].
+pub const LIMIT_OF_RETURN: u32 = 1 << 8;
 /// Entries of [`super::map_name::LIMITS`]; the one looked at longest ago goes first.
 pub const LIMITS: u32 = 32_768;
 
@@ -13,7 +15,7 @@ pub const LIMITS: u32 = 32_768;
 pub struct LimitKey {
     /// [`super::HookRecord::layout`]
     pub layout: u32,
-    /// [`super::HookRecord::action`]
+    /// [`super::HookRecord::action`], with [`LIMIT_OF_RETURN`] if the report is about what a call returned.
     pub action: u32,
     /// Thread or thread group in the host's pid namespace; 0 when all count together.
     pub scope: u64,

@@ -21,7 +21,7 @@ mod recorded;
 mod state;
 mod value;
 
-pub use call::{CALLS, Call, CallKey, ReturnRecord, call_flag};
+pub use call::{CALLS, Call, CallKey, LeftBuffer, ReturnRecord, call_flag};
 pub use data::{DATA_CHUNK, DataRecord};
 pub use exec::{
     Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,
@@ -31,7 +31,7 @@ pub use exit::ExitRecord;
 pub use fork::ForkRecord;
 pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, STACK_FRAMES, hook_flag};
-pub use limit::{LIMIT_BYTES, LIMITS, LimitKey};
+pub use limit::{LIMIT_BYTES, LIMIT_OF_RETURN, LIMITS, LimitKey};
 pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
 pub use note::{NOTES, Note, NoteKey, USER_REGISTERS, UserRegisters};
 pub use object::{

@@ -28,6 +28,6 @@ pub use preemption::{Preemption, PreemptionSources};
 pub(crate) use recorded::recorded;
 pub use symbols::Symbols;
 pub use syscall_i386::I386Call;
-pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError};
+pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError, SyscallParameter};
 pub use tracefs::{FormatError, TracepointField, TracepointFormat};
 pub use view::{KernelFacts, KernelView, Traceable, TracepointContext};

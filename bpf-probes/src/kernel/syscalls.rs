@@ -13,8 +13,26 @@ pub struct Syscall {
     pub name: &'static str,
     /// Name as the kernel's wrapper has it, for example `newstat` of `__x64_sys_newstat`.
     pub wrapper: &'static str,
-    /// Types of the parameters in C, with `, ` between.
+    /// Types and names of the parameters as C declares them, with `, ` between.
     pub(super) parameters: &'static str,
+}
+
+/// A parameter of a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyscallParameter {
+    /// Type in C, for example `const char *`.
+    pub kind: &'static str,
+    /// Name in the kernel's definition, for example `filename`.
+    pub name: &'static str,
+}
+
+impl SyscallParameter {
+    /// Splits a declaration such as `const char *filename`.
+    fn declared(text: &'static str) -> Self {
+        let start = text.rfind([' ', '*']).map_or(0, |before| before + 1);
+        let (kind, name) = text.split_at(start);
+        Self { kind: kind.trim_end(), name }
+    }
 }
 
 impl Syscall {
@@ -36,7 +54,12 @@ impl Syscall {
 
     /// Types of the parameters in C.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.parameters.split(", ").filter(|text| !text.is_empty())
+        self.named_parameters().map(|parameter| parameter.kind)
+    }
+
+    /// The parameters with their names.
+    pub fn named_parameters(&self) -> impl Iterator<Item = SyscallParameter> + use<> {
+        self.parameters.split(", ").filter(|text| !text.is_empty()).map(SyscallParameter::declared)
     }
 
     /// How many parameters it has, 0 to 6.
@@ -185,6 +208,18 @@ mod tests {
         wrappers.sort_unstable();
         assert!(wrappers.windows(2).all(|pair| pair[0] != pair[1]));
         assert!(Syscall::all().iter().all(|call| call.parameter_count() <= 6));
+    }
+
+    #[test]
+    fn every_parameter_has_a_type_and_a_name() {
+        let openat = Syscall::named("openat").unwrap();
+        let parameters: Vec<_> =
+            openat.named_parameters().map(|parameter| (parameter.kind, parameter.name)).collect();
+        let expected = [("int", "dfd"), ("const char *", "filename"), ("int", "flags"), ("umode_t", "mode")];
+        assert_eq!(parameters, expected);
+        for parameter in Syscall::all().iter().flat_map(Syscall::named_parameters) {
+            assert!(is_identifier(parameter.name) && !parameter.kind.is_empty(), "{parameter:?}");
+        }
     }
 
     #[test]

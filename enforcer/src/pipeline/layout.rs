@@ -26,14 +26,25 @@ pub struct HookLayout {
     pub function_name: Arc<str>,
     /// The policy, its message and tags.
     pub origin: Arc<Origin>,
-    /// The values, in the order of the record.
+    /// The values, in the order of the record: all arguments but those that are read when the call returns.
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// By selector: what a record of the return asks for.
+    pub return_requests: Vec<Vec<Request>>,
     /// What the record of the return holds, where the return is waited for.
     pub returned: Option<ValueLayout>,
-    /// How many of them, the last ones, are of the section `data`.
+    /// What follows in that record: arguments that are read when the call returns, each with its place among all.
+    pub copied: Vec<(usize, ValueLayout)>,
+    /// How many of `values`, the last ones, are of the section `data`.
     pub data_values: usize,
+}
+
+impl HookLayout {
+    /// Whether a record of the return follows that of the entry.
+    pub fn waits(&self) -> bool {
+        self.returned.is_some() || !self.copied.is_empty()
+    }
 }
 
 impl From<&RecordLayout> for HookLayout {
@@ -52,7 +63,9 @@ impl From<&RecordLayout> for HookLayout {
             }),
             values: layout.values.iter().map(value).collect(),
             returned: layout.returned.as_ref().map(value),
+            copied: layout.copied.iter().map(|(place, copied)| (*place, value(copied))).collect(),
             requests: layout.requests.clone(),
+            return_requests: layout.return_requests.clone(),
             data_values: layout.data_values,
         }
     }

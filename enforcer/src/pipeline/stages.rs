@@ -6,6 +6,7 @@ use std::sync::Arc;
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
 use bpf_probes::abi::{RecordKind, hook_flag};
+use tracing_policy::policy::Request;
 
 use super::build_id;
 use super::clock::{Clock, WallTime};
@@ -136,16 +137,13 @@ impl Stages {
         let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
         let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
-        if let Some(requests) = &self.requests {
-            let asked = layout.requests.get(usize::from(hook.fixed.selector));
-            asked.into_iter().flatten().for_each(|request| requests.ask(request));
-        }
+        ask(self.requests.as_ref(), &layout.requests, hook.fixed.selector);
         if let EventKind::Loader(event) = &mut kind {
             let pid = event.process.pid.unwrap_or_default();
             event.build_id = build_id::of_mapped(&self.proc_root, pid, &event.path);
         }
         let time = self.identify.time(hook.fixed.header.ktime);
-        if layout.returned.is_some() {
+        if layout.waits() {
             self.returns.enter(hook.fixed, Entered { kind, time });
             return Err(NoEvent::Waits);
         }
@@ -160,8 +158,9 @@ impl Stages {
         }
         let Entered { mut kind, time } = entered.ok_or(NoEvent::NotEntered)?;
         let layout = self.layouts.get(record.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
-        let layout = layout.returned.as_ref().ok_or(NoEvent::UnknownLayout)?;
-        add_return(&mut kind, record, layout).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        add_return(&mut kind, record, layout, &mut self.symbols)
+            .map_err(|error| NoEvent::Malformed(error.kind()))?;
+        ask(self.requests.as_ref(), &layout.return_requests, record.fixed.selector);
         self.returns.joined();
         Ok((kind, time))
     }
@@ -211,4 +210,11 @@ impl Stages {
     pub(super) fn rings_were_empty(&mut self) {
         self.layouts.rings_were_empty();
     }
+}
+
+/// Asks for what a record of a selector asks for.
+fn ask(requests: Option<&Requests>, by_selector: &[Vec<Request>], selector: u16) {
+    let Some(requests) = requests else { return };
+    let asked = by_selector.get(usize::from(selector));
+    asked.into_iter().flatten().for_each(|request| requests.ask(request));
 }

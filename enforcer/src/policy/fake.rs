@@ -327,6 +327,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         attachments: places(function).into_iter().map(attachment).collect(),
         arguments: Vec::new(),
         returned: None,
+        on_return: None,
         selectors: vec![Selector {
             label: None,
             pids: Vec::new(),
@@ -337,6 +338,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             rewrite: None,
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
             post: PostOptions::default(),
             requests: Vec::new(),
             span: Span::default(),
@@ -352,6 +355,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             values: Vec::new(),
             requests: Vec::new(),
             returned: None,
+            copied: Vec::new(),
+            return_requests: Vec::new(),
             data_values: 0,
         },
         members: (0..many(function))

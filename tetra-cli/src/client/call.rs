@@ -11,6 +11,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::{Address, AddressError, CallError};
 use crate::args::Connection;
+use crate::print::notice;
 
 /// First wait before trying again; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -27,6 +28,7 @@ pub(crate) struct Client {
     timeout: Duration,
     retries: u32,
     max_message: usize,
+    debug: bool,
 }
 
 impl Client {
@@ -37,6 +39,7 @@ impl Client {
             timeout: connection.timeout,
             retries: connection.retries,
             max_message: connection.max_recv_size,
+            debug: connection.debug,
         })
     }
 
@@ -72,11 +75,15 @@ impl Client {
     ) -> Result<T, CallError> {
         let mut wait = FIRST_WAIT;
         for _ in 0..self.retries {
-            match self.once(make).await {
-                Err(error) if error.may_pass() => {}
+            let error = match self.once(make).await {
+                Err(error) if error.may_pass() => error,
                 result => return result,
+            };
+            let pause = jittered(wait);
+            if self.debug {
+                notice(&format!("{error}; trying again in {:.1} s", pause.as_secs_f32()));
             }
-            tokio::time::sleep(jittered(wait)).await;
+            tokio::time::sleep(pause).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
         self.once(make).await

@@ -117,17 +117,18 @@ fn socket(written: &schema::Action, arguments: &Arguments, report: &mut Report) 
         report.push(error.help("`argSock` counts the entries of `args`, from 0"));
         return None;
     };
-    let is_socket = matches!(
-        entry.argument.as_ref()?.ty.value,
-        ArgumentType::Object(ObjectKind::Network(NetworkType::Sock | NetworkType::Socket))
-    );
-    if !is_socket {
+    if !is_socket(entry.argument.as_ref()?.ty.value) {
         let message = format!("argument {position} is no socket");
         let error = Diagnostic::error(Code::OperatorMismatch, span, message);
         report.push(error.help("give it the type sock or socket"));
         return None;
     }
     ArgumentId::new(position)
+}
+
+/// Whether values of the type are sockets that can be tracked.
+pub(super) const fn is_socket(ty: ArgumentType) -> bool {
+    matches!(ty, ArgumentType::Object(ObjectKind::Network(NetworkType::Sock | NetworkType::Socket)))
 }
 
 fn signal(written: &schema::Action, report: &mut Report) -> Option<SignalNumber> {

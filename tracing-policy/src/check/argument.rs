@@ -65,6 +65,12 @@ impl Arguments {
         Some((position, self.entries.get(position)?))
     }
 
+    /// The entry at a position of `args` with `data` behind it.
+    pub(super) fn anywhere(&self, position: u32) -> Option<(usize, &Entry)> {
+        let position = usize::try_from(position).ok()?;
+        Some((position, self.entries.get(position)?))
+    }
+
     /// The declared indices in words.
     pub(super) fn describe(&self) -> String {
         let indices: Vec<String> =
@@ -168,6 +174,7 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
     let ty = argument_type(written, section, report);
     let resolve = elsewhere::resolve(written, section, report);
     let size_index = elsewhere::size_index(written, section, report);
+    let at_return = elsewhere::at_return(written, section, report);
     let label = written.label.clone().filter(|label| !label.value.is_empty());
     let is_syscall = written.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::Syscall64);
     Some(Argument {
@@ -180,6 +187,7 @@ fn one(written: &schema::Argument, section: Section, report: &mut Report) -> Opt
         size_index: size_index.ok()?,
         size: None,
         max_data: elsewhere::max_data(written),
+        at_return: at_return.ok()?,
         is_data: false,
         label,
         span: written.span,

@@ -5,7 +5,7 @@ use super::section::Section;
 use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::parse::{shortened, suggestion};
-use crate::policy::{Argument, ArgumentType, Family, Place, RegisterPart, Resolve};
+use crate::policy::{Argument, ArgumentType, Family, Place, RegisterPart, Resolve, ReturnedSize};
 use crate::schema::{self, ArgumentSource};
 use crate::source::Spanned;
 
@@ -104,9 +104,44 @@ pub(super) fn max_data(written: &schema::Argument) -> bool {
     is_buffer && written.max_data.as_ref().is_some_and(|on| on.value)
 }
 
+/// Whether a buffer is read when the call returns.
+pub(super) fn at_return(
+    written: &schema::Argument,
+    section: Section,
+    report: &mut Report,
+) -> Result<Option<ReturnedSize>, Reported> {
+    use schema::ArgumentType as Written;
+    let Some(on) = written.return_copy.as_ref().filter(|on| on.value) else { return Ok(None) };
+    if section == Section::Uprobes {
+        unsupported::refuse("returnCopy of a uprobe", on.span, report);
+        return Err(Reported);
+    }
+    let ty = written.ty.as_ref().map_or(Written::Auto, |ty| ty.value);
+    let without_effect = if !matches!(section, Section::Kprobes | Section::Fentries) {
+        Some(format!("{} has no return at which to read it", section.one()))
+    } else if !matches!(ty, Written::CharBuf | Written::CharIovec) {
+        Some("returnCopy has an effect on char_buf and char_iovec only".to_owned())
+    } else {
+        None
+    };
+    if let Some(message) = without_effect {
+        let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
+        report.push(warning.labelled("has no effect"));
+        return Ok(None);
+    }
+    if let Some(all) = written.max_data.as_ref().filter(|all| all.value && ty == Written::CharBuf) {
+        let message = "maxData does not go with returnCopy";
+        let error = Diagnostic::error(Code::ArgumentType, all.span, message);
+        report.push(error.also(on.span, "this one").help("when the call returns, up to 4095 bytes are read"));
+        return Err(Reported);
+    }
+    Ok(Some(ReturnedSize::LONG))
+}
+
 /// An entry of `data`. `None` when the report has an error about it.
 pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
+    unsupported::refuse_true("returnCopy of an entry of `data`", written.return_copy.as_ref(), report);
     let source = written.source.as_ref().filter(|source| source.value != ArgumentSource::None);
     let Some(source) = source else {
         let error = Diagnostic::error(Code::MissingField, written.span, "an entry of `data` needs a source");
@@ -147,6 +182,7 @@ pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Re
         size_index: None,
         size: None,
         max_data: max_data(&written),
+        at_return: None,
         is_data: true,
         label: given(written.label.as_ref()),
         span: written.span,

@@ -134,6 +134,8 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         return_actions: Vec::new(),
         post: PostOptions::default(),
         requests: Vec::new(),
+        return_post: PostOptions::default(),
+        return_requests: Vec::new(),
         span,
     };
     Hook {
@@ -145,6 +147,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         tags: Vec::new(),
         means: crate::policy::Means::Any,
         returned: None,
+        on_return: None,
         untyped: None,
         span,
     }

@@ -62,6 +62,9 @@ pub(super) fn data(
     arguments: &Arguments,
     report: &mut Report,
 ) -> Option<ArgumentFilter> {
+    if written.operator.value == Operator::CelExpr {
+        return expression::expression(&written, arguments, report);
+    }
     let index = written.index.as_ref().map_or(0, |index| index.value);
     let Some((position, entry)) = arguments.data(index) else {
         let span = written.index.as_ref().map_or(written.span, |index| index.span);
@@ -83,6 +86,7 @@ pub(super) fn data(
 fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report) -> Option<ArgumentFilter> {
     // An argument with an error is not blamed twice.
     let argument = entry.argument.as_ref()?;
+    is_there(argument, written.span, report)?;
     let operator = &written.operator;
     let span = written.span;
     if let Some(case) = search_case(operator.value).filter(|_| is_searched(argument.ty.value)) {
@@ -157,6 +161,17 @@ fn on(written: ArgumentMatch, id: ArgumentId, entry: &Entry, report: &mut Report
         }
     };
     Some(filter)
+}
+
+/// Whether an argument can be looked at when the call is entered.
+fn is_there(argument: &Argument, span: Span, report: &mut Report) -> Option<()> {
+    if argument.at_return.is_none() {
+        return Some(());
+    }
+    let message = "what a call fills is not there at its entry, where filters are";
+    let error = Diagnostic::error(Code::OperatorMismatch, span, message);
+    report.push(error.also(argument.span, "returnCopy reads this when the call returns"));
+    None
 }
 
 /// Whether the case of letters counts for an operator that looks for a text.

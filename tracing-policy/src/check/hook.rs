@@ -2,7 +2,7 @@
 
 use super::list::Lists;
 use super::section::{Section, Target};
-use super::{argument, returning, selector, text, unsupported, untyped};
+use super::{argument, returning, selector, text, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Function, Hook, HookKind, Means, SyscallAbi};
 use crate::schema;
@@ -70,7 +70,6 @@ fn typed_kprobe(
         Means::Any => Section::Kprobes,
         Means::Trampoline => Section::Fentries,
     };
-    unsupported::kprobe(&hook, report);
     let calls = lists.calls(&hook.call, &hook.syscall, report);
     let ignored =
         hook.ignore.as_ref().and_then(|ignore| ignore.call_not_found.as_ref()).is_some_and(|on| on.value);
@@ -82,6 +81,7 @@ fn typed_kprobe(
     // what is asked of actions is the same for all but functions of security modules, and those ask more
     let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
     let returned = returning::value(hook.returns.as_ref(), hook.return_arg.as_ref(), section, report);
+    let on_return = returning::tracking(&hook, returned.as_ref(), report);
     let arguments = argument::arguments(&hook.args, section, report);
     let arguments = arguments.with_data(&hook.data, report).with_return(returned);
     let target = Target { section, kind: strictest.map(|kind| &kind.value) };
@@ -98,6 +98,7 @@ fn typed_kprobe(
         means,
         arguments: arguments.clone(),
         returned: returned.clone(),
+        on_return,
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),
@@ -137,6 +138,7 @@ fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
         means: Means::Any,
         arguments: arguments?,
         returned: None,
+        on_return: None,
         selectors: selectors?,
         message,
         tags,

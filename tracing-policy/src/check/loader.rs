@@ -21,6 +21,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         size_index: None,
         size: None,
         max_data: false,
+        at_return: None,
         is_data: false,
         label: None,
         span,
@@ -47,6 +48,8 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         return_actions: Vec::new(),
         post: PostOptions::default(),
         requests: Vec::new(),
+        return_post: PostOptions::default(),
+        return_requests: Vec::new(),
         span,
     };
     Some(Hook {
@@ -58,6 +61,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         tags: Vec::new(),
         means: crate::policy::Means::Any,
         returned: None,
+        on_return: None,
         untyped: None,
         span,
     })

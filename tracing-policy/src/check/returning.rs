@@ -2,9 +2,10 @@
 
 use super::argument::{self, Arguments};
 use super::section::{Section, Target};
-use super::{action, filter, unsupported};
+use super::{action, filter, post, request, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, ArgumentFilter, ArgumentType};
+use crate::parse::{shortened, suggestion};
+use crate::policy::{Action, ArgumentFilter, ArgumentId, ArgumentType, PostOptions, Request};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
@@ -32,8 +33,14 @@ pub(super) fn value(
         (None, None) => return None,
     };
     refuse_parts(written, report);
+    if let Some(on) = written.return_copy.as_ref().filter(|on| on.value) {
+        let message = "returnCopy is of buffers among `args`";
+        let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
+        report.push(warning.labelled("has no effect"));
+    }
     let first = schema::Argument {
         index: Spanned::new(0, written.index.span),
+        return_copy: None,
         size_arg_index: None,
         resolve: None,
         btf_type: None,
@@ -68,12 +75,53 @@ fn can_be_returned(ty: ArgumentType) -> bool {
         )
 }
 
+/// What is done with the socket that a call returns (`returnArgAction`).
+pub(super) fn tracking(
+    hook: &schema::Kprobe,
+    returned: Option<&Arguments>,
+    report: &mut Report,
+) -> Option<Action> {
+    let written = hook.return_arg_action.as_ref().filter(|text| !text.value.is_empty())?;
+    let socket = ArgumentId::default();
+    let known = [("TrackSock", Action::TrackSock(socket)), ("UntrackSock", Action::UntrackSock(socket))];
+    let Some((_, action)) = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&written.value)) else {
+        let message = format!("{:?} is no `returnArgAction`", shortened(&written.value));
+        let error = Diagnostic::error(Code::UnknownWord, written.span, message);
+        let words = known.iter().map(|(word, _)| *word);
+        report.push(error.help(suggestion(&written.value, words, "actions")));
+        return None;
+    };
+    let Some(returned) = returned else {
+        // a return that has an error is not blamed twice
+        if hook.returns.as_ref().is_none_or(|on| !on.value) {
+            let message = "`returnArgAction` without `return`";
+            let warning = Diagnostic::warning(Code::UselessParameter, written.span, message);
+            report.push(warning.labelled("has no effect").help("add `return: true`"));
+        }
+        return None;
+    };
+    let value = returned.by_position(0)?.argument.as_ref()?;
+    if !action::is_socket(value.ty.value) {
+        let message = "what is returned is no socket";
+        let error = Diagnostic::error(Code::OperatorMismatch, written.span, message);
+        report.push(
+            error.also(value.ty.span, "the type of `returnArg`").help("give it the type sock or socket"),
+        );
+        return None;
+    }
+    Some(*action)
+}
+
 /// What a selector says about the return.
 pub(super) struct OnReturn {
     /// Filters on the value.
     pub(super) filters: Vec<ArgumentFilter>,
     /// What is done.
     pub(super) actions: Vec<Spanned<Action>>,
+    /// How it is reported.
+    pub(super) post: PostOptions,
+    /// What the daemon asks for then.
+    pub(super) requests: Vec<Request>,
 }
 
 /// Takes what a selector says about the return out of it. `None` when the report has an error about it.
@@ -96,14 +144,24 @@ pub(super) fn selector(
                 complete = false;
             }
         }
-        return complete.then(|| OnReturn { filters: Vec::new(), actions: Vec::new() });
+        return complete.then(|| OnReturn {
+            filters: Vec::new(),
+            actions: Vec::new(),
+            post: PostOptions::default(),
+            requests: Vec::new(),
+        });
     };
+    let requests = request::requests(&actions, target.section, report);
+    let post = post::options(&actions, returned, target, report);
+
     let filters: Vec<_> =
         filters.into_iter().map(|entry| filter::argument(entry, returned, report)).collect();
     let actions: Vec<_> = actions.iter().map(|entry| on_return(entry, returned, target, report)).collect();
     Some(OnReturn {
         filters: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        post: post?,
+        requests: requests?,
     })
 }
 
@@ -128,15 +186,20 @@ fn on_return(
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
     let kind = written.action.value;
-    unsupported::refuse_field("rateLimit in matchReturnActions", written.rate_limit.as_ref(), report);
-    for (name, on) in [
-        ("kernelStackTrace in matchReturnActions", &written.kernel_stack_trace),
-        ("userStackTrace in matchReturnActions", &written.user_stack_trace),
-    ] {
-        unsupported::refuse_true(name, on.as_ref(), report);
-    }
     match kind {
-        ActionKind::Post | ActionKind::NoPost | ActionKind::Sigkill | ActionKind::Signal => {
+        ActionKind::Post
+        | ActionKind::NoPost
+        | ActionKind::Sigkill
+        | ActionKind::Signal
+        | ActionKind::GetUrl
+        | ActionKind::DnsLookup => action::action(written, returned, target, report),
+        ActionKind::TrackSock | ActionKind::UntrackSock => {
+            if let Some(position) = written.arg_sock.as_ref().filter(|position| position.value != 0) {
+                let message = "the only socket at the return is the one that the call returned";
+                let error = Diagnostic::error(Code::UndeclaredArgument, position.span, message);
+                report.push(error.help("write `argSock: 0`; sockets in `args` are for `matchActions`"));
+                return None;
+            }
             action::action(written, returned, target, report)
         }
         ActionKind::Override | ActionKind::NotifyEnforcer | ActionKind::CleanupEnforcerNotification => {
@@ -145,14 +208,7 @@ fn on_return(
             report.push(error.help("put it into `matchActions`; at the return use Sigkill or Signal"));
             None
         }
-        ActionKind::GetUrl
-        | ActionKind::DnsLookup
-        | ActionKind::TrackSock
-        | ActionKind::UntrackSock
-        | ActionKind::Set => {
-            let what = format!("the action {} in matchReturnActions", kind.as_word());
-            unsupported::refuse(&what, written.action.span, report);
-            None
-        }
+        // which is of USDT probes, and those have no return
+        ActionKind::Set => action::action(written, returned, target, report),
     }
 }

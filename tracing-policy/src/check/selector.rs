@@ -72,6 +72,8 @@ fn one(
         return_actions: returned.actions,
         post: post?,
         requests: requests?,
+        return_post: returned.post,
+        return_requests: returned.requests,
         span: written.span,
     })
 }

@@ -51,6 +51,7 @@ fn whole(written: schema::Tracepoint, raw: bool, report: &mut Report) -> Option<
         arguments,
         means: Means::Any,
         returned: None,
+        on_return: None,
         selectors,
         message,
         tags,

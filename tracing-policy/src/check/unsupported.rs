@@ -27,14 +27,8 @@ pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mu
     refuse_field(what, field.filter(|on| on.value), report);
 }
 
-/// Refuses what of a kprobe is not compiled yet.
-pub(super) fn kprobe(hook: &schema::Kprobe, report: &mut Report) {
-    refuse_text("returnArgAction", hook.return_arg_action.as_ref(), report);
-}
-
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
-    refuse_true("returnCopy", argument.return_copy.as_ref(), report);
     let is_buffer = argument.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::CharBuf);
     if let Some(on) = argument.max_data.as_ref().filter(|on| on.value && !is_buffer) {
         let message = "maxData has an effect on char_buf only: of others the first 4095 bytes are read";

@@ -3,7 +3,7 @@
 use super::elsewhere::is_resolved;
 use crate::diagnostic::{Code, Report, Severity};
 use crate::policy::{Hook, Untyped};
-use crate::schema::{self, ArgumentMatch, ArgumentType};
+use crate::schema::{self, ArgumentMatch, ArgumentType, Operator};
 use crate::source::Spanned;
 
 /// Whether an argument's type is left to the kernel.
@@ -60,13 +60,17 @@ fn strip(
         (positions, _) => positions.iter().any(|position| at(args, position.value)),
     };
     for selector in selectors {
-        selector.match_args.retain(|filter| !on_open(filter));
+        // an expression may look at any of them
+        let is_expression = |filter: &ArgumentMatch| filter.operator.value == Operator::CelExpr;
+        selector.match_args.retain(|filter| !is_expression(filter) && !on_open(filter));
         let index = |filter: &ArgumentMatch| filter.index.as_ref().map_or(0, |index| index.value);
-        selector.match_data.value.retain(|filter| !at(data, index(filter)));
+        selector.match_data.value.retain(|filter| !is_expression(filter) && !at(data, index(filter)));
     }
     for argument in args.iter_mut().chain(data).filter(|argument| is_open(argument)) {
         argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
         argument.size_arg_index = None;
+        // of `data` it is refused, whatever the type
+        argument.return_copy = argument.return_copy.take().filter(|_| argument.source.is_some());
     }
 }
 

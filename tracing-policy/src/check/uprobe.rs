@@ -49,6 +49,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         arguments: arguments.clone(),
         means: Means::Any,
         returned: returned.clone(),
+        on_return: None,
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),

@@ -29,6 +29,7 @@ pub(super) fn usdt(written: schema::Usdt, report: &mut Report) -> Option<Hook> {
         tags,
         untyped: None,
         returned: None,
+        on_return: None,
         means: Means::Any,
         span: written.span,
     })

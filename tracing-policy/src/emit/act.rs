@@ -75,7 +75,8 @@ impl Emitter<'_> {
         mode: Mode,
         then: Then,
     ) -> Result<(), BuildError> {
-        let mut last = abi::Action::Post;
+        // where a socket was nobody's, nothing was done to it: the record names the action before
+        let (mut last, mut before) = (abi::Action::Post, None);
         if mode == Mode::Enforce && sets(selector) {
             store_imm(f, Size::Word, self.state().failed, 0)?;
         }
@@ -90,10 +91,14 @@ impl Emitter<'_> {
                     _,
                 ) => {
                     self.remember(f, selector, *action)?;
+                    before = matches!(action, Action::UntrackSock(_)).then_some(last);
                     last = self.effect(*action).1.unwrap_or(last);
                     continue;
                 }
-                (Action::NoPost, _) => Counter::NoPost,
+                (Action::NoPost, _) => {
+                    count(f, rider, selector, Counter::NoPost);
+                    continue;
+                }
                 (Action::Sigkill | Action::Signal(_), Mode::Enforce) => Counter::Signal,
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
                 (Action::Override(_) | Action::Rewrite, Mode::Enforce) => Counter::Override,
@@ -107,7 +112,7 @@ impl Emitter<'_> {
                 (Action::NotifyEnforcer(_), Mode::Monitor) => Counter::MonitorNotifyEnforcer,
                 (Action::CleanupEnforcerNotification, _) => {
                     pending::clean_up(f, rider, selector)?;
-                    last = self.effect(*action).1.unwrap_or(last);
+                    (last, before) = (self.effect(*action).1.unwrap_or(last), None);
                     continue;
                 }
                 (Action::Enforce(_), Mode::Enforce) => {
@@ -134,7 +139,7 @@ impl Emitter<'_> {
                 self.set(f, *set)?;
             }
             count(f, rider, selector, counter);
-            last = done.unwrap_or(last);
+            (last, before) = (done.unwrap_or(last), None);
         }
         self.leave_unreported(f, rider, selector)?;
         if selector.posts() {
@@ -143,7 +148,7 @@ impl Emitter<'_> {
             if !rider.returns || self.body.purpose == Purpose::Return {
                 count(f, rider, selector, Counter::Post);
             }
-            self.note_action(f, selector, last, mode)?;
+            self.note_action(f, selector, (last, before), mode)?;
         }
         Ok(())
     }
@@ -171,40 +176,52 @@ impl Emitter<'_> {
     }
 
     /// Keeps or forgets whose a socket is, where the action says so.
-    fn remember(&self, f: &mut Function<'_>, selector: &Selector, action: Action) -> Result<(), BuildError> {
+    pub(super) fn remember(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        action: Action,
+    ) -> Result<(), BuildError> {
         match (action, action.socket()) {
             (Action::TrackSock(_), Some(socket)) => self.track(f, selector, socket)?,
-            (_, Some(socket)) => self.untrack(f, selector, socket),
+            (_, Some(socket)) => self.untrack(f, selector, socket)?,
             // the daemon makes requests when it has the report
             (_, None) => {}
         }
         Ok(())
     }
 
-    /// Keeps for the record which selector matched and what was done last.
+    /// Keeps for the record which selector matched and what was done last, or before that if the last was to forget a socket that was nobody's.
     fn note_action(
         &self,
         f: &mut Function<'_>,
         selector: &Selector,
-        action: abi::Action,
+        (last, before): (abi::Action, Option<abi::Action>),
         mode: Mode,
     ) -> Result<(), BuildError> {
         let state = self.state();
         let monitored = mode == Mode::Monitor;
         let flags = super::stack::flags(selector) | if monitored { hook_flag::MONITOR } else { 0 };
-        let word = i32::from_le_bytes([
-            selector.number.to_le_bytes()[0],
-            selector.number.to_le_bytes()[1],
-            action as u8,
-            flags,
-        ]);
+        let [low, high] = selector.number.to_le_bytes();
+        let word = |action: abi::Action| i32::from_le_bytes([low, high, action as u8, flags]);
         let at = i16::try_from(offset_of!(HookRecord, selector)).expect("records are small");
         address(f, R7, self.memory.record);
         // hook_flag::PROCESS_NOT_FOUND is bit 0 of the highest byte
         load(f, Size::Word, R1, state.known)?;
         f.alu(AluOp::Xor, R1, i32::from(hook_flag::PROCESS_NOT_FOUND));
         f.alu(AluOp::Lsh, R1, 24);
-        f.alu(AluOp::Or, R1, word);
+        if let Some(before) = before {
+            let (forgot, noted) = (f.label(), f.label());
+            load(f, Size::Word, R2, state.forgot)?;
+            f.jump_if(Condition::Ne, R2, 0, forgot);
+            f.alu(AluOp::Or, R1, word(before));
+            f.jump(noted);
+            f.bind(forgot);
+            f.alu(AluOp::Or, R1, word(last));
+            f.bind(noted);
+        } else {
+            f.alu(AluOp::Or, R1, word(last));
+        }
         if sets(selector) && !monitored {
             load(f, Size::Word, R2, state.failed)?;
             f.alu_reg(AluOp::Or, R1, R2);

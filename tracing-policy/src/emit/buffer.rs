@@ -17,7 +17,7 @@ use super::program::Emitter;
 use super::read::syscall_registers;
 use super::state::BytesState;
 use crate::ir::ReadId;
-use crate::policy::{ArgumentType, BufferSize, Convention, Field, FieldForm, Signedness};
+use crate::policy::{ArgumentType, BufferSize, Convention, Field, FieldForm, Place, Signedness};
 
 /// Most bytes that are kept of a buffer.
 pub(super) const MOST: i32 = 4095;
@@ -62,7 +62,7 @@ impl Emitter<'_> {
                     extend(f, bits, signedness == Signedness::Signed);
                 }
                 BufferSize::Fixed(bytes) => f.constant(R1, u64::from(bytes)),
-                BufferSize::Field(_) | BufferSize::Inside => continue,
+                BufferSize::Field(_) | BufferSize::Inside | BufferSize::Returned => continue,
             }
             store(f, Size::Double, bytes.whole(), R1)?;
         }
@@ -83,6 +83,14 @@ impl Emitter<'_> {
         store_imm(f, Size::Word, bytes.leaf_length, 0)?;
         if read.ty == ArgumentType::IovIter {
             self.iterator(f, id, bytes, (error, too_large))?;
+        } else if read.ty == ArgumentType::CharIovec && read.place == Place::Left {
+            let nothing = f.label();
+            load(f, Size::Double, R1, bytes.whole())?;
+            f.jump_if(Condition::Eq, R1, 0, nothing);
+            load(f, Size::Double, R1, raw)?;
+            store(f, Size::Double, bytes.leaf_tail, R1)?;
+            self.gather(f, id, bytes, None, (error, too_large))?;
+            f.bind(nothing);
         } else if read.ty == ArgumentType::CharIovec {
             load(f, Size::Double, R1, bytes.whole())?;
             f.jump_if(Condition::SLt, R1, 0, too_large);
@@ -180,7 +188,9 @@ impl Emitter<'_> {
         skip: Option<Slot>,
         (error, too_large): (Label, Label),
     ) -> Result<(), BuildError> {
-        let done = f.label();
+        let (read, done) = (self.hook.read(id), f.label());
+        // then it is known how much of the pieces is
+        let is_filled = read.place == Place::Left;
         f.scope(|f| {
             let piece = f.slot(16)?;
             for number in 0..PIECES {
@@ -200,14 +210,18 @@ impl Emitter<'_> {
                     f.alu_reg(AluOp::Sub, R8, R1);
                 }
                 f.jump_if(Condition::SLt, R8, 0, too_large);
-                if skip.is_none() && self.hook.read(id).ty == ArgumentType::CharIovec {
+                if skip.is_none() && read.ty == ArgumentType::CharIovec && !is_filled {
                     load(f, Size::Double, R1, bytes.whole())?;
                     f.alu_reg(AluOp::Add, R1, R8);
                     store(f, Size::Double, bytes.whole(), R1)?;
                 }
                 load(f, Size::Word, R1, bytes.leaf_length)?;
                 f.alu(AluOp::And, R1, MOST);
-                f.constant(R2, u64::from(MOST.cast_unsigned()));
+                if is_filled {
+                    at_most(f, bytes.whole())?;
+                } else {
+                    f.constant(R2, u64::from(MOST.cast_unsigned()));
+                }
                 f.alu_reg(AluOp::Sub, R2, R1);
                 f.jump_if_reg(Condition::Le, R8, R2, some);
                 f.copy(R8, R2);
@@ -292,6 +306,16 @@ impl Emitter<'_> {
     }
 }
 
+/// `R2 =` the number at `offset`, but no more than is kept of a buffer.
+fn at_most(f: &mut Function<'_>, offset: u32) -> Result<(), BuildError> {
+    let fits = f.label();
+    load(f, Size::Double, R2, offset)?;
+    f.jump_if(Condition::Le, R2, MOST, fits);
+    f.constant(R2, u64::from(MOST.cast_unsigned()));
+    f.bind(fits);
+    Ok(())
+}
+
 /// Counts the pieces that are not looked at as a byte each: the least that there is in them, mostly.
 fn count_unread(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildError> {
     let none = f.label();
@@ -306,7 +330,7 @@ fn count_unread(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildErro
 }
 
 /// Extends `R1` from so many bits.
-fn extend(f: &mut Function<'_>, bits: i32, signed: bool) {
+pub(super) fn extend(f: &mut Function<'_>, bits: i32, signed: bool) {
     let unused = 64 - bits;
     if unused > 0 {
         f.alu(AluOp::Lsh, R1, unused);

@@ -7,7 +7,7 @@
 use std::mem::offset_of;
 
 use Register::{R0, R1, R2, R3, R4, R9};
-use bpf_probes::abi::{Call, CallKey, HookRecord, Loss, call_flag, map_name};
+use bpf_probes::abi::{Call, CallKey, HookRecord, LeftBuffer, Loss, call_flag, map_name};
 use bpf_probes::asm::Label;
 use bpf_probes::attach::CallEnd;
 use bpf_probes::builder::{BuildError, Function};
@@ -17,7 +17,7 @@ use bpf_probes::spec::{AttachSpec, ProgramKind};
 
 use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
-use crate::ir::{Rider, Selector};
+use crate::ir::{ReadId, Rider, Selector};
 use crate::lower::Purpose;
 
 /// Bytes between where the stack ends at a function's entry and at its return, which takes the return address away.
@@ -57,7 +57,7 @@ impl Emitter<'_> {
         f.comment("which call this is");
         f.current_task();
         store(f, Size::Double, key + at(offset_of!(CallKey, task)), R0)?;
-        store_imm(f, Size::Word, key + at(offset_of!(CallKey, reserved)), 0)?;
+        store_imm(f, Size::Word, key + at(offset_of!(CallKey, buffer)), 0)?;
         let frame = key + at(offset_of!(CallKey, frame));
         if self.hook.convention.is_syscall() {
             return store_imm(f, Size::Double, frame, 0);
@@ -109,10 +109,13 @@ impl Emitter<'_> {
         }
         let (state, record) = (self.state(), self.memory.record);
         let call = state.call;
+        let failed = f.label();
         f.comment("word for the return");
+        self.leave_buffers(f, rider, failed)?;
         load(f, Size::Double, R1, record + at(offset_of!(HookRecord, header.ktime)))?;
         store(f, Size::Double, call + at(offset_of!(Call, ktime)), R1)?;
-        load(f, Size::Word, R1, state.pid_tgid)?;
+        // the thread of the record, which may be that of a socket's owner
+        load(f, Size::Word, R1, record + at(offset_of!(HookRecord, tid)))?;
         store(f, Size::Word, call + at(offset_of!(Call, tid)), R1)?;
         load(f, Size::Half, R1, record + at(offset_of!(HookRecord, selector)))?;
         store(f, Size::Half, call + at(offset_of!(Call, selector)), R1)?;
@@ -120,7 +123,7 @@ impl Emitter<'_> {
         f.alu(AluOp::Mul, R1, i32::from(call_flag::ENFORCEMENT));
         f.alu(AluOp::Or, R1, i32::from(call_flag::REPORTED));
         store(f, Size::Half, call + at(offset_of!(Call, flags)), R1)?;
-        self.leave(f, rider)
+        self.leave(f, rider, failed)
     }
 
     /// The selector matched and is not reported, or may not be: leaves word where something else is due at the return.
@@ -131,27 +134,94 @@ impl Emitter<'_> {
         selector: &Selector,
     ) -> Result<(), BuildError> {
         let call = self.state().call;
+        let is_awaited = selector.acts_on_return() || rider.on_return.is_some();
         let may_be_quiet = !selector.posts() || selector.post.limit.is_some();
-        if !self.follows_calls() || !rider.returns || !may_be_quiet || !selector.acts_on_return() {
+        if !self.follows_calls() || !rider.returns || !may_be_quiet || !is_awaited {
             return Ok(());
         }
         store_imm(f, Size::Double, call + at(offset_of!(Call, ktime)), 0)?;
         store_imm(f, Size::Word, call + at(offset_of!(Call, tid)), 0)?;
         store_imm(f, Size::Half, call + at(offset_of!(Call, selector)), i32::from(selector.number))?;
         store_imm(f, Size::Half, call + at(offset_of!(Call, flags)), 0)?;
-        self.leave(f, rider)
+        let failed = f.label();
+        self.leave(f, rider, failed)
     }
 
-    fn leave(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
-        let (state, done) = (self.state(), f.label());
-        let layout = state.call_key + at(offset_of!(CallKey, layout));
+    /// `R0 = what the call's entry left of a rider's buffer`, going to `absent` where it left nothing; the key is that buffer's from then on.
+    fn find_buffer(&self, f: &mut Function<'_>, number: u32, absent: Label) -> Result<(), BuildError> {
+        self.of_buffer(f, number)?;
+        self.call_on(f, Helper::MapLookupElem);
+        f.jump_if(Condition::Eq, R0, 0, absent);
+        Ok(())
+    }
+
+    /// Makes the key that of a buffer, counted from 1, or with 0 that of the call.
+    fn of_buffer(&self, f: &mut Function<'_>, number: u32) -> Result<(), BuildError> {
+        let at = self.state().call_key + at(offset_of!(CallKey, buffer));
+        store_imm(f, Size::Word, at, number.cast_signed())
+    }
+
+    /// Takes the buffers that the entry left for a rider whose word has been found. Those of which none is found lie nowhere.
+    pub(super) fn take_buffers(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        for (left, number) in rider.left.iter().zip(1..) {
+            let absent = f.label();
+            let raw = self.state().reads[left.read.index()].raw;
+            self.find_buffer(f, number, absent)?;
+            f.load(Size::Double, R1, R0, field(offset_of!(LeftBuffer, address)));
+            store(f, Size::Double, raw, R1)?;
+            if let Some(bytes) = self.state().bytes(left.read) {
+                f.load(Size::Double, R1, R0, field(offset_of!(LeftBuffer, count)));
+                store(f, Size::Double, bytes.dentry, R1)?;
+            }
+            self.call_on(f, Helper::MapDeleteElem);
+            f.bind(absent);
+        }
+        if rider.left.is_empty() { Ok(()) } else { self.of_buffer(f, 0) }
+    }
+
+    /// Leaves a rider's buffers for the return; goes to `failed` where there is no room.
+    fn leave_buffers(&self, f: &mut Function<'_>, rider: &Rider, failed: Label) -> Result<(), BuildError> {
+        let call = self.state().call;
+        for (left, number) in rider.left.iter().zip(1..) {
+            let raw = |read: ReadId| self.state().reads[read.index()].raw;
+            load(f, Size::Double, R1, raw(left.read))?;
+            store(f, Size::Double, call + at(offset_of!(LeftBuffer, address)), R1)?;
+            match left.count {
+                Some(count) => load(f, Size::Double, R1, raw(count))?,
+                None => f.constant(R1, 1),
+            }
+            store(f, Size::Double, call + at(offset_of!(LeftBuffer, count)), R1)?;
+            self.of_buffer(f, number)?;
+            self.update_call(f, rider)?;
+            f.jump_if(Condition::Ne, R0, 0, failed);
+        }
+        if rider.left.is_empty() { Ok(()) } else { self.of_buffer(f, 0) }
+    }
+
+    /// Puts the value in `call` under the key; `R0` is the map's answer.
+    fn update_call(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        let layout = self.state().call_key + at(offset_of!(CallKey, layout));
         store_imm(f, Size::Word, layout, rider.layout_number.cast_signed())?;
-        address(f, R3, state.call);
+        address(f, R3, self.state().call);
         f.constant(R4, 0);
         self.call_on(f, Helper::MapUpdateElem);
+        Ok(())
+    }
+
+    fn leave(&self, f: &mut Function<'_>, rider: &Rider, failed: Label) -> Result<(), BuildError> {
+        let done = f.label();
+        self.update_call(f, rider)?;
         f.jump_if(Condition::Eq, R0, 0, done);
+        f.bind(failed);
         count_loss(f, Loss::Return);
+        if !rider.left.is_empty() {
+            self.of_buffer(f, 0)?;
+        }
         f.bind(done);
         Ok(())
     }
+}
+
+fn field(offset: usize) -> i16 {
+    i16::try_from(offset).expect("word of a call is small")
 }

@@ -106,7 +106,7 @@ impl Emitter<'_> {
         match (self.hook.read(id).place, self.hook.convention) {
             (Place::Task, _) => return false,
             (Place::Register(_), convention) => return convention == Convention::User,
-            (Place::Parameter | Place::Field(_) | Place::Return | Place::Operand(_), _) => {}
+            (Place::Parameter | Place::Field(_) | Place::Return | Place::Left | Place::Operand(_), _) => {}
         }
         match self.hook.convention {
             Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => true,

@@ -16,6 +16,7 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{ReadId, Rider, Selector};
+use crate::lower::Purpose;
 use crate::policy::{LimitScope, RateLimit};
 
 /// Bytes of a value in the key, its length included.
@@ -131,7 +132,9 @@ impl Emitter<'_> {
         zero_fill(f, offset(size_of::<LimitKey>()));
         let layout = rider.layout_number.cast_signed();
         store_imm(f, Size::Word, key + offset(offset_of!(LimitKey, layout)), layout)?;
-        store_imm(f, Size::Word, key + offset(offset_of!(LimitKey, action)), i32::from(action as u8))?;
+        let of_return = if self.body.purpose == Purpose::Return { abi::LIMIT_OF_RETURN } else { 0 };
+        let action = i32::from(action as u8) | of_return.cast_signed();
+        store_imm(f, Size::Word, key + offset(offset_of!(LimitKey, action)), action)?;
         let scope = key + offset(offset_of!(LimitKey, scope));
         match limit.scope {
             LimitScope::Global => {}

@@ -105,7 +105,7 @@ impl<'a> Emitter<'a> {
         });
         let reports = self.body.purpose != Purpose::Deny && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
-        let acted_on = it.selector.acts_on().filter(|_| self.body.purpose == Purpose::Report);
+        let acted_on = it.selector.acts_on().filter(|_| self.body.purpose != Purpose::Deny);
         let mut needs: Vec<_> = tested
             .chain(of_expressions.copied())
             .chain(reported)

@@ -235,7 +235,7 @@ impl<'a> Emitter<'a> {
         if self.tracks_sockets() || self.attributes() {
             maps.push(shared::sockets());
         }
-        if self.body.purpose == Purpose::Report && super::limit::limits(self.hook.selectors()) {
+        if self.body.purpose != Purpose::Deny && super::limit::limits(self.hook.selectors()) {
             maps.push(shared::limits());
         }
         if self.body.purpose == Purpose::Return || self.follows_calls() {

@@ -36,7 +36,7 @@ impl Emitter<'_> {
                     }
                     self.note_register(f, id, read, R1)?;
                 }
-                Place::Parameter | Place::Field(_) | Place::Return | Place::Operand(_) => {}
+                Place::Parameter | Place::Field(_) | Place::Return | Place::Left | Place::Operand(_) => {}
             }
         }
         Ok(())
@@ -45,7 +45,8 @@ impl Emitter<'_> {
     /// Replaces what is at hand by what is reached from there.
     pub(super) fn follow_paths(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         for (id, read) in self.hook.reads() {
-            if let Some(path) = self.hook.path(read) {
+            // what was left for the return has been reached
+            if let Some(path) = self.hook.path(read).filter(|_| read.place != Place::Left) {
                 self.follow(f, id, read, path)?;
             }
         }

@@ -91,7 +91,9 @@ impl Emitter<'_> {
                     match read.place {
                         Place::Operand(operand) => self.operand(f, id, operand)?,
                         Place::Parameter => self.context_argument(f, R1, read.index)?,
-                        Place::Field(_) | Place::Task | Place::Register(_) | Place::Return => continue,
+                        Place::Field(_) | Place::Task | Place::Register(_) | Place::Return | Place::Left => {
+                            continue;
+                        }
                     }
                     self.note_register(f, id, read, R1)?;
                     if let Some(bytes) = self.state().bytes(id).filter(|_| self.has_length(id)) {

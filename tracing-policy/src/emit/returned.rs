@@ -13,14 +13,15 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
 use super::act::Then;
+use super::limit::limits;
 use super::memory::{address, load, store, store_imm};
 use super::output::submit_by_ring;
 use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
 use super::returner::returned;
 use super::state::CallState;
-use crate::ir::Rider;
-use crate::policy::Convention;
+use crate::ir::{ReadId, Rider};
+use crate::policy::{Convention, ReturnedSize};
 
 /// `execve` and `execveat`: what runs behind them finds another number in the registers (`arch/x86/kernel/process_64.c: set_personality_64bit`).
 const EXECS: [u32; 2] = [59, 322];
@@ -40,17 +41,16 @@ impl Emitter<'_> {
         let mut f = self.entry();
         let (out, act, none) = (f.label(), f.label(), f.label());
         let other = self.only_this_exit(&mut f)?;
+        let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.note_call(&mut f)?;
         self.take_calls(&mut f, out)?;
-        for (id, read) in self.hook.reads() {
-            returned(&mut f, self.body.target, kernel)?;
-            self.note_register(&mut f, id, read, R1)?;
-        }
+        self.note_returned(&mut f, kernel)?;
         self.begin_phases(&mut f)?;
         self.phases(&mut f, program, act)?;
         f.bind(act);
         self.begin_returns(&mut f)?;
+        self.take_stacks(&mut f, context)?;
         self.act_returned(&mut f, program)?;
         f.bind(out);
         f.constant(R8, 0);
@@ -78,10 +78,51 @@ impl Emitter<'_> {
         Ok(Some(other))
     }
 
+    /// Notes what the call returned, in each of its types. The context is in `R9`.
+    fn note_returned(&self, f: &mut Function<'_>, kernel: &KernelView) -> Result<(), BuildError> {
+        for (id, read) in self.hook.reads() {
+            if let Some(size) = read.at_return {
+                self.note_returned_size(f, id, size, kernel)?;
+            } else {
+                returned(f, self.body.target, kernel)?;
+                self.note_register(f, id, read, R1)?;
+            }
+        }
+        self.follow_paths(f)
+    }
+
+    /// Notes how much of a buffer the call has filled: nothing where it failed.
+    fn note_returned_size(
+        &self,
+        f: &mut Function<'_>,
+        id: ReadId,
+        size: ReturnedSize,
+        kernel: &KernelView,
+    ) -> Result<(), BuildError> {
+        let (Some(bytes), some) = (self.state().bytes(id), f.label()) else { return Ok(()) };
+        returned(f, self.body.target, kernel)?;
+        // by way of memory: where the kernel knows its type, it becomes a number there
+        store(f, Size::Double, bytes.whole(), R1)?;
+        load(f, Size::Double, R1, bytes.whole())?;
+        super::buffer::extend(f, i32::from(size.bits), size.signed);
+        if size.signed {
+            f.jump_if(Condition::SGe, R1, 0, some);
+            f.constant(R1, 0);
+        }
+        f.bind(some);
+        store(f, Size::Double, bytes.whole(), R1)
+    }
+
     /// Takes what the entry left, for each rider; goes to `out` where it left nothing for any.
     fn take_calls(&self, f: &mut Function<'_>, out: Label) -> Result<(), BuildError> {
         f.comment("what the entry left");
         store_imm(f, Size::Word, self.state().known, 0)?;
+        for left in self.hook.riders.iter().flat_map(|rider| &rider.left) {
+            store_imm(f, Size::Double, self.state().reads[left.read.index()].raw, 0)?;
+            if let Some(bytes) = self.state().bytes(left.read) {
+                store_imm(f, Size::Double, bytes.dentry, 1)?;
+            }
+        }
         for (rider, call) in self.hook.riders.iter().zip(&self.state().calls) {
             let absent = f.label();
             store_imm(f, Size::Word, call.entered, 0)?;
@@ -96,6 +137,7 @@ impl Emitter<'_> {
             f.load(Size::Double, R1, R0, field(offset_of!(Call, ktime)));
             store(f, Size::Double, call.ktime, R1)?;
             self.call_on(f, Helper::MapDeleteElem);
+            self.take_buffers(f, rider)?;
             // a call that entered is one of a process that is known as far as it was then
             store_imm(f, Size::Word, self.state().known, 1)?;
             f.bind(absent);
@@ -122,6 +164,10 @@ impl Emitter<'_> {
     /// Writes what all records of this return have in common.
     fn begin_returns(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         f.comment("what all records have in common");
+        if self.tracks_sockets() || limits(self.hook.selectors()) {
+            self.note_process_for_records(f)?;
+            store_imm(f, Size::Word, self.state().known, 1)?;
+        }
         address(f, R7, self.memory.record);
         f.call(Helper::KtimeGetBootNs);
         f.store(Size::Double, R7, field(offset_of!(ReturnRecord, header.ktime)), R0);
@@ -162,28 +208,14 @@ impl Emitter<'_> {
         selectors: &[Numbered<'_>],
         call: CallState,
     ) -> Result<(), BuildError> {
-        let Some(rider) = selectors.first().map(|it| it.rider) else { return Ok(()) };
-        let (report, dismiss, end) = (f.label(), f.label(), f.label());
+        let Some(first) = selectors.first() else { return Ok(()) };
+        let (rider, dismiss, end) = (first.rider, f.label(), f.label());
         load(f, Size::Word, R1, call.entered)?;
         f.jump_if(Condition::Eq, R1, 0, end);
-        let labels: Vec<_> = selectors.iter().map(|_| f.label()).collect();
-        for (it, label) in selectors.iter().zip(&labels) {
-            load(f, Size::Byte, R1, self.state().alive + it.index)?;
-            f.jump_if(Condition::Ne, R1, 0, *label);
+        if let Some(action) = rider.on_return {
+            self.remember(f, first.selector, action)?;
         }
-        f.jump(dismiss);
-        for (it, label) in selectors.iter().zip(&labels) {
-            f.bind(*label);
-            self.act(f, it.rider, it.selector, Then { report, end: dismiss, last: None })?;
-            f.jump(if it.selector.posts() { report } else { dismiss });
-        }
-        if selectors.iter().any(|it| it.selector.posts()) {
-            f.bind(report);
-            self.begin_return(f, rider, call, end)?;
-            self.append_values(f, rider)?;
-            Self::send_return(f, call)?;
-            f.jump(end);
-        }
+        f.scope(|f| self.act_if_matched(f, selectors, call, [dismiss, end]))?;
         f.bind(dismiss);
         self.begin_return(f, rider, call, end)?;
         let word = i32::from_le_bytes([0, 0, 0, hook_flag::DISMISSED]);
@@ -191,6 +223,38 @@ impl Emitter<'_> {
         f.store_imm(Size::Word, R7, field(offset_of!(ReturnRecord, values)), 0);
         Self::send_return(f, call)?;
         f.bind(end);
+        Ok(())
+    }
+
+    /// The selector that may still match acts and reports; goes to `dismiss` where there is no report, to `end` behind one.
+    fn act_if_matched(
+        &self,
+        f: &mut Function<'_>,
+        selectors: &[Numbered<'_>],
+        call: CallState,
+        [dismiss, end]: [Label; 2],
+    ) -> Result<(), BuildError> {
+        let last = Self::limit_slot(f, selectors.iter().map(|it| it.selector))?;
+        let (report, labels) = (f.label(), selectors.iter().map(|_| f.label()).collect::<Vec<_>>());
+        for (it, label) in selectors.iter().zip(&labels) {
+            load(f, Size::Byte, R1, self.state().alive + it.index)?;
+            f.jump_if(Condition::Ne, R1, 0, *label);
+        }
+        f.jump(dismiss);
+        for (it, label) in selectors.iter().zip(&labels) {
+            f.bind(*label);
+            self.act(f, it.rider, it.selector, Then { report, end: dismiss, last })?;
+            f.jump(if it.selector.posts() { report } else { dismiss });
+        }
+        if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
+            f.bind(report);
+            self.begin_return(f, it.rider, call, end)?;
+            self.append_values(f, it.rider)?;
+            self.append_stacks(f, it.rider)?;
+            Self::send_return(f, call)?;
+            Self::note_report(f, last);
+            f.jump(end);
+        }
         Ok(())
     }
 

@@ -144,6 +144,8 @@ pub(super) struct State {
     pub(super) written: Vec<(UsdtSource, u32)>,
     /// `u32`, if anything is written: the flag of the record when that failed.
     pub(super) failed: u32,
+    /// `u32`, if an action forgets whose a socket is: 1 when it was somebody's.
+    pub(super) forgot: u32,
     /// [`bpf_probes::abi::CallKey`]
     pub(super) call_key: u32,
     /// [`bpf_probes::abi::Call`]
@@ -175,49 +177,26 @@ impl Room {
     }
 }
 
-impl ReadState {
-    /// Room for what is kept of a read; `areas` counts those that all reads take.
-    fn of(hook: &Hook, id: ReadId, read: Read, room: &mut Room, areas: &mut usize) -> Self {
-        let raw = room.take(8);
-        let error = can_fail(read).then(|| room.take(8));
-        let object = match read.ty.family() {
-            Family::Object(kind) => {
-                let size = super::object::size(kind);
-                let (header, value) = (room.take(8), room.take(size));
-                Some(ObjectState { kind, header, value, size, users: room.take(4) })
-            }
-            Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
-        };
-        let bytes = match read.ty.family() {
-            Family::Number(_) | Family::Object(_) | Family::Nothing => None,
-            Family::String | Family::Path => {
-                let first = *areas;
-                *areas += read_areas(read.ty);
-                Some(BytesState {
-                    header: room.take(8),
-                    dentry: room.take(8),
-                    mount: room.take(8),
-                    leaf_tail: room.take(8),
-                    start: room.take(4),
-                    testable: room.take(4),
-                    leaf_length: room.take(4),
-                    users: room.take(4),
-                    mode: has_type_tests(hook, id).then(|| room.take(8)),
-                    area: first,
-                })
-            }
-        };
-        Self { raw, bytes, error, object }
-    }
-}
-
 impl State {
     /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
-        let reads: Vec<_> =
-            hook.reads().map(|(id, read)| ReadState::of(hook, id, read, &mut room, &mut areas)).collect();
+        let reads = hook.reads().map(|(id, read)| {
+            let raw = room.take(8);
+            let error = can_fail(read).then(|| room.take(8));
+            let object = match read.ty.family() {
+                Family::Object(kind) => {
+                    let size = super::object::size(kind);
+                    let (header, value) = (room.take(8), room.take(size));
+                    Some(ObjectState { kind, header, value, size, users: room.take(4) })
+                }
+                Family::Number(_) | Family::String | Family::Path | Family::Nothing => None,
+            };
+            let bytes = bytes(hook, id, read, &mut room, &mut areas);
+            ReadState { raw, bytes, error, object }
+        });
+        let reads: Vec<_> = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
@@ -256,6 +235,11 @@ impl State {
             alive: room.take(8 * selectors.div_ceil(8).max(1)),
             written: written.into_iter().map(|source| (source, room.take(8))).collect(),
             failed: if is_written { room.take(4) } else { 0 },
+            forgot: if hook.selectors().any(|selector| !selector.sockets.is_empty()) {
+                room.take(4)
+            } else {
+                0
+            },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
             rewrite: RewriteState::of(hook, |words| room.take_words(words)),
             call_key: if returns { room.take(24) } else { 0 },
@@ -283,6 +267,7 @@ impl State {
             &mut self.note.registers,
             &mut self.parent_known,
             &mut self.failed,
+            &mut self.forgot,
             &mut self.call_key,
             &mut self.call,
             &mut self.expression,
@@ -355,6 +340,29 @@ impl State {
     pub(super) fn users(&self, read: ReadId) -> Option<u32> {
         let bytes = self.bytes(read).map(|bytes| bytes.users);
         bytes.or_else(|| self.object(read).map(|object| object.users))
+    }
+}
+
+/// Room for what is kept of a path or string; `None` for anything else.
+fn bytes(hook: &Hook, id: ReadId, read: Read, room: &mut Room, areas: &mut usize) -> Option<BytesState> {
+    match read.ty.family() {
+        Family::Number(_) | Family::Object(_) | Family::Nothing => None,
+        Family::String | Family::Path => {
+            let first = *areas;
+            *areas += read_areas(read.ty);
+            Some(BytesState {
+                header: room.take(8),
+                dentry: room.take(8),
+                mount: room.take(8),
+                leaf_tail: room.take(8),
+                start: room.take(4),
+                testable: room.take(4),
+                leaf_length: room.take(4),
+                users: room.take(4),
+                mode: has_type_tests(hook, id).then(|| room.take(8)),
+                area: first,
+            })
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use bpf_probes::abi::{HookRecord, SocketOwner, SocketValue, map_name};
 use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 
-use super::memory::{address, load};
+use super::memory::{address, load, store_imm};
 use super::program::Emitter;
 use crate::ir::{ReadId, Rider, Selector};
 use crate::lower::Purpose;
@@ -35,7 +35,7 @@ impl Emitter<'_> {
     /// Whether an action remembers or forgets a socket.
     pub(super) fn tracks_sockets(&self) -> bool {
         let mut selectors = self.hook.selectors();
-        self.body.purpose == Purpose::Report && selectors.any(|selector| !selector.sockets.is_empty())
+        self.body.purpose != Purpose::Deny && selectors.any(|selector| !selector.sockets.is_empty())
     }
 
     /// Whether a report may be that of a socket's owner.
@@ -95,13 +95,24 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Forgets whose the socket is.
-    pub(super) fn untrack(&self, f: &mut Function<'_>, selector: &Selector, socket: ArgumentId) {
-        let Some(key) = self.tracked(selector, socket) else { return };
+    /// Forgets whose the socket is, and notes whether it was somebody's.
+    pub(super) fn untrack(
+        &self,
+        f: &mut Function<'_>,
+        selector: &Selector,
+        socket: ArgumentId,
+    ) -> Result<(), BuildError> {
+        let Some(key) = self.tracked(selector, socket) else { return Ok(()) };
+        let absent = f.label();
         f.comment("the socket is nobody's");
+        store_imm(f, Size::Word, self.state().forgot, 0)?;
         address(f, R2, key);
         f.assembler().load_map(R1, map_name::SOCKETS);
         f.call(Helper::MapDeleteElem);
+        f.jump_if(Condition::Ne, R0, 0, absent);
+        store_imm(f, Size::Word, self.state().forgot, 1)?;
+        f.bind(absent);
+        Ok(())
     }
 
     /// Writes into the record whose it is: that of the owner of the first reported socket that is tracked, else of who runs.

@@ -7,7 +7,8 @@ use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
 use crate::policy::{
-    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, Rewrite, ValuePath,
+    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, ReturnedSize, Rewrite,
+    ValuePath,
 };
 
 /// What one program of a hook does.
@@ -58,6 +59,8 @@ pub struct Read {
     pub size: Option<BufferSize>,
     /// Whether it is a buffer that is reported as far as it goes.
     pub max_data: bool,
+    /// For a buffer that was found at the entry of the call: how what the call returned says how much of it there is.
+    pub at_return: Option<ReturnedSize>,
     /// Whether the number is a system call's, and is to be told from those of 32-bit programs.
     pub is_syscall: bool,
 }
@@ -90,8 +93,21 @@ pub struct Rider {
     pub values: Vec<ReadId>,
     /// Whether the call's return is to be seen: then the entry's record is one half of an event, and the entry leaves word for the return.
     pub returns: bool,
+    /// Buffers that are read when the call returns, in the order of the arguments.
+    pub left: Vec<Left>,
+    /// What is done with the socket that the call returns, whichever selector matched.
+    pub on_return: Option<Action>,
     /// Its selectors; the first whose tests all pass acts.
     pub selectors: Vec<Selector>,
+}
+
+/// A buffer that is found at the entry of a call and read at its return.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Left {
+    /// At the entry its address, at the return the buffer.
+    pub read: ReadId,
+    /// At the entry the number of its pieces, if it has several.
+    pub count: Option<ReadId>,
 }
 
 /// Tests that must all pass, and what is then done.
@@ -131,7 +147,7 @@ impl Selector {
         self.enforces() || self.return_actions.iter().any(|action| action.enforces())
     }
 
-    /// Whether the return matters even where the entry is not reported.
+    /// Whether the return matters to the selector even where the entry is not reported.
     pub fn acts_on_return(&self) -> bool {
         self.return_actions.iter().any(|action| !matches!(action, Action::Post | Action::NoPost))
     }

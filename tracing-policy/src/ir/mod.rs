@@ -17,7 +17,7 @@ pub use evaluate::{Call, Value};
 pub use expression::ExpressionTest;
 pub(crate) use expression::is_simple;
 pub use filter::{AddressTest, BytesTest, Check, Interval, Leaf, NumberTest, Subject, TableBit, Test};
-pub use hook::{Hook, Members, PathId, Read, ReadId, Rider, Selector};
+pub use hook::{Hook, Left, Members, PathId, Read, ReadId, Rider, Selector};
 pub use search::{ContainsTest, Search, SearchBit, SearchId};
 pub use source_map::{SourceMap, SourcePlace};
 pub use table::{Table, TableId, TableSubject};

@@ -6,7 +6,8 @@ use super::{leaf, search, selector, table};
 use crate::Rider;
 use crate::ir::{self, PathId, Read, ReadId};
 use crate::policy::{
-    Argument, ArgumentFilter, ArgumentId, ArgumentType, Attachment, Family, ObjectKind, Selector, ValuePath,
+    Argument, ArgumentFilter, ArgumentId, ArgumentType, Attachment, BufferSize, Family, IntegerType,
+    ObjectKind, Place, ResolvedHook, Selector, ValuePath,
 };
 use bpf_probes::spec::AttachSpec;
 
@@ -23,6 +24,7 @@ pub enum Purpose {
 
 /// Where riders' arguments are among the hook's reads.
 pub(crate) struct Reads {
+    purpose: Purpose,
     list: Vec<Read>,
     paths: Vec<ValuePath>,
 }
@@ -33,41 +35,60 @@ impl Reads {
         let mut list: Vec<Read> = Vec::new();
         let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
-            let arguments = match purpose {
-                Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
-                Purpose::Return => rider.hook.returned.as_slice(),
-            };
-            for (position, argument) in arguments.iter().enumerate() {
+            for (position, argument) in arguments(rider.hook, purpose) {
                 if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
                     paths.push(path.clone());
                 }
-                let Some(read) = read(argument, &paths) else { continue };
-                let needed = purpose != Purpose::Deny
-                    || read.ty == ArgumentType::Fd
-                    || tests(&rider.hook.selectors, position);
-                if needed && read.ty != ArgumentType::Nop && !list.contains(&read) {
-                    list.push(read);
+                let tested = argument.ty.value == ArgumentType::Fd || tests(&rider.hook.selectors, position);
+                let reads = read(argument, purpose, &paths).into_iter().chain(count(argument, purpose));
+                for read in reads.filter(|_| purpose != Purpose::Deny || tested) {
+                    if read.ty != ArgumentType::Nop && !list.contains(&read) {
+                        list.push(read);
+                    }
                 }
             }
         }
         list.sort_by_key(|read| (cost(read.ty), read.index));
-        Self { list, paths }
+        Self { purpose, list, paths }
     }
 
     fn find(&self, argument: &Argument) -> Option<ReadId> {
-        let read = read(argument, &self.paths)?;
+        self.position(read(argument, self.purpose, &self.paths)?)
+    }
+
+    fn position(&self, read: Read) -> Option<ReadId> {
         let index = self.list.iter().position(|known| *known == read)?;
         u16::try_from(index).ok().map(ReadId)
     }
 
-    /// The read of a rider's argument.
+    /// The read of a rider's argument; at a return that is what the call returned.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
-        rider.hook.arguments.get(id.index()).and_then(|argument| self.find(argument))
+        let arguments = match self.purpose {
+            Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+            Purpose::Return => rider.hook.returned.as_slice(),
+        };
+        arguments.get(id.index()).and_then(|argument| self.find(argument))
     }
 
-    /// The read of what a rider's call returned.
-    pub(crate) fn of_return(&self, rider: &Rider<'_>) -> Option<ReadId> {
-        rider.hook.returned.as_ref().and_then(|argument| self.find(argument))
+    /// What a rider's records carry, in their order.
+    fn values(&self, rider: &Rider<'_>) -> Vec<ReadId> {
+        let all = arguments(rider.hook, self.purpose).map(|(_, argument)| argument);
+        let reported = all.filter(|it| match self.purpose {
+            Purpose::Report => it.at_return.is_none(),
+            Purpose::Deny => false,
+            Purpose::Return => true,
+        });
+        reported.filter_map(|it| self.find(it)).collect()
+    }
+
+    /// A rider's buffers that are read when the call returns.
+    fn left(&self, rider: &Rider<'_>) -> Vec<ir::Left> {
+        let all = rider.hook.arguments.iter().filter(|it| it.at_return.is_some());
+        let left = |argument: &Argument| {
+            let count = count(argument, self.purpose).and_then(|count| self.position(count));
+            Some(ir::Left { read: self.find(argument)?, count })
+        };
+        all.filter_map(left).collect()
     }
 
     /// The reads of a rider's file descriptors.
@@ -81,7 +102,16 @@ impl Reads {
     }
 }
 
-fn read(argument: &Argument, paths: &[ValuePath]) -> Option<Read> {
+/// What a program for this purpose looks at, with its position in `args` where it is of the entry.
+fn arguments(hook: &ResolvedHook, purpose: Purpose) -> impl Iterator<Item = (usize, &Argument)> {
+    let is_return = purpose == Purpose::Return;
+    let returned = hook.returned.iter().filter(move |_| is_return).map(|argument| (0, argument));
+    let all = hook.arguments.iter().enumerate();
+    returned.chain(all.filter(move |(_, argument)| !is_return || argument.at_return.is_some()))
+}
+
+/// How an argument is read: of a buffer that the call fills its address at the entry, the bytes at the return.
+fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Read> {
     let path = match &argument.path {
         None => None,
         Some(path) => {
@@ -89,14 +119,38 @@ fn read(argument: &Argument, paths: &[ValuePath]) -> Option<Read> {
             Some(PathId(u16::try_from(known).ok()?))
         }
     };
-    Some(Read {
+    let read = Read {
         index: argument.index.value,
         ty: argument.ty.value,
         place: argument.place,
         path,
         size: argument.size,
         max_data: argument.max_data,
+        at_return: None,
         is_syscall: argument.is_syscall,
+    };
+    Some(match (argument.at_return, purpose) {
+        (None, _) => read,
+        (at_return, Purpose::Return) => Read { place: Place::Left, at_return, ..read },
+        (Some(_), Purpose::Report | Purpose::Deny) => {
+            Read { ty: ArgumentType::Integer(IntegerType::ADDRESS), size: None, ..read }
+        }
+    })
+}
+
+/// The number of pieces of a buffer that the call fills, at the entry.
+fn count(argument: &Argument, purpose: Purpose) -> Option<Read> {
+    let (Some(_), Purpose::Report) = (argument.at_return, purpose) else { return None };
+    let Some(BufferSize::Parameter { index, bits, signed }) = argument.size else { return None };
+    Some(Read {
+        index,
+        ty: ArgumentType::Integer(IntegerType::of_bits(bits, signed)),
+        place: Place::Parameter,
+        path: None,
+        size: None,
+        max_data: false,
+        at_return: None,
+        is_syscall: false,
     })
 }
 
@@ -121,18 +175,15 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
     let mut places = ir::SourceMap::default();
     let mut lowered = Vec::with_capacity(riders.len());
     for (number, rider) in riders.iter().enumerate() {
-        let values = match purpose {
-            Purpose::Report => rider.hook.arguments.iter().filter_map(|it| reads.find(it)).collect(),
-            Purpose::Deny => Vec::new(),
-            Purpose::Return => rider.hook.returned.iter().filter_map(|it| reads.find(it)).collect(),
-        };
         let selectors = selector::selectors(rider, number, purpose, &reads, &mut places);
         lowered.push(ir::Rider {
             policy_number: rider.policy_number,
             layout_number: rider.layout_number,
             first_selector: rider.first_selector,
-            values,
-            returns: rider.hook.returned.is_some(),
+            values: reads.values(rider),
+            returns: rider.hook.returns(),
+            left: reads.left(rider),
+            on_return: rider.hook.on_return,
             selectors,
         });
     }

@@ -53,12 +53,7 @@ pub(super) fn selectors(
         }
         for filter in &selector.arguments {
             let origin = places.origin(number, filter.span());
-            if let ArgumentFilter::Expression { condition, arguments, .. } = filter {
-                let checks = expression::tests(rider, condition, arguments, reads).unwrap_or_default();
-                tests.extend(checks.into_iter().map(|check| Test { check, origin }));
-                continue;
-            }
-            tests.extend(argument(rider, filter, reads).map(|check| Test { check, origin }));
+            tests.extend(checks(rider, filter, reads).into_iter().map(|check| Test { check, origin }));
         }
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
@@ -66,7 +61,7 @@ pub(super) fn selectors(
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
             rewrite: selector.rewrite.clone(),
-            sockets: sockets(rider, selector, reads),
+            sockets: sockets(rider, selector.actions.iter().map(|action| action.value), reads),
             post: match purpose {
                 Purpose::Report => selector.post,
                 Purpose::Deny | Purpose::Return => PostOptions::default(),
@@ -78,8 +73,12 @@ pub(super) fn selectors(
 }
 
 /// The arguments that actions name, where they are read.
-fn sockets(rider: &Rider<'_>, selector: &Selector, reads: &Reads) -> Vec<(ArgumentId, ReadId)> {
-    let named = selector.actions.iter().filter_map(|action| action.value.socket());
+fn sockets(
+    rider: &Rider<'_>,
+    actions: impl Iterator<Item = Action>,
+    reads: &Reads,
+) -> Vec<(ArgumentId, ReadId)> {
+    let named = actions.filter_map(Action::socket);
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
@@ -97,18 +96,21 @@ fn returning(
     let entered = Check::Entered { rider: short(number), selector: short(index) };
     let mut tests = vec![Test { check: entered, origin }];
     for filter in &selector.return_arguments {
-        let origin = places.origin(number, filter.span());
-        let check = reads.of_return(rider).and_then(|read| of_read(rider, filter, read, reads));
-        tests.extend(check.map(|check| Test { check, origin }));
+        tests.extend(
+            checks(rider, filter, reads)
+                .into_iter()
+                .map(|check| Test { check, origin: places.origin(number, filter.span()) }),
+        );
     }
+    let actions = selector.return_actions.iter().map(|action| action.value);
     ir::Selector {
         number: short(index),
         tests,
-        actions: selector.return_actions.iter().map(|action| action.value).collect(),
+        sockets: sockets(rider, actions.clone().chain(rider.hook.on_return), reads),
+        actions: actions.collect(),
         return_actions: Vec::new(),
         rewrite: None,
-        sockets: Vec::new(),
-        post: PostOptions::default(),
+        post: selector.return_post,
         origin,
     }
 }
@@ -135,14 +137,17 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }
 
+/// The tests that a filter becomes.
+fn checks(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Vec<Check> {
+    if let ArgumentFilter::Expression { condition, arguments, .. } = filter {
+        return expression::tests(rider, condition, arguments, reads).unwrap_or_default();
+    }
+    argument(rider, filter, reads).into_iter().collect()
+}
+
 /// The test of one argument.
 pub(super) fn argument(rider: &Rider<'_>, filter: &ArgumentFilter, reads: &Reads) -> Option<Check> {
     let read = reads.of_argument(rider, filter.argument())?;
-    of_read(rider, filter, read, reads)
-}
-
-/// The same of a value that is at hand.
-fn of_read(rider: &Rider<'_>, filter: &ArgumentFilter, read: ReadId, reads: &Reads) -> Option<Check> {
     match filter {
         ArgumentFilter::Integer { test, .. } => {
             let Family::Number(ty) = reads.get(read)?.ty.family() else { return None };

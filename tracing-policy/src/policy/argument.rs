@@ -1,6 +1,6 @@
 //! Arguments and their types.
 
-use super::found::{BufferSize, RegisterPart, Resolve, ValuePath};
+use super::found::{BufferSize, RegisterPart, Resolve, ReturnedSize, ValuePath};
 use super::network::NetworkType;
 use crate::binary::UsdtArgument;
 use crate::source::{Span, Spanned};
@@ -26,6 +26,8 @@ pub struct Argument {
     pub size: Option<BufferSize>,
     /// Whether a buffer is read as far as it goes (`maxData`).
     pub max_data: bool,
+    /// For a buffer that the call fills: it is read when the call returns, which says how much of it there is (`returnCopy`).
+    pub at_return: Option<ReturnedSize>,
     /// Whether it is an entry of `data`; those follow all arguments.
     pub is_data: bool,
     /// Label that the event carries.
@@ -45,6 +47,8 @@ pub enum Place {
     Operand(UsdtArgument),
     /// It is what the call returns.
     Return,
+    /// It was found at the entry, and is looked at when the call returns.
+    Left,
     /// It is the current task.
     Task,
     /// In a register at the hook.
@@ -272,6 +276,21 @@ pub enum Signedness {
 }
 
 impl IntegerType {
+    /// An address.
+    pub const ADDRESS: Self = Self { width: Width::W64, signedness: Signedness::Unsigned, is_size: false };
+
+    /// A number of so many bits, 64 where there is none of so many.
+    pub const fn of_bits(bits: u8, signed: bool) -> Self {
+        let width = match bits {
+            8 => Width::W8,
+            16 => Width::W16,
+            32 => Width::W32,
+            _ => Width::W64,
+        };
+        let signedness = if signed { Signedness::Signed } else { Signedness::Unsigned };
+        Self { width, signedness, is_size: false }
+    }
+
     /// The smallest and the largest number.
     pub fn bounds(self) -> (i128, i128) {
         let bits = self.width.bits();

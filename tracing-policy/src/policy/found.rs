@@ -113,6 +113,22 @@ pub enum BufferSize {
     Fixed(u32),
     /// The object says it.
     Inside,
+    /// What the call returns.
+    Returned,
+}
+
+/// How a call says with what it returns how much of a buffer it has filled; nothing where that is below zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReturnedSize {
+    /// The bits of the type that it returns.
+    pub bits: u8,
+    /// Whether that has a sign.
+    pub signed: bool,
+}
+
+impl ReturnedSize {
+    /// What system calls return, and functions of which no more is known.
+    pub const LONG: Self = Self { bits: 64, signed: true };
 }
 
 #[cfg(test)]

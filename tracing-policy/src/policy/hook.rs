@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::action::Action;
 use super::argument::{Argument, ArgumentId};
 use super::policy::Annotation;
 use super::selector::Selector;
@@ -23,6 +24,8 @@ pub struct Hook {
     pub arguments: Vec<Argument>,
     /// What events carry as the return value, if the return is asked for.
     pub returned: Option<Argument>,
+    /// What is done with the socket that a call returns which matched at its entry (`returnArgAction`), whatever filters say of it.
+    pub on_return: Option<Action>,
     /// The selectors, of which the first that matches acts; none means that every call is reported.
     pub selectors: Vec<Selector>,
     /// Text for each event of this hook.
@@ -48,6 +51,11 @@ pub enum Untyped {
 }
 
 impl Hook {
+    /// Whether its calls are seen to return.
+    pub fn returns(&self) -> bool {
+        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+    }
+
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())

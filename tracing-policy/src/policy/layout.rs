@@ -16,13 +16,17 @@ pub struct RecordLayout {
     pub message: Option<String>,
     /// The hook's tags, escaped likewise.
     pub tags: Vec<String>,
-    /// The values in the order of the record.
+    /// The values in the order of the record: all arguments but those that are read when the call returns.
     pub values: Vec<ValueLayout>,
     /// By selector: what a record of it asks for.
     pub requests: Vec<Vec<Request>>,
+    /// By selector: what a record of the return asks for.
+    pub return_requests: Vec<Vec<Request>>,
     /// The value of the return's record, where the return is asked for.
     pub returned: Option<ValueLayout>,
-    /// How many of them, the last ones, are of the section `data`.
+    /// The values that follow in the return's record, each with its place among all arguments.
+    pub copied: Vec<(usize, ValueLayout)>,
+    /// How many of `values`, the last ones, are of the section `data`.
     pub data_values: usize,
 }
 

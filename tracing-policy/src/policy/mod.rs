@@ -35,7 +35,7 @@ pub use argument::{
 pub use capability::{capability_names, capability_number};
 pub(crate) use expression::register as expression_register;
 pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
-pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ValuePath};
+pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ReturnedSize, ValuePath};
 pub use hook::{Absence, Function, Hook, HookKind, Means, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};

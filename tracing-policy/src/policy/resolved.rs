@@ -4,7 +4,7 @@ use std::fmt;
 
 use bpf_probes::spec::AttachSpec;
 
-use super::{Argument, Mode, Policy, RecordLayout, Selector};
+use super::{Action, Argument, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::files::Hold;
 use crate::source::Span;
@@ -91,6 +91,8 @@ pub struct ResolvedHook {
     pub arguments: Vec<Argument>,
     /// What is reported as the return value, if the return is asked for.
     pub returned: Option<Argument>,
+    /// What is done with the socket that a call returns which matched at its entry.
+    pub on_return: Option<Action>,
     /// The selectors, in order; at least one (a hook without selectors has one that always matches and posts).
     pub selectors: Vec<Selector>,
     /// Tests of the process, decided at exec and fork; numbers are given by whoever loads.
@@ -117,6 +119,11 @@ pub struct Member {
 }
 
 impl ResolvedHook {
+    /// Whether its calls are seen to return.
+    pub fn returns(&self) -> bool {
+        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+    }
+
     /// How many layouts its records have: those of members are numbered one after the other, in their order.
     pub fn layout_count(&self) -> usize {
         self.members.len().max(1)

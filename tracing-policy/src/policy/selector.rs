@@ -35,6 +35,10 @@ pub struct Selector {
     pub post: PostOptions,
     /// What the daemon asks for when it is reported.
     pub requests: Vec<Request>,
+    /// How what the call returned is reported.
+    pub return_post: PostOptions,
+    /// What the daemon asks for when that is reported.
+    pub return_requests: Vec<Request>,
     /// The whole selector in the text.
     pub span: Span,
 }

@@ -7,7 +7,7 @@ use super::function::syscall_name;
 use super::reach::{Base, parameter};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentType, BufferSize, Family, Function, Hook, HookKind, PathEnd, Signedness,
+    Argument, ArgumentType, BufferSize, Family, Function, Hook, HookKind, PathEnd, ReturnedSize, Signedness,
 };
 
 /// Finds the sizes of the buffers among a hook's arguments; `None` when the report says of which there is none.
@@ -21,6 +21,23 @@ pub(super) fn fill(
     for (argument, asked) in arguments.iter_mut().zip(&hook.arguments) {
         if !argument.ty.value.is_buffer() || argument.size.is_some() {
             continue;
+        }
+        if argument.at_return.is_some() {
+            match returned_size(hook, kernel) {
+                Ok(size) => argument.at_return = Some(size),
+                Err(problem) => {
+                    report.push(
+                        Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, problem)
+                            .help("returnCopy needs a call that returns how much it has filled"),
+                    );
+                    all = None;
+                    continue;
+                }
+            }
+            if argument.ty.value == ArgumentType::CharBuf {
+                argument.size = Some(BufferSize::Returned);
+                continue;
+            }
         }
         if argument.ty.value == ArgumentType::IovIter {
             argument.size = Some(BufferSize::Inside);
@@ -77,6 +94,16 @@ fn type_of(hook: &Hook, index: u8, kernel: &KernelView) -> Result<(u8, bool), St
         }
         Family::String | Family::Path | Family::Object(_) | Family::Nothing => (64, false),
     }))
+}
+
+/// How a function says with what it returns how much it has filled.
+fn returned_size(hook: &Hook, kernel: &KernelView) -> Result<ReturnedSize, String> {
+    let HookKind::Kprobe(Function::Kernel(symbol)) = &hook.kind.value else { return Ok(ReturnedSize::LONG) };
+    let prototype = kernel.function_types(symbol).and_then(|(btf, id)| Some((btf, btf.prototype(id).ok()?)));
+    let Some((btf, prototype)) = prototype else { return Ok(ReturnedSize::LONG) };
+    let (bits, signed) = number(btf, prototype.returns)
+        .ok_or_else(|| format!("{symbol} returns `{}`, which is no size", btf.describe(prototype.returns)))?;
+    Ok(ReturnedSize { bits, signed })
 }
 
 fn number(btf: &Btf, id: bpf_probes::btf::TypeId) -> Option<(u8, bool)> {

@@ -24,10 +24,19 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
         data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
-        values: hook.arguments.iter().filter_map(value).collect(),
+        values: hook.arguments.iter().filter(|it| it.at_return.is_none()).filter_map(value).collect(),
+        copied: copied(&hook.arguments),
         requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
+        return_requests: hook.selectors.iter().map(|selector| selector.return_requests.clone()).collect(),
         returned: hook.returned.as_ref().and_then(value),
     }
+}
+
+/// The arguments that are read when the call returns, with their places among all that are read.
+fn copied(arguments: &[Argument]) -> Vec<(usize, ValueLayout)> {
+    let shown = arguments.iter().filter_map(|argument| Some((argument, value(argument)?)));
+    let places = shown.enumerate().filter(|(_, (argument, _))| argument.at_return.is_some());
+    places.map(|(place, (_, value))| (place, value)).collect()
 }
 
 fn value(argument: &Argument) -> Option<ValueLayout> {

@@ -47,7 +47,7 @@ pub(super) fn duties(hook: &Hook) -> Vec<Duty> {
     let mut due = vec![Duty::Report];
     due.extend(signals.then_some(Duty::Signal));
     due.extend(overrides(hook).is_some().then_some(Duty::Override));
-    due.extend(hook.returned.is_some().then_some(Duty::ReportReturn));
+    due.extend(hook.returns().then_some(Duty::ReportReturn));
     due
 }
 

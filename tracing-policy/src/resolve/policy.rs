@@ -154,6 +154,7 @@ fn fitted(
         attachments,
         arguments,
         returned: hook.returned.clone(),
+        on_return: hook.on_return,
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
@@ -187,6 +188,8 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             return_actions: Vec::new(),
             post: PostOptions::default(),
             requests: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
             span: hook.span,
         }];
     }

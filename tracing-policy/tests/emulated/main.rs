@@ -1,9 +1,11 @@
 //! Compiled policies on the interpreter, against the plain meaning of the policy.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod after;
 mod agreement;
 mod buffers;
 mod changes;
+mod copies;
 mod enforcers;
 mod expression;
 mod faults;

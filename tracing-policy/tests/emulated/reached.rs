@@ -226,3 +226,28 @@ fn an_lsm_hook_denies_by_what_it_reaches() {
         assert_eq!(outcome.r0, 0);
     }
 }
+
+// proves: SEL-28 (matchData), SEL-03 (CelExpr)
+#[test]
+fn an_expression_looks_at_what_lies_elsewhere_too() {
+    let fields = "args: [{index: 0, type: int, resolve: argc}], \
+                  data: [{index: 0, source: current_task, resolve: pid}, \
+                         {index: 1, source: current_task, resolve: comm, type: string}]";
+    for view in &kernels() {
+        for (filters, expected) in [
+            ("matchData: [{operator: CelExpr, values: ['data0 == int32(7)']}]", true),
+            ("matchData: [{operator: CelExpr, values: ['data0 + int32(1) == int32(7)']}]", false),
+            // the entries of `data` are counted on behind those of `args`
+            ("matchData: [{operator: CelExpr, values: ['arg0 == 3 && arg1 != 3 && arg2 == \"sh\"']}]", true),
+            ("matchArgs: [{operator: CelExpr, values: ['arg0 == 3 && data1.startsWith(\"b\")']}]", false),
+        ] {
+            let mut it = emulated(&format!("{fields}, selectors: [{{{filters}}}]"), view);
+            let task = it.machine.world().task.address;
+            set_text(&mut it.machine, view, (task, "task_struct", "comm"), "sh\0");
+            set_text(&mut it.machine, view, (task, "task_struct", "pid"), "\u{7}\0\0\0");
+            let bprm = program(&mut it, "/usr/bin/su", 1000);
+            run(&mut it, bprm);
+            assert_eq!(!it.reports().is_empty(), expected, "{} {filters}", view.release());
+        }
+    }
+}

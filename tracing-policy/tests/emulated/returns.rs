@@ -16,8 +16,8 @@ use zerocopy::FromBytes;
 use crate::kernel::{on_stack, other_task, recorded};
 use crate::run::{Emulated, resolved};
 
-const EVERY_KERNEL: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
-const WITH_FUNCTIONS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
+pub(crate) const EVERY_KERNEL: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+pub(crate) const WITH_FUNCTIONS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 /// `sys_openat`
 const OPENAT: u64 = 257;
 /// Where the stack ends at a function's entry.
@@ -36,9 +36,11 @@ pub(crate) struct Half {
     pub(crate) selector: u16,
     pub(crate) enforced: bool,
     pub(crate) values: Vec<Vec<u8>>,
+    /// Frames of the kernel's stack and of the program's, where it has them.
+    pub(crate) stacks: Vec<Vec<u8>>,
 }
 
-fn policy(call: &str, returned: &str, selectors: &str) -> String {
+pub(crate) fn policy(call: &str, returned: &str, selectors: &str) -> String {
     let syscall = call.starts_with("sys_");
     format!(
         "apiVersion: cilium.io/v1alpha1
@@ -57,11 +59,11 @@ spec:
 }
 
 /// Matches calls with that first argument, and what else is given.
-fn selector(first: i32, more: &str) -> String {
+pub(crate) fn selector(first: i32, more: &str) -> String {
     format!("{{matchArgs: [{{index: 0, operator: Equal, values: ['{first}']}}]{more}}}")
 }
 
-fn emulated<'k>(texts: &[String], view: &'k KernelView) -> Emulated<'k> {
+pub(crate) fn emulated<'k>(texts: &[String], view: &'k KernelView) -> Emulated<'k> {
     let policies: Vec<_> = texts.iter().map(|text| resolved(text, view)).collect();
     Emulated::new(&policies, view)
 }
@@ -77,7 +79,7 @@ pub(crate) fn run(
     it.run(context)
 }
 
-fn enter_at(it: &mut Emulated<'_>, sp: u64, argument: u64) -> Outcome {
+pub(crate) fn enter_at(it: &mut Emulated<'_>, sp: u64, argument: u64) -> Outcome {
     let registers = on_stack(&mut it.machine, it.view, OPENAT, [argument, 0, 0, 0, 0, 0]);
     run(it, false, |target| {
         if let AttachSpec::Kprobe { symbol } = target {
@@ -95,7 +97,7 @@ fn enter_at(it: &mut Emulated<'_>, sp: u64, argument: u64) -> Outcome {
     })
 }
 
-fn leave_at(it: &mut Emulated<'_>, sp: u64, value: i64) -> Outcome {
+pub(crate) fn leave_at(it: &mut Emulated<'_>, sp: u64, value: i64) -> Outcome {
     let registers = on_stack(&mut it.machine, it.view, OPENAT, [0; 6]);
     let (value, view) = (value.cast_unsigned(), it.view);
     run(it, true, |target| {
@@ -113,11 +115,11 @@ fn leave_at(it: &mut Emulated<'_>, sp: u64, value: i64) -> Outcome {
     })
 }
 
-fn enter(it: &mut Emulated<'_>, argument: u64) -> Outcome {
+pub(crate) fn enter(it: &mut Emulated<'_>, argument: u64) -> Outcome {
     enter_at(it, STACK, argument)
 }
 
-fn leave(it: &mut Emulated<'_>, value: i64) -> Outcome {
+pub(crate) fn leave(it: &mut Emulated<'_>, value: i64) -> Outcome {
     leave_at(it, STACK, value)
 }
 
@@ -131,13 +133,16 @@ pub(crate) fn halves(it: &mut Emulated<'_>) -> Vec<Half> {
             assert_eq!(hook.header.size as usize, record.bytes.len());
             let returned = ReturnRecord::read_from_prefix(&record.bytes).unwrap().0;
             let mut values = Vec::new();
-            for _ in 0..hook.values {
+            let stacks = [hook_flag::KERNEL_STACK, hook_flag::USER_STACK];
+            let stacks = stacks.iter().filter(|flag| hook.flags & **flag != 0).count();
+            for _ in 0..hook.values as usize + stacks {
                 let (header, tail) = ValueHeader::read_from_prefix(rest).unwrap();
                 let length = header.len as usize;
                 values.push(tail[..length].to_vec());
                 rest = &tail[length.next_multiple_of(8)..];
             }
             assert!(rest.is_empty());
+            let stacks = values.split_off(hook.values as usize);
             halves.push(Half {
                 kind,
                 entered: if kind == RecordKind::Return { returned.entered } else { hook.header.ktime },
@@ -148,6 +153,7 @@ pub(crate) fn halves(it: &mut Emulated<'_>) -> Vec<Half> {
                 selector: hook.selector,
                 enforced,
                 values,
+                stacks,
             });
         }
     }
@@ -155,7 +161,7 @@ pub(crate) fn halves(it: &mut Emulated<'_>) -> Vec<Half> {
 }
 
 /// What the return added: for each call reported at its entry, the value or that it is dismissed.
-fn outcomes(it: &mut Emulated<'_>) -> Vec<Option<i64>> {
+pub(crate) fn outcomes(it: &mut Emulated<'_>) -> Vec<Option<i64>> {
     let halves = halves(it);
     let (entries, returns): (Vec<_>, Vec<_>) = halves.iter().partition(|half| half.kind == RecordKind::Hook);
     let keys = |halves: &[&Half]| {
@@ -183,7 +189,7 @@ pub(crate) fn lost(it: &Emulated<'_>) -> u64 {
 }
 
 /// System calls on all kernels, functions where there is a way to hook them, and both on preemptible ones.
-fn every_way() -> Vec<(KernelView, &'static str)> {
+pub(crate) fn every_way() -> Vec<(KernelView, &'static str)> {
     let mut ways: Vec<_> = EVERY_KERNEL.map(|folder| (recorded(folder), "sys_openat")).into();
     ways.extend(WITH_FUNCTIONS.map(|folder| (recorded(folder), "security_file_open")));
     let mut facts = recorded("6.12").facts().clone();
@@ -332,7 +338,7 @@ fn policies_may_come_and_go_while_a_call_is_under_way() {
         // what another policy left, whose number nobody else will have
         let task = it.machine.world().task.address;
         for layout in [101, 99] {
-            let key = CallKey { task, frame: 0, layout, reserved: 0 };
+            let key = CallKey { task, frame: 0, layout, buffer: 0 };
             let value = Call { ktime: 44, tid: 45, selector: 0, flags: 1 };
             let map = it.machine.map_mut(map_name::CALLS).unwrap();
             map.update(zerocopy::IntoBytes::as_bytes(&key), zerocopy::IntoBytes::as_bytes(&value)).unwrap();

@@ -60,6 +60,9 @@ fn reports_about_a_tracked_socket_are_those_of_its_owner() {
         assert_eq!(reports[0].record.process.tgid, 5, "the owner loses it");
         call(&mut it, 7, 70, [one, 0, 0, 0, 0, 0]);
         assert_eq!(whose(&mut it), [(7, 70, 8); 3]);
+        call(&mut it, 6, 60, [one, 0, 0, 0, 0, 0]);
+        let done: Vec<u8> = it.reports().iter().map(|report| report.record.action).collect();
+        assert_eq!(done, [Action::Post as u8; 3], "it was nobody's");
         call(&mut it, 5, 50, [0; 6]);
         assert_eq!(it.machine.map(map_name::SOCKETS).unwrap().len(), 0, "what cannot be read is not tracked");
     }

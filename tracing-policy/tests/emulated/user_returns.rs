@@ -38,12 +38,14 @@ fn a_call_becomes_two_halves_that_name_each_other() {
             policy.hooks[0].attachments.iter().map(|it| (it.target.clone(), it.role)).collect();
         let [(exit, Role::Return), (entry, Role::Report)] = targets.as_slice() else { panic!("{targets:?}") };
         let multi = view.has(Feature::UprobeMulti);
-        let ends = |target: &AttachSpec| match target {
-            AttachSpec::UprobeMulti { end, .. } if multi => *end,
-            AttachSpec::Uprobe { end, .. } if !multi => *end,
-            other => panic!("{other}"),
+        let ends = |target: &AttachSpec| {
+            if let AttachSpec::UprobeMulti { end, .. } = target {
+                return (true, *end);
+            }
+            let AttachSpec::Uprobe { end, .. } = target else { panic!("{target}") };
+            (false, *end)
         };
-        assert_eq!((ends(entry), ends(exit)), (CallEnd::Entry, CallEnd::Return));
+        assert_eq!((ends(entry), ends(exit)), ((multi, CallEnd::Entry), (multi, CallEnd::Return)));
         assert!(matches!(policy.hooks[0].attachments[0].exactness, Exactness::CanMiss(_)));
         assert_eq!(policy.hooks[0].attachments[1].exactness, Exactness::Exact);
         let mut it = Emulated::new(&[policy], view);

@@ -1,10 +1,11 @@
 //! Buffers, and values that are reached through the kernel's types, in live calls.
 
 use std::fs::File;
-use std::io::{IoSlice, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
-use bpf_probes::abi::value_flag;
+use bpf_probes::abi::{RecordKind, value_flag};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::probe::{ProbeOptions, kernel_view, tracepoint_format};
 use tracing_policy::source::SourceText;
@@ -98,6 +99,45 @@ fn root_what_is_written_is_read() {
     let reports = running.reports();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(buffer(&reports[0].values[0].1), (13, b"one-two-three".as_slice()));
+}
+
+// proves: ARG-04 (natively)
+#[test]
+fn root_what_a_call_fills_is_read_when_it_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = std::fs::canonicalize(dir.path()).unwrap().join("filled");
+    std::fs::write(&path, "what the file holds").unwrap();
+    let selector = format!("{{matchArgs: [{{index: 0, operator: Equal, values: ['{}']}}]}}", path.display());
+    let reads = |name: &str, ty: &str, selectors: &str| {
+        let arguments =
+            format!("{{index: 0, type: fd}}, {{index: 1, type: {ty}, returnCopy: true, sizeArgIndex: 3}}");
+        call(name, &arguments, selectors)
+    };
+    // alone, and together with one that tests more
+    let twice = format!("{}, {selector}", selector.replace("Equal", "Postfix").replace("filled'", "other'"));
+    for hooks in [
+        vec![reads("sys_pread64", "char_buf", &selector)],
+        vec![reads("sys_pread64", "char_buf", &selector), reads("sys_pread64", "char_buf", &twice)],
+    ] {
+        let mut running = start(&hooks);
+        let file = File::open(&path).unwrap();
+        let mut bytes = [b'-'; 64];
+        assert_eq!(file.read_at(&mut bytes, 5).unwrap(), 14);
+        let reports = running.reports();
+        let returned: Vec<_> = reports.iter().filter(|report| report.kind() == RecordKind::Return).collect();
+        assert_eq!((reports.len(), returned.len()), (2 * hooks.len(), hooks.len()), "{reports:?}");
+        for report in returned {
+            assert_eq!(buffer(&report.values[0].1), (14, b"the file holds".as_slice()));
+        }
+    }
+    let mut running = start(&[reads("sys_readv", "char_iovec", &selector)]);
+    let mut file = File::open(&path).unwrap();
+    let (mut first, mut second) = ([0; 4], [0; 64]);
+    let mut pieces = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+    assert_eq!(file.read_vectored(&mut pieces).unwrap(), 19);
+    let reports = running.reports();
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert_eq!(buffer(&reports[1].values[0].1), (19, b"what the file holds".as_slice()));
 }
 
 // proves: ARG-15 (verifier)

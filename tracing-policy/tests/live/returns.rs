@@ -76,6 +76,7 @@ fn root_programs_for_returns_are_verified() {
         "{matchReturnArgs: [{index: 0, operator: NotInMap, values: ['0:100', '7000']}], matchReturnActions: [{action: Signal, argSig: 10}]}",
         "{matchActions: [{action: NoPost}], matchReturnActions: [{action: Sigkill}]}",
         "{matchReturnArgs: [{index: 0, operator: Mask, values: ['8']}], matchReturnActions: [{action: NoPost}]}",
+        "{matchReturnArgs: [{operator: CelExpr, values: ['arg0 > int32(2) || arg0 == int32(-9)']}], matchReturnActions: [{action: Post, rateLimit: 1m, kernelStackTrace: true, userStackTrace: true}]}",
     ];
     let of = |call: &str, ty: &str, selector: &str| resolve(&policy(call, ty, selector), &kernel);
     let unused = "matchPIDs: [{operator: In, values: [1]}], ";
@@ -93,5 +94,12 @@ fn root_programs_for_returns_are_verified() {
     if crate::running::traceable_kernel().is_some() {
         let file = "{matchPIDs: [{operator: In, values: [1]}], matchReturnArgs: [{index: 0, operator: Prefix, values: [/etc/]}]}";
         drop(Running::start(&[of("do_filp_open", "file", file)], &kernel));
+        let tracked = policy(
+            "sk_alloc",
+            "sock",
+            "{matchPIDs: [{operator: In, values: [1]}], matchReturnActions: [{action: UntrackSock}]}",
+        );
+        let tracked = tracked.replace("return: true", "return: true, returnArgAction: TrackSock");
+        drop(Running::start(&[resolve(&tracked, &kernel)], &kernel));
     }
 }

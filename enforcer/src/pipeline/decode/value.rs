@@ -83,18 +83,37 @@ pub(crate) fn values<'ring, 'layout>(
     Ok(Values { rest: hook.values, layouts: &layout.values, index: 0 })
 }
 
-/// What a call returned.
+/// What the record of a return holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Returned<'ring> {
+    /// What the call returned, where that is asked for.
+    pub(crate) value: Option<RawValue<'ring>>,
+    /// The buffers that it filled, in the order of [`HookLayout::copied`].
+    pub(crate) copied: Vec<RawValue<'ring>>,
+    /// The stacks of the kernel and the program.
+    pub(crate) stacks: [Frames<'ring>; 2],
+}
+
+/// What a return's record holds.
 ///
 /// # Errors
-/// When there is not one value, or it does not fit the layout.
+/// When the number of values is another than the layout's, or one does not fit it.
 pub(crate) fn returned<'ring>(
     record: &Return<'ring>,
-    layout: &ValueLayout,
-) -> Result<RawValue<'ring>, DecodeError> {
-    let have = record.fixed.values;
-    let values = Values { rest: record.values, layouts: std::slice::from_ref(layout), index: 0 };
-    let mut values = if have == 1 { values } else { Values { layouts: &[], ..values } };
-    values.next().unwrap_or(Err(DecodeError::ValueCount { have, need: 1 }))
+    layout: &HookLayout,
+) -> Result<Returned<'ring>, DecodeError> {
+    let (have, need) = (record.fixed.values, usize::from(layout.returned.is_some()) + layout.copied.len());
+    if usize::try_from(have).ok() != Some(need) {
+        return Err(DecodeError::ValueCount { have, need });
+    }
+    let mut values = Values { rest: record.values, layouts: &[], index: 0 };
+    let value = layout.returned.as_ref().map(|layout| values.value(layout.kind)).transpose()?;
+    let mut copied = Vec::with_capacity(layout.copied.len());
+    for (index, (_, layout)) in layout.copied.iter().enumerate() {
+        values.index = index + usize::from(value.is_some());
+        copied.push(values.value(layout.kind)?);
+    }
+    Ok(Returned { value, copied, stacks: values.stacks(record.fixed.flags)? })
 }
 
 /// What [`values`] returns.
@@ -110,7 +129,7 @@ impl<'ring> Iterator for Values<'ring, '_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let kind = self.layouts.get(self.index)?.kind;
-        let value = self.take(kind);
+        let value = self.value(kind);
         self.index = if value.is_ok() { self.index + 1 } else { self.layouts.len() };
         Some(value)
     }
@@ -153,7 +172,7 @@ impl<'ring> Values<'ring, '_> {
         Ok((header, bytes))
     }
 
-    fn take(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
+    fn value(&mut self, kind: ValueKind) -> Result<RawValue<'ring>, DecodeError> {
         let index = self.index;
         let (header, bytes) = self.next_bytes(index)?;
         if header.flags & value_flag::ERROR != 0 {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use api::event::{
-    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Usdt, Value,
+    Argument, BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe,
+    Usdt, Value,
 };
 use api::name::{Action, exit_status};
 
@@ -12,9 +13,9 @@ use tracing_policy::policy::EventForm;
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
-use crate::pipeline::decode::{DecodeError, LongValue, RawValue, returned, values};
+use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, returned, values};
 use crate::pipeline::identify::Subject;
-use crate::pipeline::layout::{HookLayout, ValueLayout};
+use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::{Hook, Return};
 
 /// `process_exec`
@@ -135,25 +136,41 @@ fn flags(hook: &Hook<'_>) -> &'static str {
     if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
 }
 
-/// Adds to the event of a call what the call returned, and what was done then.
+/// Adds to the event of a call what the call returned and filled, and what was done then. Stacks of the return are shown where the entry has none.
 ///
 /// # Errors
-/// When the value does not fit the layout.
+/// When the values do not fit the layout.
 pub(crate) fn add_return(
     kind: &mut EventKind,
     record: &Return<'_>,
-    layout: &ValueLayout,
+    layout: &HookLayout,
+    symbols: &mut Symbols,
 ) -> Result<(), DecodeError> {
-    let value = argument(returned(record, layout)?, layout);
+    let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
+    let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
+    let copied: Vec<(usize, Argument)> = copied
+        .into_iter()
+        .zip(&layout.copied)
+        .map(|(raw, (place, layout))| (*place, argument(raw, layout)))
+        .collect();
     let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
     match kind {
         EventKind::Kprobe(kprobe) => {
-            kprobe.return_value = Some(value);
+            kprobe.return_value = value;
+            insert(&mut kprobe.args, copied);
             kprobe.return_action = action;
+            if kprobe.kernel_stack.is_empty() {
+                kprobe.kernel_stack = symbols.kernel(kernel_stack);
+            }
+            if kprobe.user_stack.is_empty() {
+                let tgid = kprobe.process.pid.unwrap_or_default();
+                kprobe.user_stack = symbols.user(tgid, user_stack);
+            }
         }
-        // the wire has no place of its own for either
+        // the wire has no place of its own for value, action and stacks
         EventKind::Uprobe(uprobe) => {
-            uprobe.args.push(value);
+            insert(&mut uprobe.args, copied);
+            uprobe.args.extend(value);
             if action != Action::Post {
                 uprobe.action = action;
             }
@@ -170,4 +187,11 @@ pub(crate) fn add_return(
         | EventKind::RateLimit(_) => {}
     }
     Ok(())
+}
+
+/// Puts arguments that were read at the return where the policy has them.
+fn insert(args: &mut Vec<Argument>, copied: Vec<(usize, Argument)>) {
+    for (place, argument) in copied {
+        args.insert(place.min(args.len()), argument);
+    }
 }

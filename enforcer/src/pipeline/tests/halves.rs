@@ -1,11 +1,13 @@
 //! The two halves of an event: what came at the entry of a call, and what at its return.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use api::event::{Event, EventKind, Kprobe, Value};
+use api::event::{Event, EventKind, Kprobe, TruncatedBytes, Value};
 use bpf_probes::abi::{Action, hook_flag, process_flag};
 
 use super::super::counters::NoEvent;
-use super::records::{Bench, INIT, config, exec, exit, hook_of, key, returned, returned_of};
+use super::records::{
+    Bench, INIT, config, exec, exit, hook_of, key, returned, returned_of, returned_with_buffer,
+};
 
 fn kprobe(event: &Event) -> &Kprobe {
     let EventKind::Kprobe(kprobe) = &event.kind else { panic!("no kprobe: {event:?}") };
@@ -48,13 +50,40 @@ fn what_a_function_of_a_program_returned_is_the_last_of_its_arguments() {
     for (action, expected) in
         [(Action::Post, api::name::Action::Post), (Action::Sigkill, api::name::Action::Sigkill)]
     {
-        assert!(bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]).is_empty());
-        let event = bench.one(returned_of(12, shell, 3_000, (action, 0), -13));
+        assert!(bench.take(&[hook_of(13, shell, 3_000, Action::Post, b"/x")]).is_empty());
+        let event = bench.one(returned_of(13, shell, 3_000, (action, 0), -13));
         let EventKind::Uprobe(uprobe) = &event.kind else { panic!("{event:?}") };
         let last = uprobe.args.last().unwrap();
         assert_eq!((uprobe.args.len(), &last.value, &*last.label), (2, &Some(Value::Int(-13)), "r"));
         assert_eq!(uprobe.action, expected);
     }
+}
+
+// proves: ARG-04 (events), ACT-12 (stacks, events)
+#[test]
+fn a_buffer_that_a_call_fills_stands_where_the_argument_does() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    for (whole, bytes, shown) in [
+        (3, b"abc".as_slice(), Value::Bytes(b"abc".as_slice().into())),
+        (0, b"", Value::Bytes(b"".as_slice().into())),
+        (
+            5_000,
+            b"abc",
+            Value::TruncatedBytes(TruncatedBytes { bytes: b"abc".as_slice().into(), original_size: 5_000 }),
+        ),
+    ] {
+        assert!(bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]).is_empty());
+        let event = bench.one(returned_with_buffer(shell, 3_000, whole, bytes));
+        let kprobe = kprobe(&event);
+        let labels: Vec<&str> = kprobe.args.iter().map(|argument| &*argument.label).collect();
+        assert_eq!((labels, kprobe.args[0].value.clone()), (vec!["b", "l"], Some(shown)));
+        let returned = kprobe.return_value.as_ref().and_then(|it| it.value.clone());
+        assert_eq!(returned, Some(Value::Int(i32::try_from(whole).unwrap())));
+        assert_eq!((kprobe.kernel_stack.len(), kprobe.user_stack.len()), (1, 0));
+    }
+    // a record with another number of values is none of this layout
+    bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]);
+    assert!(bench.take(&[returned_of(12, shell, 3_000, (Action::Post, 0), 1)]).is_empty());
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub(super) fn long_hook(process: ProcessKey, thread: u32, stamp: u64, whole: u64
     record_bytes(&fixed, &[value.as_bytes(), [whole, stamp, sent].as_bytes()].concat())
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe, 12 a place in a program with a return.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe, 13 a place in a program with a return.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -158,7 +158,7 @@ pub(super) fn returned(
     returned_of(5, process, entered, (action, flags), value)
 }
 
-/// The same of another layout: 12 is a place in a program.
+/// The same of another layout: 13 is a place in a program.
 pub(super) fn returned_of(
     layout: u32,
     process: ProcessKey,
@@ -178,6 +178,41 @@ pub(super) fn returned_of(
     };
     let value_header = ValueHeader { len: 8, flags: 0, status: 0 };
     record_bytes(&fixed, &[value_header.as_bytes(), value.as_bytes()].concat())
+}
+
+/// The return of a call of layout 12, which fills a buffer of which there are `whole` bytes, with the stack of the kernel.
+pub(super) fn returned_with_buffer(
+    process: ProcessKey,
+    entered: u64,
+    whole: u64,
+    bytes: &[u8],
+) -> Box<[u64]> {
+    let fixed = ReturnRecord {
+        header: header(RecordKind::Return, entered + 10),
+        entered,
+        tid: process.tgid + 1,
+        layout: 12,
+        action: Action::Post as u8,
+        flags: hook_flag::KERNEL_STACK,
+        values: 2,
+        ..ReturnRecord::default()
+    };
+    let is_cut = bytes.len() as u64 != whole;
+    let flags = if is_cut { value_flag::TRUNCATED } else { 0 };
+    let number = ValueHeader { len: 8, flags: 0, status: 0 };
+    let buffer = ValueHeader { len: 8 + len(bytes), flags, status: 0 };
+    let padding = vec![0; bytes.len().next_multiple_of(8) - bytes.len()];
+    let parts = [
+        number.as_bytes(),
+        whole.as_bytes(),
+        buffer.as_bytes(),
+        whole.as_bytes(),
+        bytes,
+        &padding,
+        number.as_bytes(),
+        0xffff_ffff_8100_0000_u64.as_bytes(),
+    ];
+    record_bytes(&fixed, &parts.concat())
 }
 
 /// A hook of layout 1 with stacks of kernel and program.
@@ -217,11 +252,15 @@ pub(super) fn layouts() -> Arc<Layouts> {
         values: vec![ValueLayout { kind: ValueKind::File, label: "l".into() }],
         requests: Vec::new(),
         returned: None,
+        return_requests: Vec::new(),
+        copied: Vec::new(),
         data_values: 0,
     };
     let lsm = HookLayout { form: EventForm::Lsm, function_name: "file_open".into(), ..layout.clone() };
     let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
     let returning = HookLayout { returned, ..layout.clone() };
+    let buffer = ValueLayout { kind: ValueKind::Bytes, label: "b".into() };
+    layouts.insert(12, HookLayout { copied: vec![(0, buffer)], ..returning.clone() });
     let subsystem = "sched".into();
     let tracepoint = HookLayout {
         form: EventForm::Tracepoint { subsystem },
@@ -248,7 +287,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);
     layouts.insert(11, usdt);
-    layouts.insert(12, uprobe);
+    layouts.insert(13, uprobe);
     Arc::new(layouts)
 }
 
@@ -270,12 +309,17 @@ impl Bench {
         Self::asking(config, Vec::new())
     }
 
-    /// The same with a layout 4 of which records ask for these.
+    /// The same with a layout 20 of which records ask for these, and 21 of which those of returns do.
     pub(super) fn asking(config: &Config, requests: Vec<Vec<Request>>) -> Self {
         let replay = Replay::default();
         let layouts = layouts();
         let values = vec![ValueLayout { kind: ValueKind::File, label: "".into() }];
-        layouts.insert(20, HookLayout { values, requests, ..HookLayout::default() });
+        let asking = HookLayout { values, requests: requests.clone(), ..HookLayout::default() };
+        layouts.insert(20, asking);
+        let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "".into() });
+        let values = vec![ValueLayout { kind: ValueKind::File, label: "".into() }];
+        let returning = HookLayout { values, returned, return_requests: requests, ..HookLayout::default() };
+        layouts.insert(21, returning);
         let mut bench = Self { stages: Stages::new(config, layouts, &replay, &Fixed) };
         bench.stages.replay(&replay, None);
         let init = exec(INIT, key(0, 1), process_flag::CLONE, b"/sbin/init");

@@ -19,9 +19,28 @@ pub(super) fn filter(options: &GetEvents) -> wire::Filter {
         container_name_regex: options.containers.clone(),
         event_set: options.event_types.iter().map(|kind| kind.number()).collect(),
         policy_names: options.policy_names.clone(),
-        cel_expression: options.cel_expression.clone(),
+        cel_expression: options.cel_expression.iter().flat_map(|text| expressions(text)).collect(),
         ..wire::Filter::default()
     }
+}
+
+/// The expressions between commas. A comma within brackets or a string belongs to its expression.
+fn expressions(text: &str) -> Vec<String> {
+    let (mut depth, mut string, mut escaped) = (0_u32, None, false);
+    let is_between = |letter: char| {
+        let between = letter == ',' && depth == 0 && string.is_none();
+        match (letter, string) {
+            _ if escaped => escaped = false,
+            ('\\', Some(_)) => escaped = true,
+            (_, Some(quote)) if letter == quote => string = None,
+            ('"' | '\'', None) => string = Some(letter),
+            ('(' | '[' | '{', None) => depth += 1,
+            (')' | ']' | '}', None) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        between
+    };
+    text.split(is_between).map(str::to_owned).collect()
 }
 
 /// The request for a stream.
@@ -57,7 +76,7 @@ mod tests {
 
     use clap::Parser as _;
 
-    use super::request;
+    use super::{expressions, request};
     use crate::args::{Arguments, Command, GetEvents};
 
     fn options(flags: &[&str]) -> Box<GetEvents> {
@@ -99,6 +118,18 @@ mod tests {
         assert_eq!((filter.pod_regex.len(), filter.policy_names.len()), (1, 1));
         assert_eq!((filter.namespace_regex.len(), filter.container_name_regex.len()), (1, 1));
         assert_eq!(filter.cel_expression, ["true"]);
+    }
+
+    #[test]
+    fn a_comma_within_an_expression_does_not_end_it() {
+        for (text, expected) in [
+            ("a == 1,b == 2", &["a == 1", "b == 2"][..]),
+            ("a in [1, 2] && f(b, c)", &["a in [1, 2] && f(b, c)"]),
+            (r#"a == "x,\",y",b"#, &[r#"a == "x,\",y""#, "b"]),
+            ("a == ',(' ,b", &["a == ',(' ", "b"]),
+        ] {
+            assert_eq!(expressions(text), expected);
+        }
     }
 
     #[test]

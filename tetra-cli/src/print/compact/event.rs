@@ -3,10 +3,13 @@
 use api::event::{Event, EventKind, Exit, Lsm, Node, Process, Throttle, Tracepoint, Value};
 use api::name::{CapabilitySet, ThrottleType};
 
+use super::details;
 use super::kprobe;
 use super::line::Line;
 use super::stack;
+use super::syscall;
 use crate::print::color::Color;
+use crate::print::escape;
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +23,8 @@ pub(crate) struct CompactOptions {
     pub(crate) stack_traces: bool,
     /// Print hashes of IMA below.
     pub(crate) ima_hash: bool,
+    /// Print arguments with their labels, return value, action and policy below.
+    pub(crate) details: bool,
 }
 
 /// Prints events into a text that it reuses.
@@ -54,6 +59,9 @@ impl Compact {
         if let (EventKind::Lsm(lsm), true) = (&event.kind, self.options.ima_hash) {
             self.ima_hash(lsm);
         }
+        if self.options.details {
+            details::write(event, &mut self.text, self.options.colors);
+        }
         &self.text
     }
 
@@ -78,7 +86,8 @@ impl Compact {
         let path = paths.next();
         if let (Some(path), false) = (path, lsm.ima_hash.is_empty()) {
             let mut line = Line::begin(&mut self.text, self.options.colors);
-            line.plain("  ").word(Color::Cyan, path).word(Color::Cyan, &lsm.ima_hash);
+            line.painted(Color::Green, format_args!("   {}", escape::word(path)));
+            line.painted(Color::Blue, format_args!(" {}", escape::word(&lsm.ima_hash)));
             line.end();
         }
     }
@@ -114,19 +123,17 @@ fn write_event(event: &Event, line: &mut Line<'_>) {
         EventKind::Uprobe(uprobe) => {
             line.name("🕵️", "uprobe");
             who(node, &uprobe.process, line);
-            line.word(Color::Cyan, &uprobe.path).word(Color::Cyan, &uprobe.symbol);
+            line.plain_word(&uprobe.path).plain_word(&uprobe.symbol);
         }
         EventKind::Usdt(usdt) => {
             line.name("🕵️", "usdt");
             who(node, &usdt.process, line);
-            line.word(Color::Cyan, &usdt.path)
-                .word(Color::Cyan, &usdt.provider)
-                .word(Color::Cyan, &usdt.name);
+            line.plain_word(&usdt.path).plain_word(&usdt.provider).plain_word(&usdt.name);
         }
         EventKind::Lsm(lsm) => {
             line.name("🔒", "LSM");
             who(node, &lsm.process, line);
-            line.word(Color::Cyan, &lsm.function_name);
+            line.plain_word(&lsm.function_name);
         }
         EventKind::Throttle(throttle) => write_throttle(throttle, line),
         EventKind::Test(_) => {
@@ -159,30 +166,23 @@ fn write_exit(node: &Node, exit: &Exit, line: &mut Line<'_>) {
 }
 
 fn write_throttle(throttle: &Throttle, line: &mut Line<'_>) {
-    line.name("🧬", "throttle");
+    line.name_in(Color::Red, "🧬", "throttle");
     match throttle.kind {
         ThrottleType::Start => line.number(Color::Red, "START"),
         ThrottleType::Stop => line.number(Color::Green, "STOP "),
         ThrottleType::Unknown => line.number(Color::Red, "UNKNOWN"),
     };
-    line.word(Color::Cyan, &throttle.cgroup);
+    line.plain_word(&throttle.cgroup);
 }
 
 fn write_tracepoint(node: &Node, tracepoint: &Tracepoint, line: &mut Line<'_>) {
-    if (&*tracepoint.subsystem, &*tracepoint.event) != ("raw_syscalls", "sys_enter") {
+    if (&*tracepoint.subsystem, &*tracepoint.event) == ("raw_syscalls", "sys_enter") {
+        line.name("☎ ", "syscall");
+        who(node, &tracepoint.process, line);
+        syscall::write(&tracepoint.args, line);
+    } else {
         line.name("⁉️", "tracepoint");
         who(node, &tracepoint.process, line);
-        line.word(Color::Cyan, &tracepoint.subsystem).word(Color::Cyan, &tracepoint.event);
-        return;
-    }
-    line.name("☎ ", "syscall");
-    who(node, &tracepoint.process, line);
-    let first = tracepoint.args.first().and_then(|argument| argument.value.as_ref());
-    if let Some(Value::SyscallId(syscall)) = first {
-        line.word(Color::Cyan, &format!("{}/{}", syscall.abi, syscall.id));
-    } else if let Some(Value::Long(number)) = first {
-        line.number(Color::Cyan, number);
-    } else {
-        line.number(Color::Cyan, '?');
+        line.plain_word(&tracepoint.subsystem).plain_word(&tracepoint.event);
     }
 }

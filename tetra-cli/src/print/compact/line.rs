@@ -48,6 +48,11 @@ impl<'a> Line<'a> {
         self.plain(' ').painted(color, escape::word(word))
     }
 
+    /// A space and a word of an event, without colour.
+    pub(super) fn plain_word(&mut self, word: &str) -> &mut Self {
+        self.plain(' ').plain(escape::word(word))
+    }
+
     /// A space and a number or other text of our own in a colour.
     pub(super) fn number(&mut self, color: Color, number: impl Display) -> &mut Self {
         self.plain(' ').painted(color, number)
@@ -55,14 +60,20 @@ impl<'a> Line<'a> {
 
     /// The sign and the name of the event.
     pub(super) fn name(&mut self, sign: &str, name: &str) -> &mut Self {
-        self.painted(Color::Blue, format_args!("{sign} {name:<7}"))
+        self.name_in(Color::Blue, sign, name)
+    }
+
+    /// The sign and the name of the event, in a colour of its own.
+    pub(super) fn name_in(&mut self, color: Color, sign: &str, name: &str) -> &mut Self {
+        self.painted(color, format_args!("{sign} {name:<7}"))
     }
 
     /// The mark for a process that has `CAP_SYS_ADMIN`.
     pub(super) fn mark(&mut self) -> &mut Self {
-        // Counted in bytes so far and in characters of the mark, as upstream's formatting does.
-        let width = MARK_END.saturating_sub(self.visible);
-        self.plain(format_args!(" {MARK:>width$}"))
+        // Counted in bytes so far and in characters of the mark, as upstream's formatting does. Upstream counts the sequences of
+        // colours too, which moves the mark; here it stands where it stands without colours.
+        let width = MARK_END.saturating_sub(self.visible).saturating_sub(MARK.chars().count());
+        self.plain(format_args!(" {:width$}", "")).painted(Color::Magenta, MARK)
     }
 
     /// Ends the line.

@@ -3,9 +3,13 @@
 //! `<emoji> <name, padded to 7> <node or pod> <binary> <details>`, and at column 120 a mark for processes that may do nearly
 //! everything. Every text of an event passes [`super::escape::word`].
 
+mod details;
 mod event;
 mod kprobe;
 mod line;
 mod stack;
+mod syscall;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use event::{Compact, CompactOptions};

@@ -13,8 +13,8 @@ pub(super) fn kernel(stack: &[StackFrame], text: &mut String, colors: bool) {
     }
     for frame in stack {
         let mut line = Line::begin(text, colors);
-        line.plain("   ").painted(Color::Green, format_args!("{:#x}", frame.address)).plain(":");
-        line.word(Color::Blue, &frame.symbol).plain('+');
+        line.painted(Color::Green, format_args!("   {:#x}:", frame.address));
+        line.painted(Color::Blue, format_args!(" {}", escape::word(&frame.symbol))).plain('+');
         line.painted(Color::Yellow, format_args!("{:#x}", frame.offset));
         line.end();
     }
@@ -27,12 +27,12 @@ pub(super) fn user(stack: &[StackFrame], text: &mut String, colors: bool) {
     }
     for frame in stack {
         let mut line = Line::begin(text, colors);
-        line.plain("   ").painted(Color::Green, format_args!("{:#x}", frame.address)).plain(":");
+        line.painted(Color::Green, format_args!("   {:#x}:", frame.address));
         if !frame.symbol.is_empty() {
-            line.word(Color::Blue, &frame.symbol);
+            line.painted(Color::Blue, format_args!(" {}", escape::word(&frame.symbol)));
         }
-        line.plain(" (").painted(Color::Blue, escape::word(&frame.module)).plain('+');
-        line.painted(Color::Yellow, format_args!("{:#x}", frame.offset)).plain(')');
+        let module = escape::word(&frame.module);
+        line.painted(Color::Yellow, format_args!(" ({module}+{:#x})", frame.offset));
         line.end();
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::parse::{Kind, Node};
 use super::scan::Fault;
 use super::text;
-use crate::check::argument::Arguments;
+use crate::check::argument::{Arguments, Entry};
 use crate::diagnostic::Report;
 use crate::policy::{
     ArgumentFilter, ArgumentId, ArgumentType, BinaryOperator, Comparison, Condition, Family, Integer,
@@ -97,7 +97,7 @@ pub(super) struct Typer<'a> {
     pub(super) is_blamed: bool,
 }
 
-impl Typer<'_> {
+impl<'a> Typer<'a> {
     /// A part that is true or false.
     pub(super) fn truth(&mut self, node: &Node) -> Result<Yes, Fault> {
         match self.value(node)? {
@@ -150,17 +150,24 @@ impl Typer<'_> {
         parts.iter().map(|part| self.truth(part)).collect()
     }
 
-    /// `arg0` to `argN`: positions in the hook's `args`.
+    /// `arg0` to `argN`: positions in the hook's `args`, behind which its `data` is counted on; `data0` to `dataN`: those in `data` alone.
+    fn find(&self, name: &str) -> Option<(ArgumentId, &'a Entry)> {
+        let number = |prefix: &str| {
+            let digits = name.strip_prefix(prefix)?;
+            digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse::<u32>().ok())?
+        };
+        let (position, entry) = match number("data") {
+            Some(position) => self.arguments.data(position)?,
+            None => self.arguments.anywhere(number("arg")?)?,
+        };
+        Some((ArgumentId::new(position)?, entry))
+    }
+
     fn argument(&mut self, name: &str, range: &Range<usize>) -> Result<Value, Fault> {
-        let digits = name.strip_prefix("arg").filter(|digits| digits.chars().all(|c| c.is_ascii_digit()));
-        let position = digits.and_then(|digits| digits.parse().ok());
-        let found = position.and_then(|position: usize| {
-            Some((ArgumentId::new(position)?, self.arguments.by_position(position)?))
-        });
-        let Some((id, entry)) = found else {
+        let Some((id, entry)) = self.find(name) else {
             let message = format!("there is no `{name}` here");
             return Err(Fault::new(range.clone(), message).help(
-                "arg0 is the first entry of the hook's `args`, arg1 the second and so on, whatever their index",
+                "arg0 is the first entry of the hook's `args`, arg1 the second and so on, whatever their index; data0 the first of its `data`",
             ));
         };
         let Some(argument) = &entry.argument else {
