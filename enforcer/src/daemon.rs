@@ -19,6 +19,7 @@ use crate::host::{
     Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
 use crate::kernel::{self, Base, BaseError, BaseSizes, KernelCompiler, KernelPort, SetupError};
+use crate::log::LevelControl;
 use crate::pipeline::{
     Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
     Subscribe,
@@ -171,23 +172,23 @@ impl Daemon {
         }
     }
 
-    /// Serves until a signal asks for the end, then drains.
+    /// Serves until a signal asks for the end, then drains. Clients may change how much is logged by `level`.
     ///
     /// # Errors
     /// When the servers cannot be started.
-    pub fn run(self) -> Result<Report, StartError> {
+    pub fn run(self, level: LevelControl) -> Result<Report, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
         let info = write_info(&self.settings, &self.sockets, self.metrics.as_ref())?;
-        let report = runtime.block_on(self.serve());
+        let report = runtime.block_on(self.serve(level));
         drop(info);
         runtime.shutdown_background();
         Ok(report)
     }
 
-    async fn serve(self) -> Report {
+    async fn serve(self, level: LevelControl) -> Report {
         let stop = CancellationToken::new();
         let service = Service::new(
             self.observed.clone(),
@@ -195,6 +196,7 @@ impl Daemon {
             self.features.clone(),
             self.settings.describe(),
             self.settings.bounds.listener_queue,
+            level,
         );
         let mut servers = tokio::task::JoinSet::new();
         for socket in self.sockets {

@@ -3,6 +3,7 @@
 //! Everything here runs on the tokio runtime and only looks ([`Observed`]) or asks ([`crate::policy::Policies`]); it holds no lock across an await,
 //! and a slow client costs its own queue only.
 
+mod debug;
 mod events;
 mod health;
 mod info;

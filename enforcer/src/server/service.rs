@@ -26,7 +26,8 @@ use tracing_policy::source::MAX_BYTES;
 use super::events::{self, EventStream};
 use super::observed::Observed;
 use super::socket::BoundSocket;
-use super::{health, info, policies};
+use super::{debug, health, info, policies};
+use crate::log::LevelControl;
 use crate::policy::Policies;
 
 /// Largest message in bytes that the server takes: a policy of the largest size, and what is around it.
@@ -45,21 +46,30 @@ struct Shared {
     features: FeatureSet,
     settings: Vec<(String, String)>,
     listener_queue: usize,
+    level: LevelControl,
     listeners: AtomicU64,
 }
 
 impl Service {
     /// A service that shows `observed` and asks `policies`. `features` and `settings` are what it tells of the kernel and of itself;
-    /// `listener_queue` is how many events wait for a listener at most.
+    /// `listener_queue` is how many events wait for a listener at most; `level` is how much the daemon logs.
     pub fn new(
         observed: Observed,
         policies: Policies,
         features: FeatureSet,
         settings: Vec<(String, String)>,
         listener_queue: usize,
+        level: LevelControl,
     ) -> Self {
-        let shared =
-            Shared { observed, policies, features, settings, listener_queue, listeners: AtomicU64::new(0) };
+        let shared = Shared {
+            observed,
+            policies,
+            features,
+            settings,
+            listener_queue,
+            level,
+            listeners: AtomicU64::new(0),
+        };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -191,11 +201,11 @@ impl FineGuidanceSensors for Service {
         Err(Status::unimplemented("RuntimeHook is not supported yet: policies are not scoped to containers"))
     }
 
-    async fn get_debug(&self, _: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
-        Err(Status::unimplemented("GetDebug is not supported yet; start the daemon with --log-level"))
+    async fn get_debug(&self, request: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
+        debug::get(&self.shared.level, request.into_inner()).map(Response::new)
     }
 
-    async fn set_debug(&self, _: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {
-        Err(Status::unimplemented("SetDebug is not supported yet; start the daemon with --log-level"))
+    async fn set_debug(&self, request: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {
+        debug::set(&self.shared.level, request.get_ref()).map(Response::new)
     }
 }

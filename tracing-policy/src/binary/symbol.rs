@@ -308,7 +308,7 @@ fn versioned<'n>(name: &'n [u8], base: &[u8]) -> Option<(bool, &'n [u8])> {
 }
 
 /// A text that ends with a NUL, where it is short enough to be told.
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.get(..bytes.len().min(LONGEST_SUGGESTION))?;
     let end = bytes.iter().position(|byte| *byte == 0)?;
     std::str::from_utf8(bytes.get(..end)?).ok().filter(|name| !name.is_empty())

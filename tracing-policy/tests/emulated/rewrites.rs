@@ -38,7 +38,7 @@ fn pass(it: &mut Emulated<'_>, before: Registers) -> (Registers, Outcome) {
     (after, decided)
 }
 
-fn before(it: &mut Emulated<'_>) -> Registers {
+fn arrival(it: &mut Emulated<'_>) -> Registers {
     let stack = it.machine.world_mut().user.bytes("stack", &0xcafe_u64.to_le_bytes());
     let memory = it.machine.world_mut().user.bytes("memory", &0x1122_3344_5566_7788_u64.to_le_bytes());
     Registers {
@@ -58,7 +58,7 @@ fn a_function_returns_at_once_to_its_caller_with_the_value() {
         let roles: Vec<_> = policy.hooks[0].attachments.iter().map(|it| it.role).collect();
         assert_eq!(roles, [Role::Override, Role::ReportAndOverride]);
         let mut it = Emulated::new(&[policy], view);
-        let before = self::before(&mut it);
+        let before = arrival(&mut it);
         let (after, _) = pass(&mut it, before);
         let expected = Registers { ax: (-13_i64).cast_unsigned(), ip: 0xcafe, sp: before.sp + 8, ..before };
         assert_eq!(after, expected);
@@ -91,7 +91,7 @@ fn registers_are_written_one_after_the_other() {
             ("'rdx=(%rsi)', 'rdx=%dl'", |r| Registers { dx: 0x88, ..r }),
         ] {
             let mut it = Emulated::new(&[hooked(view, &with(&format!(", argRegs: [{written}]")))], view);
-            let before = self::before(&mut it);
+            let before = arrival(&mut it);
             assert_eq!(pass(&mut it, before).0, change(before), "{written}");
         }
     }
@@ -102,7 +102,7 @@ fn registers_are_written_one_after_the_other() {
 fn who_would_get_through_since_memory_is_not_there_is_killed() {
     for view in &writing() {
         let mut it = Emulated::new(&[hooked(view, &with(", argRegs: ['rax=1', 'rdx=8(%r15)']"))], view);
-        let before = self::before(&mut it);
+        let before = arrival(&mut it);
         let (after, decided) = pass(&mut it, before);
         assert_eq!((after, decided.signals.len()), (before, 1));
     }
@@ -118,7 +118,7 @@ fn the_first_of_several_policies_overrides_and_all_report() {
         let mut it = Emulated::new(&all, view);
         let seats: Vec<_> = it.compiled.bodies.iter().map(|body| body.role).collect();
         assert_eq!(seats, [Role::ReportAndOverride, Role::Override]);
-        let before = self::before(&mut it);
+        let before = arrival(&mut it);
         assert_eq!(pass(&mut it, before).0, Registers { ax: 1, ..before });
         assert_eq!(it.reporters(), [0, 1, 2]);
     }
@@ -133,7 +133,7 @@ fn the_thread_goes_on_at_another_place_of_the_file() {
             resolve(view, "", &hook)
         };
         let mut it = Emulated::new(&[place("argNewOffset: 0x1100").unwrap()], view);
-        let before = self::before(&mut it);
+        let before = arrival(&mut it);
         assert_eq!(pass(&mut it, before).0, Registers { ip: 0x5000 - 0x39, ..before });
         assert_eq!(place("argNewOffset: 0x10000").unwrap_err(), [Code::NoSuchFunction]);
         assert_eq!(place("argNewSymbol: main").unwrap_err(), [Code::NoSuchFunction]);
@@ -142,7 +142,7 @@ fn the_thread_goes_on_at_another_place_of_the_file() {
             let hook = format!("path: /bin/elf, symbols: [main], {}", with(&format!(", {parameter}")));
             let policy = resolve(view, "", &hook).unwrap();
             let mut it = Emulated::new(&[policy], view);
-            let before = self::before(&mut it);
+            let before = arrival(&mut it);
             pass(&mut it, before).0.ip.wrapping_sub(before.ip)
         };
         assert_eq!(elf("argNewSymbol: main+0x10"), 16);
