@@ -4,6 +4,7 @@
 //! and a slow client costs its own queue only.
 
 mod debug;
+mod event_log;
 mod events;
 mod health;
 mod info;
@@ -14,6 +15,7 @@ mod policies;
 mod service;
 mod socket;
 
+pub use crate::sinks::EventLog;
 pub use events::EventStream;
 pub(crate) use health::complaints;
 pub use metrics::{MetricsServer, metrics_text};

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use api::wire::event_log_service_server::EventLogServiceServer;
 use api::wire::fine_guidance_sensors_server::{FineGuidanceSensors, FineGuidanceSensorsServer};
 use api::wire::{
     AddTracingPolicyRequest, AddTracingPolicyResponse, ConfigureTracingPolicyRequest,
@@ -23,12 +24,14 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tracing_policy::source::MAX_BYTES;
 
+use super::event_log::EventLogs;
 use super::events::{self, EventStream};
 use super::observed::Observed;
 use super::socket::BoundSocket;
 use super::{debug, health, info, policies};
 use crate::log::LevelControl;
 use crate::policy::Policies;
+use crate::sinks::EventLog;
 
 /// Largest message in bytes that the server takes: a policy of the largest size, and what is around it.
 pub const MAX_REQUEST: usize = MAX_BYTES + 64 * 1024;
@@ -74,13 +77,19 @@ impl Service {
     }
 }
 
-/// Serves on one socket until `stop`, and then until the streams have ended.
+/// Serves `service`, and the service of the export file `log`, on one socket until `stop`, and then until the streams have ended.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub async fn serve(service: Service, socket: BoundSocket, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    service: Service,
+    log: Option<EventLog>,
+    socket: BoundSocket,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let log = EventLogServiceServer::new(EventLogs::new(log));
     let server = FineGuidanceSensorsServer::new(service).max_decoding_message_size(MAX_REQUEST);
-    let router = Server::builder().add_service(server);
+    let router = Server::builder().add_service(server).add_service(log);
     let served = match &socket {
         BoundSocket::Unix(unix) => {
             let incoming = UnixListenerStream::new(unix.listener()?);
