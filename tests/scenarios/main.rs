@@ -20,6 +20,7 @@ mod measure;
 mod network;
 mod objects;
 mod overload;
+mod overrides;
 mod paths;
 mod policies;
 mod processes;

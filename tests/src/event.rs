@@ -140,6 +140,8 @@ pub struct Argument {
     pub int_arg: Option<i64>,
     /// An unsigned number.
     pub uint_arg: Option<u64>,
+    /// The same of 64 bits, in decimal.
+    pub size_arg: Option<String>,
     /// A buffer, in base64.
     pub bytes_arg: Option<String>,
     /// Of type `sock` or `socket`.

@@ -20,14 +20,12 @@ enum Answer {
     Yes,
     /// The kind has no such action.
     Never,
-    /// Not in this version.
-    Later,
     /// There is no socket that it could be about.
     NoSocket,
     /// There are no enforcers that it could be about.
     NoEnforcer,
 }
-use Answer::{Later, Never, NoEnforcer, NoSocket, Yes};
+use Answer::{Never, NoEnforcer, NoSocket, Yes};
 
 /// A hook of each kind, up to its arguments.
 const KINDS: [(&str, &str); 9] = [
@@ -48,7 +46,7 @@ const ACTIONS: [(&str, [Answer; 9]); 12] = [
     ("NoPost", [Yes; 9]),
     ("Sigkill", [Yes, Yes, Yes, Yes, Yes, Yes, Yes, Yes, Never]),
     ("Signal, argSig: 15", [Yes, Yes, Yes, Yes, Yes, Yes, Yes, Yes, Never]),
-    ("Override, argError: -1", [Yes, Yes, Yes, Never, Never, Yes, Later, Never, Never]),
+    ("Override, argError: -1", [Yes, Yes, Yes, Never, Never, Yes, Yes, Never, Never]),
     ("GetUrl, argUrl: 'http://localhost/x'", [Yes, Yes, Yes, Yes, Yes, Never, Never, Never, Yes]),
     ("DnsLookup, argFqdn: example.com", [Yes, Yes, Yes, Yes, Yes, Never, Never, Never, Yes]),
     ("TrackSock, argSock: 0", [NoSocket, NoSocket, Yes, Never, Never, Never, Never, Never, Yes]),
@@ -125,7 +123,6 @@ fn every_action_on_every_kind_of_hook_is_accepted_or_refused_with_its_code() {
                     continue;
                 }
                 Never => Code::OperatorMismatch,
-                Later => Code::NotSupportedYet,
                 NoSocket => Code::UndeclaredArgument,
                 NoEnforcer => Code::MissingField,
             };

@@ -33,7 +33,7 @@ pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, STACK_FRAMES, hook_flag};
 pub use limit::{LIMIT_BYTES, LIMIT_OF_RETURN, LIMITS, LimitKey};
 pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
-pub use note::{NOTES, Note, NoteKey};
+pub use note::{NOTES, Note, NoteKey, USER_REGISTERS, UserRegisters};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };

@@ -133,6 +133,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::UserRegisters`]; there only while a policy overrides places in programs.
+    pub const REGISTERS: &str = "registers";
     /// Hash of the address of a `struct sock` (`u64`) to [`crate::abi::SocketOwner`]; there only while a policy reports or tracks sockets.
     pub const SOCKETS: &str = "sockets";
     /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.

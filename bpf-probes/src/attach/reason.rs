@@ -81,6 +81,8 @@ pub enum Reason {
     },
     /// A uprobe stops every thread that gets there.
     UprobeIsExact,
+    /// The return of a function in user space is followed for a bounded number of calls within each other.
+    UretprobeIsBounded,
     /// The policy wants perf uprobes.
     SingleUprobe,
     /// A program that may sleep runs first.
@@ -139,6 +141,9 @@ impl fmt::Display for Reason {
                 write!(f, "{function} is passed once for each event, at the same point as the tracepoint")
             }
             Self::UprobeIsExact => f.write_str("a uprobe stops every thread that comes to the place"),
+            Self::UretprobeIsBounded => f.write_str(
+                "the kernel follows 64 calls of a thread within each other: of those further in the return is not seen, and counted",
+            ),
             Self::SingleUprobe => f.write_str("the policy disables uprobe.multi"),
             Self::FaultsIn => f.write_str(
                 "a program that may sleep brings what arguments point to into memory before they are read",

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use crate::abi::{
     BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES,
     Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, Recorded, SOCKETS, SocketOwner,
-    WORKLOADS, map_name,
+    UserRegisters, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -49,6 +49,11 @@ pub fn processes(facts: &Facts<'_>, entries: u32) -> MapSpec {
 /// Notes for the hooks on the way of denied calls. All its memory is there from the start: an insert fails only when it is full.
 pub fn notes() -> MapSpec {
     MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
+}
+
+/// What the registers of threads are to be that override. All its memory is there from the start, as that of notes.
+pub fn registers() -> MapSpec {
+    MapSpec::hash(map_name::REGISTERS, size::<NoteKey>(), size::<UserRegisters>(), NOTES)
 }
 
 /// Whose the sockets are that are tracked.

@@ -362,6 +362,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            rewrite: None,
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             return_post: PostOptions::default(),

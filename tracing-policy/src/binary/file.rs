@@ -98,6 +98,14 @@ impl<'d> Binary<'d> {
         segment.offset.checked_add(address - segment.address).map(FileOffset)
     }
 
+    /// Where instructions of the file are loaded, the first one of it being loaded as linked.
+    pub fn offset_to_address(&self, offset: FileOffset) -> Option<u64> {
+        let segments = self.segments.iter().filter(|segment| segment.executable);
+        let places = segments.filter_map(|segment| Some((segment, offset.0.checked_sub(segment.offset)?)));
+        let (segment, distance) = places.into_iter().find(|(segment, distance)| *distance < segment.size)?;
+        segment.address.checked_add(distance)
+    }
+
     /// Whether what is at `offset` is loaded as instructions.
     pub fn offset_is_executable(&self, offset: FileOffset) -> bool {
         let inside = |segment: &Segment| {
@@ -114,6 +122,11 @@ impl<'d> Binary<'d> {
         let sections =
             self.sections.iter().filter_map(|section| section.notes(ENDIAN, self.bytes).ok().flatten());
         segments.chain(sections).find_map(build_id_of)
+    }
+
+    /// Whether Go made it: such a program moves its stacks, and the kernel knows nothing of that.
+    pub fn is_go(&self) -> bool {
+        !matches!(super::go::GoTable::find(self), Ok(None))
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

@@ -31,10 +31,7 @@ pub(super) fn action(
         ActionKind::NoPost => Action::NoPost,
         ActionKind::Sigkill => Action::Sigkill,
         ActionKind::Signal => Action::Signal(signal(written, report)?),
-        ActionKind::Override if target.section == Section::Uprobes => {
-            unsupported::refuse("the action Override of a uprobe", written.action.span, report);
-            return None;
-        }
+        ActionKind::Override if target.section == Section::Uprobes => Action::Rewrite,
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
         ActionKind::TrackSock => Action::TrackSock(socket(written, arguments, report)?),
         ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
@@ -201,26 +198,25 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 9] = [
+    let of_override: &[ActionKind] = if section == Section::Uprobes { &[ActionKind::Override] } else { &[] };
+    let known: [Parameter; 15] = [
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
+        ("argRegs", span(written.arg_regs.first()), of_override),
+        ("argNewSymbol", span(written.arg_new_symbol.as_ref()), of_override),
+        ("argNewAddr", span(written.arg_new_addr.as_ref()), of_override),
+        ("argNewOffset", span(written.arg_new_offset.as_ref()), of_override),
+        ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
+        ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
         ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 7] = [
-        ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
-        ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
-        ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),
-        ("argNewSymbol", span(written.arg_new_symbol.as_ref()), &[ActionKind::Override]),
-        ("argNewAddr", span(written.arg_new_addr.as_ref()), &[ActionKind::Override]),
-        ("argNewOffset", span(written.arg_new_offset.as_ref()), &[ActionKind::Override]),
-        ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
-    ];
+    let later: [Parameter; 1] = [("imaHash", on(&written.ima_hash), &[ActionKind::Post])];
     let action = written.action.value;
     for (name, span, takers) in known.iter().chain(&later) {
         if let Some(span) = span.filter(|_| !takers.contains(&action)) {

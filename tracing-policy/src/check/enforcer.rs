@@ -130,6 +130,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         workload: None,
         arguments: Vec::new(),
         actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
+        rewrite: None,
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),

@@ -44,6 +44,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
             ArgumentFilter::Path { argument: file, test: path, span },
         ],
         actions: Vec::new(),
+        rewrite: None,
         return_arguments: Vec::new(),
         return_actions: Vec::new(),
         post: PostOptions::default(),

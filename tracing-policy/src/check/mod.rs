@@ -32,6 +32,7 @@ mod post;
 mod process;
 mod request;
 mod returning;
+mod rewrite;
 mod section;
 mod selector;
 mod text;

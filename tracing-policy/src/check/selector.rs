@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, request, returning, unsupported, workload};
+use super::{action, filter, post, process, request, returning, rewrite, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -54,6 +54,10 @@ fn one(
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);
+    let rewrite = match rewrite::overriding(target.section, &written.match_actions) {
+        Some(first) => Some(rewrite::rewrite(first, &written.match_actions, report)?),
+        None => None,
+    };
     let returned = returned?;
     let post = post::options(&written.match_actions, arguments, target, report);
     Some(Selector {
@@ -64,6 +68,7 @@ fn one(
         workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        rewrite,
         return_arguments: returned.filters,
         return_actions: returned.actions,
         post: post?,
@@ -91,7 +96,7 @@ fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
 
 /// The program that reports records a change as told before the one that denies looks at it.
 fn refuse_denied_changes(selectors: &[Selector], report: &mut Report) -> bool {
-    let denies = |action: &&Spanned<Action>| matches!(action.value, Action::Override(_));
+    let denies = |action: &&Spanned<Action>| action.value.overrides();
     let denial = selectors.iter().flat_map(|selector| &selector.actions).find(denies);
     let Some(denial) = denial.filter(|_| selectors.iter().any(|it| it.process.looks_at_changes())) else {
         return true;

@@ -82,7 +82,7 @@ pub(super) fn of_selector(written: &schema::WorkloadMatch, report: &mut Report) 
 /// None of them, and all of them without a requirement, mean everybody. One of pod and container alone means all of the other.
 fn scope(selectors: Selectors<'_>, report: &mut Report) -> Option<WorkloadScope> {
     let Selectors { pod, container, host } = selectors;
-    if let Some(host) = host.filter(|host| !is_empty(host)) {
+    if let Some(host) = host.filter(|host| host.match_labels.is_some() || host.match_expressions.is_some()) {
         let message = "hostSelector has no labels to choose by";
         report.push(Diagnostic::error(Code::BadScope, host.span, message).help("write `hostSelector: {}`"));
     }

@@ -9,6 +9,7 @@ use std::mem::offset_of;
 use Register::{R0, R1, R2, R3, R4, R9};
 use bpf_probes::abi::{Call, CallKey, HookRecord, LeftBuffer, Loss, call_flag, map_name};
 use bpf_probes::asm::Label;
+use bpf_probes::attach::CallEnd;
 use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::routine::count_loss;
@@ -68,7 +69,13 @@ impl Emitter<'_> {
         let sp = f.facts().offset_of("pt_regs", "sp")?;
         let sp = f.offset(sp)?;
         f.load(Size::Double, R1, R9, sp);
-        if matches!(self.body.target, AttachSpec::Kretprobe { .. }) {
+        let is_behind = matches!(
+            self.body.target,
+            AttachSpec::Kretprobe { .. }
+                | AttachSpec::Uprobe { end: CallEnd::Return, .. }
+                | AttachSpec::UprobeMulti { end: CallEnd::Return, .. }
+        );
+        if is_behind {
             f.alu(AluOp::Sub, R1, RETURN_ADDRESS);
         }
         store(f, Size::Double, frame, R1)

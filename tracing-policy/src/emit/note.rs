@@ -70,8 +70,13 @@ fn offset(offset: usize) -> u32 {
 
 /// Removes the note at `key`. Loses `R0` to `R5`.
 pub(super) fn remove(f: &mut Function<'_>, key: Slot) {
+    remove_from(f, map_name::NOTES, key);
+}
+
+/// Removes what is at `key` of a map. Loses `R0` to `R5`.
+pub(super) fn remove_from(f: &mut Function<'_>, map: &str, key: Slot) {
     f.slot_address(R2, key);
-    f.assembler().load_map(R1, map_name::NOTES);
+    f.assembler().load_map(R1, map);
     f.call(Helper::MapDeleteElem);
 }
 
@@ -91,6 +96,7 @@ pub(super) fn only_if_killed(f: &mut Function<'_>, calm: Label) -> Result<(), Bu
 impl Emitter<'_> {
     fn leaves_notes(&self) -> bool {
         matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride)
+            && self.state().rewrite.is_none()
     }
 
     /// Whether a note says which call it is for: it is looked at when the entry has been left.

@@ -96,7 +96,11 @@ fn operand_address(f: &mut Function<'_>, source: UsdtSource) -> Result<(), Build
     Ok(())
 }
 
-fn context_register(f: &mut Function<'_>, dst: Register, register: CpuRegister) -> Result<(), BuildError> {
+pub(super) fn context_register(
+    f: &mut Function<'_>,
+    dst: Register,
+    register: CpuRegister,
+) -> Result<(), BuildError> {
     let offset = f.facts().offset_of("pt_regs", field(register))?;
     let offset = f.offset(offset)?;
     f.load(Size::Double, dst, R9, offset);
@@ -104,7 +108,7 @@ fn context_register(f: &mut Function<'_>, dst: Register, register: CpuRegister) 
 }
 
 /// The lowest `bytes` of a register, extended by their sign or by zeros.
-fn extend(f: &mut Function<'_>, register: Register, bytes: u8, signed: bool) {
+pub(super) fn extend(f: &mut Function<'_>, register: Register, bytes: u8, signed: bool) {
     let unused = 64 - 8 * i32::from(bytes.min(8));
     if unused == 0 {
         return;
@@ -114,7 +118,7 @@ fn extend(f: &mut Function<'_>, register: Register, bytes: u8, signed: bool) {
 }
 
 /// The field of `struct pt_regs` that a register is saved in.
-const fn field(register: CpuRegister) -> &'static str {
+pub(super) const fn field(register: CpuRegister) -> &'static str {
     match register {
         CpuRegister::Rax => "ax",
         CpuRegister::Rbx => "bx",

@@ -253,7 +253,9 @@ impl<'a> Emitter<'a> {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
         }
-        if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
+        if self.state().rewrite.is_some() {
+            maps.push(shared::registers());
+        } else if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
             maps.push(shared::notes());
         }
         if self.hook.selectors().any(Selector::is_about_enforcers) {

@@ -22,6 +22,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.begin_rewrite(&mut f)?;
         self.note_member(&mut f)?;
         self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
@@ -38,6 +39,7 @@ impl Emitter<'_> {
             self.decide(&mut f, denied)?;
         }
         self.leave_note(&mut f)?;
+        self.leave_rewrite(&mut f)?;
         f.bind(out);
         f.constant(R8, 0);
         if let Some(denied) = denied {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rewrite::RewriteState;
 use super::stack::{self, StackState};
 use super::task;
 use crate::binary::{UsdtArgument, UsdtSource};
@@ -139,6 +140,8 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// What registers are to get, where a policy writes them.
+    pub(super) rewrite: Option<RewriteState>,
     /// By argument that an action writes: `u64`, its address.
     pub(super) written: Vec<(UsdtSource, u32)>,
     /// `u32`, if anything is written: the flag of the record when that failed.
@@ -244,6 +247,7 @@ impl State {
                 0
             },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            rewrite: RewriteState::of(hook, |words| room.take_words(words)),
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
             calls,
@@ -276,6 +280,7 @@ impl State {
         ] {
             *offset += by;
         }
+        self.rewrite = self.rewrite.map(|rewrite| rewrite.moved(by));
         if let Some(stacks) = &mut self.stacks {
             stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }

@@ -60,6 +60,7 @@ pub(super) fn selectors(
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
+            rewrite: selector.rewrite.clone(),
             sockets: sockets(rider, selector.actions.iter().map(|action| action.value), reads),
             post: match purpose {
                 Purpose::Report => selector.post,
@@ -108,6 +109,7 @@ fn returning(
         sockets: sockets(rider, actions.clone().chain(rider.hook.on_return), reads),
         actions: actions.collect(),
         return_actions: Vec::new(),
+        rewrite: None,
         post: selector.return_post,
         origin,
     }

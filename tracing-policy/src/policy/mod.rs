@@ -22,6 +22,7 @@ mod post;
 mod process;
 mod request;
 mod resolved;
+mod rewrite;
 mod selector;
 mod uprobe;
 mod usdt;
@@ -51,6 +52,7 @@ pub use resolved::{
     Absent, AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member,
     Resolved, ResolvedHook, Role, Seat,
 };
+pub use rewrite::{Assigned, Assignment, Rewrite};
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,

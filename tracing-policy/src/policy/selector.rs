@@ -7,6 +7,7 @@ use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
 use super::request::Request;
+use super::rewrite::Rewrite;
 use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
@@ -27,6 +28,8 @@ pub struct Selector {
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// What [`Action::Rewrite`] writes.
+    pub rewrite: Option<Rewrite>,
     /// What the call returned, where the hook asks for it; all entries must hold. Each names the argument 0.
     pub return_arguments: Vec<ArgumentFilter>,
     /// What is done when the call returned such a value, in this order; empty means that the call is reported.

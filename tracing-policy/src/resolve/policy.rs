@@ -114,7 +114,10 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         }
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
-        HookKind::Uprobe(one) => uprobe::place(policy, hook, one, facts, report),
+        HookKind::Uprobe(one) => {
+            let (hook, placed) = uprobe::place(policy, hook, one, facts, report)?;
+            return fitted(policy, &hook, Some(placed), facts, report).map(|hook| vec![hook]);
+        }
         HookKind::Usdt(one) => {
             let places = usdt::places(policy, hook, one, facts, report)?;
             return places
@@ -186,6 +189,7 @@ fn selectors(hook: &Hook) -> Vec<Selector> {
             workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            rewrite: None,
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             post: PostOptions::default(),

@@ -3,8 +3,8 @@
 use bpf_probes::attach::{self, Duty, UserLinks, UserPlace};
 
 use super::policy::{Facts, Placed};
-use super::{digest, mechanism};
-use crate::binary::{Binary, FileOffset};
+use super::{digest, mechanism, rewrite};
+use crate::binary::{Binary, FileOffset, Functions};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{
@@ -12,14 +12,14 @@ use crate::policy::{
     Uprobe, UserAddress,
 };
 
-/// Where a uprobe attaches; `None` when the report says why it cannot.
+/// Where a uprobe attaches, and the hook as it is in that file; `None` when the report says why it cannot.
 pub(super) fn place(
     policy: &Policy,
     hook: &Hook,
     uprobe: &Uprobe,
     facts: Facts<'_>,
     report: &mut Report,
-) -> Option<Placed> {
+) -> Option<(Hook, Placed)> {
     let file = match facts.binaries.get(&uprobe.path) {
         Ok(file) => file,
         Err(error) => {
@@ -32,13 +32,19 @@ pub(super) fn place(
         return None;
     }
     let offset = offset(hook, uprobe, file, report)?;
+    if let Some(error) = hook.returned.as_ref().and_then(|_| no_return(hook, offset, file)) {
+        report.push(error);
+        return None;
+    }
+    let hook = rewrite::fit(hook, offset, file, report)?;
     let place = UserPlace {
         file: file.id,
         path: file.path.clone(),
         offset,
         reference_counter: uprobe.reference_counter,
     };
-    placed(policy, hook, place, facts, report)
+    let placed = placed(policy, &hook, place, facts, report)?;
+    Some((hook, placed))
 }
 
 /// A hook at a place in a file, which it shares with all hooks at the place.
@@ -109,7 +115,8 @@ fn offset(hook: &Hook, uprobe: &Uprobe, file: &BinaryFile, report: &mut Report) 
     }
 }
 
-fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
+/// The offset in the file of a place; in words why there is none.
+pub(super) fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
     let binary = match (Binary::parse(&file.bytes), address) {
         (Ok(binary), _) => binary,
         // code that a program maps from any file can be hooked
@@ -136,6 +143,34 @@ fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
     }
     Ok(offset.0)
 }
+
+/// Why the return of a function cannot be seen, as far as the file tells. For the return the kernel changes what it takes for the return address on the
+/// program's stack (`arch/x86/kernel/uprobes.c: arch_uretprobe_hijack_return_addr`), which breaks a program that has something else there.
+fn no_return(hook: &Hook, offset: u64, file: &BinaryFile) -> Option<Diagnostic> {
+    let binary = Binary::parse(&file.bytes).ok()?;
+    let error = |message: String| Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message);
+    if binary.is_go() {
+        let message = format!("{} is a Go program: seeing a function of it return would break it", file.path);
+        return Some(
+            error(message)
+                .help("Go moves its stacks and finds the kernel's return address there; leave `return` out"),
+        );
+    }
+    let (name, distance) = behind_beginning(offset, file)?;
+    let message =
+        format!("{distance:#x} bytes behind the beginning of {name} there is no return address to be found");
+    Some(error(message).help(format!("hook {name} itself, or leave `return` out")))
+}
+
+/// The function that an instruction is in the midst of, and how far, as far as the file tells.
+pub(super) fn behind_beginning(offset: u64, file: &BinaryFile) -> Option<(String, u64)> {
+    let functions = Functions::of(&Binary::parse(&file.bytes).ok()?);
+    let (name, distance) = functions.at(FileOffset(offset)).filter(|(_, distance)| *distance > ENDBR)?;
+    Some((name.to_owned(), distance))
+}
+
+/// Bytes of the `endbr64` that a function may begin with: behind it the stack is the same.
+const ENDBR: u64 = 4;
 
 fn is_inside(offset: u64, file: &BinaryFile) -> bool {
     usize::try_from(offset).is_ok_and(|offset| offset < file.bytes.len())

@@ -182,7 +182,7 @@ pub(crate) fn left(it: &Emulated<'_>) -> usize {
     it.machine.map(map_name::CALLS).unwrap().len()
 }
 
-fn lost(it: &Emulated<'_>) -> u64 {
+pub(crate) fn lost(it: &Emulated<'_>) -> u64 {
     let counters = it.machine.map(map_name::COUNTERS).unwrap().lookup(&[0; 4]).unwrap();
     let at = offset_of!(Counters, lost) + 8 * Loss::Return as usize;
     u64::read_from_bytes(&counters[at..at + 8]).unwrap()

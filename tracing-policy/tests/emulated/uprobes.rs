@@ -19,7 +19,7 @@ use crate::run::Emulated;
 /// Bytes of the file that is hooked.
 const BYTES: usize = 0x2000;
 
-fn kernels() -> Vec<KernelView> {
+pub(crate) fn kernels() -> Vec<KernelView> {
     ["5.10", "6.1", "6.12", "6.18", "7.2"].map(recorded).into()
 }
 
@@ -36,7 +36,7 @@ fn own_bytes() -> Arc<[u8]> {
 }
 
 /// A policy on `/bin/hooked`, which is the file `/bin/linked` too.
-fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
+pub(crate) fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
     let text = format!(
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: p}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{{hook}}}\n"
     );
@@ -51,7 +51,7 @@ fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec
     resolved.map_err(|errors| errors.iter().map(|error| error.code).collect())
 }
 
-fn hooked(view: &KernelView, rest: &str) -> Resolved {
+pub(crate) fn hooked(view: &KernelView, rest: &str) -> Resolved {
     resolve(view, "", &format!("path: /bin/hooked, offsets: [0x1139], {rest}")).unwrap()
 }
 

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Head, LoadContext, MapSet, MappedArray, Ring};
-use bpf_probes::sensor::shared::{limits, sockets};
+use bpf_probes::sensor::shared::{limits, registers, sockets};
 use bpf_probes::sensor::{BaseOptions, SLOTS, base, stub};
 use bpf_probes::spec::CollectionSpec;
 use tracing_policy::policy::{Children, ClassTest, PidNamespace, Resolved, Role, StringForm};
@@ -96,8 +96,11 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
-        let limits =
-            CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
+        let limits = CollectionSpec {
+            maps: vec![limits(), sockets(), registers()],
+            imports: Vec::new(),
+            programs: Vec::new(),
+        };
         let limits = load(&limits, &MapSet::new(), &context);
         let mut maps = base.maps().clone();
         maps.extend(limits.maps().iter().cloned());
