@@ -181,7 +181,6 @@ impl Room {
 
 impl State {
     /// Room for what the hook needs, from offset 0 on; [`State::moved`] puts it in its place.
-    #[expect(clippy::too_many_lines, reason = "one place after the other")]
     pub(super) fn of(hook: &Hook) -> Self {
         let mut room = Room { next: 0 };
         let mut areas = 0;
