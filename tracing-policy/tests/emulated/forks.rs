@@ -17,7 +17,9 @@ const PARENT: u32 = 70;
 
 fn classes(numbers: &[u32]) -> ClassSet {
     let mut set = ClassSet::default();
-    numbers.iter().for_each(|number| set.insert(*number));
+    for number in numbers {
+        set.insert(*number);
+    }
     set
 }
 
@@ -51,9 +53,10 @@ fn forked(view: &KernelView, own: Option<u32>, asked: bool) -> Vec<u32> {
         own_pid(&mut machine, view, own);
     }
     let task = machine.world().task.address;
-    let context = match kind {
-        ProgramKind::Kprobe => Context::kprobe([task, 0, 0, 0, 0, 0]),
-        _ => Context::arguments(&[0, task]),
+    let context = if kind == ProgramKind::Kprobe {
+        Context::kprobe([task, 0, 0, 0, 0, 0])
+    } else {
+        Context::arguments(&[0, task])
     };
     machine.run("fork", context).unwrap();
     let state = machine.map(map_name::PROCESSES).unwrap().lookup(&CHILD.to_ne_bytes()).unwrap();

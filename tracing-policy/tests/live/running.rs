@@ -232,7 +232,9 @@ fn set_up_classes(policies: &[Resolved], base: &Collection, control: &MappedArra
             match class {
                 ClassTest::Descendants { namespace, pids } => {
                     followed.insert(next);
-                    pids.iter().for_each(|pid| put_number(base, control, *namespace, *pid, next));
+                    for pid in pids {
+                        put_number(base, control, *namespace, *pid, next);
+                    }
                 }
                 ClassTest::InPidNamespace => {
                     followed.insert(next);
