@@ -59,6 +59,26 @@ spec:
     text
 }
 
+/// A policy on lseek(2) with one filter on the offset.
+pub(crate) fn seek(name: &str, operator: &str, values: &[&str]) -> String {
+    format!(
+        "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata:
+  name: {name}
+spec:
+  kprobes:
+  - call: sys_lseek
+    syscall: true
+    args:
+    - {{index: 1, type: uint64}}
+    selectors:
+    - matchArgs:
+      - {{index: 1, operator: {operator}, values: {values:?}}}
+"
+    )
+}
+
 /// The policy of the main job, in the words in which users write it.
 pub(crate) fn shadow(action: &str) -> String {
     format!(
