@@ -33,6 +33,7 @@ mod shadow;
 mod syscalls;
 mod uprobes;
 mod usdts;
+mod verification;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
