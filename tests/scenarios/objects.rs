@@ -19,7 +19,7 @@ use crate::policies::named;
 const FOLDER: &str = "/root/objects";
 const POLICY: &str = "objects";
 
-/// Files and names: the function that is hooked (or one of those, which kernels call by different names), its argument, and the filter's value.
+/// Files and names: the function that is hooked (or one of those, which kernels call by different names), its argument, and whose path that is.
 const FILES: [(&str, &str, &str); 7] = [
     ("security_file_open", "{index: 0, type: file}", "file"),
     ("sys_fchmod", "{index: 0, type: fd}", "file"),
@@ -37,10 +37,16 @@ fn policy() -> String {
     // Writing to a String does not fail.
     for (number, (functions, argument, name)) in FILES.into_iter().enumerate() {
         let syscall = functions.starts_with("sys_");
+        let selector = if argument.contains("kiocb") || argument.contains("filename") {
+            // types without filters
+            own.clone()
+        } else {
+            format!("matchArgs: [{{args: [0], operator: Equal, values: ['{FOLDER}/{name}']}}]")
+        };
         writeln!(lists, "  - {{name: list{number}, values: [{functions}]}}").unwrap_or_default();
         writeln!(
             hooks,
-            "  - {{call: 'list:list{number}', syscall: {syscall}, ignore: {{callNotFound: true}}, args: [{argument}], selectors: [{{matchArgs: [{{args: [0], operator: Equal, values: ['{FOLDER}/{name}']}}]}}]}}"
+            "  - {{call: 'list:list{number}', syscall: {syscall}, ignore: {{callNotFound: true}}, args: [{argument}], selectors: [{{{selector}}}]}}"
         )
         .unwrap_or_default();
     }
@@ -89,6 +95,18 @@ fn shown<'a>(argument: &'a Argument, field: &str) -> &'a Value {
     argument.other.get(field).unwrap_or(&Value::Null)
 }
 
+/// What an argument shows of a file; of a name, which has no permission, the name.
+fn path_and_permission(argument: &Argument) -> (&str, &str) {
+    if let Some(file) = argument.file_arg.as_ref().or(argument.path_arg.as_ref()) {
+        return (&file.path, &file.permission);
+    }
+    if let Some(name) = &argument.string_arg {
+        return (name, "");
+    }
+    let program = shown(argument, "linux_binprm_arg");
+    (program["path"].as_str().unwrap_or_default(), program["permission"].as_str().unwrap_or_default())
+}
+
 /// Every type of file has its path and its permission, and what is no file its own form.
 pub(crate) fn shown_as_they_are(guest: &Guest) -> Outcome {
     if Path::new(FOLDER).exists() {
@@ -107,28 +125,20 @@ pub(crate) fn shown_as_they_are(guest: &Guest) -> Outcome {
     let seen = daemon.settle(&mut events)?;
     for (functions, argument, name) in FILES {
         let path = format!("{FOLDER}/{name}");
-        let found = arguments(&seen, functions, 0);
+        let expected = match (name, argument.contains("filename")) {
+            (_, true) => "",
+            ("file", _) => "-rwsr-x--x",
+            ("cut", _) => "-rw-r-----",
+            ("gone", _) => "-rw-------",
+            _ => "-rwxr-xr-x",
+        };
+        let mut found = arguments(&seen, functions, 0);
+        if argument.contains("kiocb") || argument.contains("filename") {
+            found.retain(|one| path_and_permission(one).0 == path);
+        }
         ensure!(!found.is_empty(), "{functions}: no event");
         for one in found {
-            if argument.contains("filename") {
-                ensure!(one.string_arg.as_deref() == Some(&*path), "{functions}: {one:?}");
-                continue;
-            }
-            let expected = match name {
-                "file" => "-rwsr-x--x",
-                "cut" => "-rw-r-----",
-                "gone" => "-rw-------",
-                _ => "-rwxr-xr-x",
-            };
-            let binprm = shown(one, "linux_binprm_arg");
-            let found = match (&one.file_arg, &one.path_arg) {
-                (Some(file), None) | (None, Some(file)) => (file.path.as_str(), file.permission.as_str()),
-                _ => (
-                    binprm["path"].as_str().unwrap_or_default(),
-                    binprm["permission"].as_str().unwrap_or_default(),
-                ),
-            };
-            ensure!(found == (&*path, expected), "{functions}: {one:?}");
+            ensure!(path_and_permission(one) == (&*path, expected), "{functions}: {one:?}");
         }
     }
     credentials(&seen)
