@@ -183,7 +183,7 @@ fn one_destination(written: &schema::Action, report: &mut Report) {
     said.sort_by_key(|span| span.start);
     if let [first, second, ..] = said.as_slice() {
         let message = "an Override goes to one place: argNewSymbol, argNewAddr or argNewOffset";
-        let error = Diagnostic::error(Code::UselessParameter, *second, message);
+        let error = Diagnostic::error(Code::BadAssignment, *second, message);
         report.push(error.also(*first, "the first of them"));
     }
 }

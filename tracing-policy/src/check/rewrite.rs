@@ -56,16 +56,19 @@ pub(super) fn rewrite(
     Some(rewrite(all.into_iter().collect::<Option<_>>()?, None, false))
 }
 
-/// The fields that say what the override does.
+/// The fields that say what the override does; of those that say where to go on, one (`action` refuses a second).
 fn ways(written: &schema::Action) -> Vec<(&'static str, Span)> {
-    let ways = [
-        ("argError", written.arg_error.as_ref().map(|it| it.span)),
-        ("argRegs", written.arg_regs.first().map(|it| it.span)),
+    let elsewhere = [
         ("argNewSymbol", written.arg_new_symbol.as_ref().map(|it| it.span)),
         ("argNewAddr", written.arg_new_addr.as_ref().map(|it| it.span)),
         ("argNewOffset", written.arg_new_offset.as_ref().map(|it| it.span)),
     ];
-    ways.into_iter().filter_map(|(name, span)| Some((name, span?))).collect()
+    let here = [
+        ("argError", written.arg_error.as_ref().map(|it| it.span)),
+        ("argRegs", written.arg_regs.first().map(|it| it.span)),
+    ];
+    let said = |(name, span): (&'static str, Option<Span>)| Some((name, span?));
+    here.into_iter().filter_map(said).chain(elsewhere.into_iter().find_map(said)).collect()
 }
 
 /// Where the thread is to go on.

@@ -71,8 +71,8 @@ fn every_valid_policy_passes_the_definition() {
 }
 
 /// Policies that have the right shape, and that the definition refuses by a limit or by a rule; the compiler refuses them in its second stage.
-const BY_LIMIT_OR_RULE: [&str; 3] =
-    ["too-many-tags.yaml", "wrong-returns.yaml", "wrong-values-of-host-selector.yaml"];
+const BY_LIMIT_OR_RULE: [&str; 4] =
+    ["pod-selector.yaml", "too-many-tags.yaml", "wrong-returns.yaml", "wrong-values-of-host-selector.yaml"];
 
 // proves: POL-03 (schema of invalid policies)
 #[test]
