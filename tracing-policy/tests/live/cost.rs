@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bpf_probes::kernel::{Feature, KernelView};
+use bpf_probes::kernel::KernelView;
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, LoadContext, MapSet, Program};
 use bpf_probes::sensor::shared::{limits, sockets};
@@ -228,12 +228,10 @@ fn root_no_program_of_the_language_is_expensive_to_verify() {
 #[test]
 fn root_no_program_of_the_sensors_is_expensive_to_verify() {
     let bench = Bench::new();
-    // what is left to do: the exec program on 5.10 is 195 000 (docs/limitations.md)
-    let most = if bench.kernel.has(Feature::Loop) { MOST } else { 2 * MOST };
     for program in base(&bench.kernel, BaseOptions::default()).unwrap().programs {
         let (name, walked) = (&program.name, bench.walked(&program, &bench.base));
         eprintln!("{name}: {walked} instructions walked");
-        assert!(walked > 0 && walked < most, "{name}: {walked} instructions");
+        assert!(walked > 0 && walked < MOST, "{name}: {walked} instructions");
     }
 }
 
