@@ -139,7 +139,9 @@ fn root_policies_on_one_hook_act_each_for_itself() {
 #[test]
 fn root_policies_that_come_and_go_cost_the_others_no_event_and_double_none() {
     const OPENS: u64 = 5_000;
-    let instance = Instance::start(&["--rb-size-total=16M", "--event-queue-size=100000"]);
+    // all events stay in one file, which is read at the end
+    let flags = ["--rb-size-total=16M", "--event-queue-size=100000", "--export-file-max-size-mb=1000"];
+    let instance = Instance::start(&flags);
     let file = instance.directory.path().join("file");
     fs::write(&file, "x").unwrap();
     let path = file.display().to_string();
