@@ -7,6 +7,8 @@ use e2e::expect::Outcome;
 use e2e::kernels::Feature;
 use e2e::scenario::{Guest, Settings};
 
+use crate::policies::named;
+
 /// Where a function is in this program's file.
 fn offset_of(function: extern "C" fn(i64) -> i64) -> Outcome<u64> {
     let address = function as *const () as usize as u64;
@@ -42,13 +44,10 @@ pub(crate) fn overrides(guest: &Guest) -> Outcome {
     let path = std::env::current_exe()?;
     let hooked_at = offset_of(hooked)?;
     let policy = |name: &str, value: i64, parameters: &str| {
-        format!(
-            "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  uprobes:
+        named(
+            name,
+            &format!(
+                "  uprobes:
   - path: {}
     offsets: [{hooked_at}]
     args:
@@ -59,7 +58,8 @@ spec:
       matchActions:
       - {{action: Override, {parameters}}}
 ",
-            path.display()
+                path.display()
+            ),
         )
     };
     ensure!(instead(1) == 100, "the other function");

@@ -10,18 +10,17 @@ use e2e::expect::{Context, Failure, Outcome};
 use e2e::scenario::{Daemon, Guest, Settings, must, run};
 use serde_json::Value;
 
+use crate::policies::named;
+
 /// What every reader opens.
 pub(crate) const FILE: &str = "/etc/hosts";
 
 /// A policy that reports who opens [`FILE`], with a filter of the process.
 pub(crate) fn policy(name: &str, filter: &str) -> String {
-    let mut text = format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  kprobes:
+    let mut text = named(
+        name,
+        &format!(
+            "  kprobes:
   - call: security_file_open
     syscall: false
     args:
@@ -29,6 +28,7 @@ spec:
     selectors:
     - matchArgs: [{{index: 0, operator: Equal, values: [{FILE}]}}]
 "
+        ),
     );
     // Writing to a String does not fail.
     writeln!(text, "      {filter}").unwrap_or_default();

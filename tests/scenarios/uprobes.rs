@@ -5,15 +5,14 @@ use e2e::event::Hook;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must, run};
 
+use crate::policies::named;
+
 /// A policy on the function of bash that looks a variable up by its name.
 fn policy(name: &str, options: &str, variable: &str, action: &str) -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  options: [{options}]
+    named(
+        name,
+        &format!(
+            "  options: [{options}]
   uprobes:
   - path: /usr/bin/bash
     symbols: [find_variable]
@@ -25,6 +24,7 @@ spec:
       matchActions:
       - {{action: {action}}}
 "
+        ),
     )
 }
 
@@ -78,12 +78,10 @@ pub(crate) fn functions(guest: &Guest) -> Outcome {
 /// Policies on the same function by what it returns: the address of a variable, or nothing.
 pub(crate) fn returns(guest: &Guest) -> Outcome {
     let policy = |name: &str, options: &str, value: &str, selector: &str| {
-        format!(
-            "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: {name}}}
-spec:
-  options: [{options}]
+        named(
+            name,
+            &format!(
+                "  options: [{options}]
   uprobes:
   - path: /usr/bin/bash
     symbols: [find_variable]
@@ -96,6 +94,7 @@ spec:
       - {{index: 0, operator: Equal, values: [{value}]}}
       {selector}
 "
+            ),
         )
     };
     let unset = "matchReturnArgs: [{index: 0, operator: Equal, values: ['0']}]";

@@ -8,7 +8,7 @@ use api::wire::get_events_response::Event;
 use api::wire::{AggregationOptions, GetEventsRequest};
 
 use super::instance::{Instance, Waiting, wait_until};
-use super::policies::add;
+use super::policies::{add, of_path, openat_policy};
 
 fn run(arguments: &[&str]) {
     assert!(Command::new("/bin/true").args(arguments).status().unwrap().success());
@@ -72,25 +72,9 @@ fn root_a_stream_joins_events_and_has_the_fields_it_asks_for() {
     let instance = Instance::start(&[]);
     let file = instance.directory.path().join("often");
     fs::write(&file, "").unwrap();
-    let path = file.display();
+    let path = file.display().to_string();
     let child = Waiting::start(&format!("i=0; while [ $i -lt 5 ]; do : < {path}; i=$((i+1)); done"));
-    let policy = format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: often
-spec:
-  kprobes:
-  - call: sys_openat
-    syscall: true
-    args:
-    - {{index: 1, type: string}}
-    selectors:
-    - matchArgs:
-      - {{index: 1, operator: Equal, values: [{path}]}}
-"
-    );
-    add(&instance, policy).unwrap();
+    add(&instance, openat_policy("often", &of_path(&path))).unwrap();
     let request = GetEventsRequest {
         allow_list: read_filters(r#"{"policy_names":["often"]}"#).unwrap(),
         field_filters: read_field_filters(r#"{"fields":"process.pid,policy_name"}"#).unwrap(),

@@ -10,8 +10,8 @@ use tonic::Code;
 
 use super::instance::{Instance, Waiting, run_to_end, wait_until};
 
-/// Kills a descendant of `pid` that opens `path`.
-pub(crate) fn kill_policy(name: &str, pid: u32, path: &str) -> String {
+/// A policy on openat(2) with the path as its argument, and the lists of its one selector.
+pub(crate) fn openat_policy(name: &str, selector: &str) -> String {
     format!(
         "apiVersion: cilium.io/v1alpha1
 kind: TracingPolicy
@@ -24,14 +24,29 @@ spec:
     args:
     - {{index: 1, type: string}}
     selectors:
-    - matchPIDs:
-      - {{operator: In, followForks: true, values: [{pid}]}}
-      matchArgs:
-      - {{index: 1, operator: Equal, values: [{path}]}}
-      matchActions:
-      - action: Sigkill
+    - {selector}
 "
     )
+}
+
+/// The list of a selector that `path` is opened.
+pub(crate) fn of_path(path: &str) -> String {
+    format!("matchArgs:\n      - {{index: 1, operator: Equal, values: [{path}]}}")
+}
+
+/// Kills who opens `path` if an entry of another list of the selector, such as `matchPIDs`, chooses it.
+pub(crate) fn kill_chosen(name: &str, list: &str, entry: &str, path: &str) -> String {
+    let filter = of_path(path);
+    openat_policy(
+        name,
+        &format!("{list}:\n      - {entry}\n      {filter}\n      matchActions:\n      - action: Sigkill"),
+    )
+}
+
+/// Kills a descendant of `pid` that opens `path`.
+pub(crate) fn kill_policy(name: &str, pid: u32, path: &str) -> String {
+    let entry = format!("{{operator: In, followForks: true, values: [{pid}]}}");
+    kill_chosen(name, "matchPIDs", &entry, path)
 }
 
 pub(crate) fn list(instance: &Instance) -> Vec<TracingPolicyStatus> {
