@@ -1,100 +1,120 @@
 //! Functions by where they are: which one an instruction belongs to.
 
+use std::ops::RangeInclusive;
+
 use object::elf;
 use object::read::elf::Sym as _;
 
 use super::file::{Binary, ENDIAN, FileOffset};
 use super::go::GoTable;
 
-/// Functions that are kept at most: a browser with all its symbols has half a million.
-const MOST_FUNCTIONS: usize = 1 << 20;
-/// Bytes of names that are kept at most.
-const MOST_NAMES: usize = 32 << 20;
-
-/// Longest name that is kept whole: those of C++ and Rust grow with their types.
+/// Longest name that is told: those of C++ and Rust grow with their types.
 const LONGEST_NAME: usize = 1024;
 
-/// The functions of a file, by their places in it.
-#[derive(Debug, Clone, Default)]
-pub struct Functions {
-    /// By offset, each once.
-    functions: Vec<Function>,
-    names: String,
-}
-
+/// A function that begins at or before an instruction.
 #[derive(Debug, Clone, Copy)]
-struct Function {
-    offset: u64,
+struct Candidate<'d> {
+    address: u64,
     /// Bytes; 0 where they are not known, so that it reaches to the next.
     size: u64,
-    name: u32,
-    length: u16,
+    name: &'d str,
     is_local: bool,
 }
 
-impl Functions {
-    /// Those of a file: of `.symtab` and `.dynsym`, and where it is stripped of the table that Go keeps.
-    pub fn of(binary: &Binary<'_>) -> Self {
-        let mut all = Self::default();
-        for kind in [elf::SHT_SYMTAB, elf::SHT_DYNSYM] {
-            let Some(table) = binary.table(kind) else { continue };
-            for entry in table.symbols {
+impl<'d> Binary<'d> {
+    /// The function that has the instruction at `offset`, and how many bytes that is from its first: by `.symtab` and `.dynsym`, and where those have none before it by the
+    /// table that Go keeps. Of several names of a place it is the first that other files see.
+    pub fn function_around(&self, offset: FileOffset) -> Option<(&'d str, u64)> {
+        let (start, distance) = self.code_around(offset)?;
+        let address = start.checked_add(distance)?;
+        let before = start..=address;
+        let found = nearest(self.symbols_in(&before)).or_else(|| self.nearest_of_go(&before))?;
+        let distance = address - found.address;
+        (found.size == 0 || distance < found.size).then_some((found.name, distance))
+    }
+
+    fn symbols_in(&self, places: &RangeInclusive<u64>) -> impl Iterator<Item = Candidate<'d>> {
+        let tables = [elf::SHT_SYMTAB, elf::SHT_DYNSYM].into_iter().filter_map(|kind| self.table(kind));
+        tables.flat_map(move |table| {
+            table.symbols.iter().filter_map(move |entry| {
+                let address = entry.st_value(ENDIAN);
                 let is_function = matches!(entry.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC);
-                if !is_function || entry.is_undefined(ENDIAN) {
-                    continue;
+                if !is_function || entry.is_undefined(ENDIAN) || !places.contains(&address) {
+                    return None;
                 }
-                let name = table.name(entry).and_then(text);
-                let place = (entry.st_value(ENDIAN), entry.st_size(ENDIAN));
-                all.add(binary, place, name, entry.st_bind() == elf::STB_LOCAL);
-            }
-        }
-        if all.functions.is_empty()
-            && let Ok(Some(table)) = GoTable::find(binary)
-        {
-            for (address, name) in table.functions() {
-                all.add(binary, (address, 0), text(name), false);
-            }
-        }
-        // of several names of a place the first that other files see
-        all.functions.sort_by_key(|function| (function.offset, function.is_local));
-        all.functions.dedup_by_key(|function| function.offset);
-        all.functions.shrink_to_fit();
-        all.names.shrink_to_fit();
-        all
+                let name = text(table.name(entry)?)?;
+                let is_local = entry.st_bind() == elf::STB_LOCAL;
+                Some(Candidate { address, size: entry.st_size(ENDIAN), name, is_local })
+            })
+        })
     }
 
-    fn add(&mut self, binary: &Binary<'_>, (address, size): (u64, u64), name: Option<&str>, is_local: bool) {
-        let Some(name) = name else { return };
-        let Some(FileOffset(offset)) = binary.address_to_offset(address) else { return };
-        let start = self.names.len();
-        let (Ok(at), Ok(length)) = (u32::try_from(start), u16::try_from(name.len())) else { return };
-        if self.functions.len() < MOST_FUNCTIONS && start + name.len() <= MOST_NAMES {
-            self.names.push_str(name);
-            self.functions.push(Function { offset, size, name: at, length, is_local });
-        }
+    fn nearest_of_go(&self, places: &RangeInclusive<u64>) -> Option<Candidate<'d>> {
+        let table = GoTable::find(self).ok()??;
+        let inside = table.functions().filter(|(address, _)| places.contains(address));
+        let named = inside.filter_map(|(address, name)| Some((address, text(name)?)));
+        nearest(named.map(|(address, name)| Candidate { address, size: 0, name, is_local: false }))
     }
+}
 
-    /// The function that has the instruction at `offset`, and how many bytes that is from its first.
-    pub fn at(&self, FileOffset(offset): FileOffset) -> Option<(&str, u64)> {
-        let behind = self.functions.partition_point(|function| function.offset <= offset);
-        let function = self.functions.get(behind.checked_sub(1)?)?;
-        let distance = offset - function.offset;
-        if function.size != 0 && distance >= function.size {
-            return None;
-        }
-        let start = function.name as usize;
-        Some((self.names.get(start..start + usize::from(function.length))?, distance))
-    }
-
-    /// Bytes of memory that they take.
-    pub fn bytes(&self) -> usize {
-        self.functions.capacity() * size_of::<Function>() + self.names.capacity()
-    }
+/// The last of them; of several at one place the first that other files see.
+fn nearest<'d>(all: impl IntoIterator<Item = Candidate<'d>>) -> Option<Candidate<'d>> {
+    let rank = |candidate: &Candidate<'_>| (candidate.address, !candidate.is_local);
+    all.into_iter().reduce(|best, new| if rank(&new) > rank(&best) { new } else { best })
 }
 
 /// A name that ends with a NUL; cut where it is too long.
 fn text(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.get(..bytes.len().min(LONGEST_NAME))?;
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    std::str::from_utf8(bytes.get(..end)?).ok().filter(|name| !name.is_empty())
+    let whole = match std::str::from_utf8(bytes.get(..end)?) {
+        Ok(text) => text,
+        // cut in the midst of a character
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    Some(whole).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::image::{CODE, DATA, Image, Symbol};
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_of_the_last_function_that_begins_before_it() {
+        let local = |name, address| Symbol { local: true, ..Symbol::function(name, address) };
+        let symbols = [
+            Symbol::function("second", 0x1010),
+            local("alias", 0x1004),
+            Symbol::function("first", 0x1004),
+            Symbol::function("also", 0x1004),
+            Symbol::function("elsewhere", 0x3000),
+            Symbol { section: 0, ..Symbol::function("imported", 0x1012) },
+        ];
+        let bytes = Image::default()
+            .loaded(0x1000, CODE, vec![0x90; 64])
+            .loaded(0x3000, DATA, vec![0; 64])
+            .symbols(2, &symbols)
+            .build();
+        let binary = Binary::parse(&bytes).unwrap();
+        let around = |address| binary.function_around(binary.address_to_offset(address).unwrap());
+        assert_eq!(around(0x1003), None);
+        assert_eq!(around(0x1004), Some(("first", 0)));
+        assert_eq!(around(0x100f), Some(("first", 11)));
+        assert_eq!(around(0x1013), Some(("second", 3)));
+        // no instructions
+        assert_eq!(around(0x3001), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let long = format!("{}\u{e9}\0", "x".repeat(LONGEST_NAME - 1));
+        assert_eq!(text(long.as_bytes()), long.get(..LONGEST_NAME - 1));
+        assert_eq!(text(b"\xff\0"), None);
+        assert_eq!(text(b"\0"), None);
+    }
 }

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | where is this function? | [`Binary::function_offset`]: symbol tables, then the function table of Go |
 //! | where is this address? | [`Binary::address_to_offset`]: the segments that are loaded |
-//! | which function is there? | [`Functions::at`] |
+//! | which function is there? | [`Binary::function_around`] |
 //! | is it a Go program? | [`Binary::is_go`] |
 //! | could a program run there? | [`Binary::offset_is_executable`] |
 //! | which build is it? | [`Binary::build_id`] |
@@ -30,7 +30,6 @@ mod tests;
 mod usdt;
 
 pub use file::{Binary, BinaryError, FileOffset};
-pub use function::Functions;
 pub use go::GoError;
 pub use operand::{CpuRegister, OperandError, UsdtArgument, UsdtSource};
 pub(crate) use operand::{number, part_of_register};

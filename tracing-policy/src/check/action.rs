@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::{Section, Target};
-use super::{enforcer, unsupported};
+use super::{enforcer, rewrite, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SetValue,
@@ -176,10 +176,7 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
 
 /// Refuses more than one place to go to, as the custom resource definition does.
 fn one_destination(written: &schema::Action, report: &mut Report) {
-    let symbol = written.arg_new_symbol.as_ref().map(|symbol| symbol.span);
-    let address = written.arg_new_addr.as_ref().map(|address| address.span);
-    let offset = written.arg_new_offset.as_ref().map(|offset| offset.span);
-    let mut said: Vec<Span> = [symbol, address, offset].into_iter().flatten().collect();
+    let mut said: Vec<Span> = rewrite::destinations(written).map(|(_, span)| span).collect();
     said.sort_by_key(|span| span.start);
     if let [first, second, ..] = said.as_slice() {
         let message = "an Override goes to one place: argNewSymbol, argNewAddr or argNewOffset";

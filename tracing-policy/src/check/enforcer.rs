@@ -6,8 +6,7 @@ use super::hook::function;
 use super::list::{Calls, Lists};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Action, Function, Hook, HookKind, Notification, PostOptions, ProcessFilters, ReturnValue,
-    Selector, SignalNumber, Told,
+    Absence, Action, Function, Hook, HookKind, Notification, ReturnValue, Selector, SignalNumber, Told,
 };
 use crate::schema::{self, Enforcer, ListType};
 use crate::source::{Span, Spanned};
@@ -122,23 +121,8 @@ fn one(value: &Spanned<String>, report: &mut Report) -> Option<Spanned<Function>
 }
 
 fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Hook {
-    let selector = Selector {
-        label: None,
-        pids: Vec::new(),
-        binaries: Vec::new(),
-        process: ProcessFilters::default(),
-        workload: None,
-        arguments: Vec::new(),
-        actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
-        rewrite: None,
-        return_arguments: Vec::new(),
-        return_actions: Vec::new(),
-        post: PostOptions::default(),
-        requests: Vec::new(),
-        return_post: PostOptions::default(),
-        return_requests: Vec::new(),
-        span,
-    };
+    let selector =
+        Selector { actions: vec![Spanned::new(Action::Enforce(told), kind.span)], ..Selector::always(span) };
     Hook {
         kind,
         absence,

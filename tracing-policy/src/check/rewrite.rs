@@ -12,20 +12,16 @@ const MOST: usize = 18;
 
 const GRAMMAR: &str = "write `register=source`, where the source is a number, `%register`, `8%register`, `(%register)` or `8(%register)`";
 
-/// The override among a selector's actions at a place in a program.
-pub(super) fn overriding(section: Section, actions: &[schema::Action]) -> Option<&schema::Action> {
-    let mut overrides = actions.iter().filter(|action| action.action.value == ActionKind::Override);
-    overrides.next().filter(|_| section == Section::Uprobes)
+/// The overrides among a selector's actions at a place in a program.
+pub(super) fn overrides(section: Section, actions: &[schema::Action]) -> Vec<&schema::Action> {
+    let overrides = actions.iter().filter(|action| action.action.value == ActionKind::Override);
+    overrides.filter(|_| section == Section::Uprobes).collect()
 }
 
-/// What the override writes, the first of its selector's actions that is one. `None` when the report has an error about it.
-pub(super) fn rewrite(
-    written: &schema::Action,
-    actions: &[schema::Action],
-    report: &mut Report,
-) -> Option<Rewrite> {
-    let mut overrides = actions.iter().filter(|action| action.action.value == ActionKind::Override);
-    if let Some(second) = overrides.nth(1) {
+/// What they write. `None` when there is none, or the report has an error about it.
+pub(super) fn rewrite(overrides: &[&schema::Action], report: &mut Report) -> Option<Rewrite> {
+    let (written, others) = overrides.split_first()?;
+    if let Some(second) = others.first() {
         let error = Diagnostic::error(Code::BadAssignment, second.span, "a second override");
         report.push(error.also(written.span, "the first one").help("write all assignments in one `argRegs`"));
         return None;
@@ -40,8 +36,8 @@ pub(super) fn rewrite(
         return None;
     }
     let rewrite = |assignments, target, returns| Rewrite { assignments, target, returns, span: written.span };
-    if let Some(target) = target(written) {
-        return Some(rewrite(Vec::new(), Some(target), false));
+    if destinations(written).next().is_some() {
+        return Some(rewrite(Vec::new(), Some(target(written, report)?), false));
     }
     if written.arg_regs.is_empty() {
         let value = written.arg_error.as_ref().map_or(0, |value| value.value);
@@ -58,31 +54,34 @@ pub(super) fn rewrite(
 
 /// The fields that say what the override does; of those that say where to go on, one (`action` refuses a second).
 fn ways(written: &schema::Action) -> Vec<(&'static str, Span)> {
-    let elsewhere = [
-        ("argNewSymbol", written.arg_new_symbol.as_ref().map(|it| it.span)),
-        ("argNewAddr", written.arg_new_addr.as_ref().map(|it| it.span)),
-        ("argNewOffset", written.arg_new_offset.as_ref().map(|it| it.span)),
-    ];
     let here = [
         ("argError", written.arg_error.as_ref().map(|it| it.span)),
         ("argRegs", written.arg_regs.first().map(|it| it.span)),
     ];
-    let said = |(name, span): (&'static str, Option<Span>)| Some((name, span?));
-    here.into_iter().filter_map(said).chain(elsewhere.into_iter().find_map(said)).collect()
+    let here = here.into_iter().filter_map(|(name, span)| Some((name, span?)));
+    here.chain(destinations(written).take(1)).collect()
+}
+
+/// The fields that say where the thread is to go on.
+pub(super) fn destinations(written: &schema::Action) -> impl Iterator<Item = (&'static str, Span)> {
+    let fields = [
+        ("argNewSymbol", written.arg_new_symbol.as_ref().map(|it| it.span)),
+        ("argNewAddr", written.arg_new_addr.as_ref().map(|it| it.span)),
+        ("argNewOffset", written.arg_new_offset.as_ref().map(|it| it.span)),
+    ];
+    fields.into_iter().filter_map(|(name, span)| Some((name, span?)))
 }
 
 /// Where the thread is to go on.
-fn target(written: &schema::Action) -> Option<Spanned<UserAddress>> {
-    let symbol = written.arg_new_symbol.as_ref().map(|symbol| {
-        let (name, offset) = super::uprobe::parts(&symbol.value);
-        Spanned::new(UserAddress::Symbol { name: name.to_owned(), offset }, symbol.span)
-    });
+fn target(written: &schema::Action, report: &mut Report) -> Option<Spanned<UserAddress>> {
+    if let Some(symbol) = &written.arg_new_symbol {
+        return super::uprobe::symbol(symbol, report);
+    }
     let number = |field: &Option<Spanned<u64>>, address: fn(u64) -> UserAddress| {
         field.as_ref().map(|field| Spanned::new(address(field.value), field.span))
     };
-    symbol
-        .or_else(|| number(&written.arg_new_addr, UserAddress::Virtual))
-        .or_else(|| number(&written.arg_new_offset, UserAddress::Offset))
+    let address = number(&written.arg_new_addr, UserAddress::Virtual);
+    address.or_else(|| number(&written.arg_new_offset, UserAddress::Offset))
 }
 
 /// What a `ret` does, with a value of `int` in the register that holds such (System V AMD64).

@@ -54,12 +54,10 @@ fn one(
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);
-    let rewrite = match rewrite::overriding(target.section, &written.match_actions) {
-        Some(first) => Some(rewrite::rewrite(first, &written.match_actions, report)?),
-        None => None,
-    };
-    let returned = returned?;
+    let overrides = rewrite::overrides(target.section, &written.match_actions);
+    let rewrite = rewrite::rewrite(&overrides, report);
     let post = post::options(&written.match_actions, arguments, target, report);
+    let returned = returned?;
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
@@ -68,7 +66,7 @@ fn one(
         workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
-        rewrite,
+        rewrite: if overrides.is_empty() { None } else { Some(rewrite?) },
         return_arguments: returned.filters,
         return_actions: returned.actions,
         post: post?,

@@ -104,7 +104,7 @@ fn addresses(written: &schema::Uprobe, report: &mut Report) -> Option<Vec<Spanne
 }
 
 /// A function, or a place `+` so many bytes behind its beginning.
-fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<UserAddress>> {
+pub(super) fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<UserAddress>> {
     let (name, offset) = parts(&written.value);
     if let Some(problem) = problem(name) {
         report.push(Diagnostic::error(Code::BadSymbol, written.span, problem));
@@ -115,7 +115,7 @@ fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<User
 }
 
 /// The function's name, and the bytes behind its beginning.
-pub(super) fn parts(text: &str) -> (&str, u64) {
+fn parts(text: &str) -> (&str, u64) {
     match text.rsplit_once('+').map(|(name, offset)| (name, number(offset))) {
         Some((name, Some(offset))) => (name, offset),
         Some((_, None)) | None => (text, 0),

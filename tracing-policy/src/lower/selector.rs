@@ -51,10 +51,7 @@ pub(super) fn selectors(
         for read in reads.descriptors(rider) {
             tests.push(Test { check: Check::Readable(read), origin });
         }
-        for filter in &selector.arguments {
-            let origin = places.origin(number, filter.span());
-            tests.extend(checks(rider, filter, reads).into_iter().map(|check| Test { check, origin }));
-        }
+        tests.extend(filters(rider, number, &selector.arguments, reads, places));
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
@@ -82,6 +79,22 @@ fn sockets(
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
+/// The tests of filters on values, of the rider with this number.
+fn filters(
+    rider: &Rider<'_>,
+    number: usize,
+    filters: &[ArgumentFilter],
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for filter in filters {
+        let origin = places.origin(number, filter.span());
+        tests.extend(checks(rider, filter, reads).into_iter().map(|check| Test { check, origin }));
+    }
+    tests
+}
+
 /// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
 fn returning(
     rider: &Rider<'_>,
@@ -95,13 +108,7 @@ fn returning(
     let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
     let entered = Check::Entered { rider: short(number), selector: short(index) };
     let mut tests = vec![Test { check: entered, origin }];
-    for filter in &selector.return_arguments {
-        tests.extend(
-            checks(rider, filter, reads)
-                .into_iter()
-                .map(|check| Test { check, origin: places.origin(number, filter.span()) }),
-        );
-    }
+    tests.extend(filters(rider, number, &selector.return_arguments, reads, places));
     let actions = selector.return_actions.iter().map(|action| action.value);
     ir::Selector {
         number: short(index),

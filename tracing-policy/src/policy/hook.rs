@@ -70,13 +70,18 @@ impl Hook {
 
     /// Whether its calls are seen to return.
     pub fn returns(&self) -> bool {
-        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+        returns(self.returned.as_ref(), &self.arguments)
     }
 
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())
     }
+}
+
+/// Whether calls are seen to return, for what they return or for an argument that they fill.
+pub(super) fn returns(returned: Option<&Argument>, arguments: &[Argument]) -> bool {
+    returned.is_some() || arguments.iter().any(|argument| argument.at_return.is_some())
 }
 
 /// The part of a policy that a hook stands in.

@@ -136,7 +136,7 @@ pub struct Member {
 impl ResolvedHook {
     /// Whether its calls are seen to return.
     pub fn returns(&self) -> bool {
-        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+        super::hook::returns(self.returned.as_ref(), &self.arguments)
     }
 
     /// How many layouts its records have: those of members are numbered one after the other, in their order.

@@ -47,6 +47,27 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// One without filters and actions, which reports every call.
+    pub fn always(span: Span) -> Self {
+        Self {
+            label: None,
+            pids: Vec::new(),
+            binaries: Vec::new(),
+            process: ProcessFilters::default(),
+            workload: None,
+            arguments: Vec::new(),
+            actions: Vec::new(),
+            rewrite: None,
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
+            post: PostOptions::default(),
+            requests: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
+            span,
+        }
+    }
+
     /// Whether it matches every call.
     pub fn matches_always(&self) -> bool {
         self.pids.is_empty()

@@ -22,6 +22,7 @@ mod settle;
 mod tracepoint;
 mod uprobe;
 mod usdt;
+mod user_code;
 
 pub use policy::policy;
 pub(crate) use rewrite::both_ends;

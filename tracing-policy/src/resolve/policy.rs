@@ -9,8 +9,8 @@ use super::{
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy,
-    PostOptions, ProcessFilters, Resolved, ResolvedHook, Selector,
+    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -181,23 +181,7 @@ fn hold(hook: &Hook, binaries: &Binaries) -> Option<Hold> {
 /// The selectors without what became class tests; a hook without selectors gets one that always matches.
 fn selectors(hook: &Hook) -> Vec<Selector> {
     if hook.selectors.is_empty() {
-        return vec![Selector {
-            label: None,
-            pids: Vec::new(),
-            binaries: Vec::new(),
-            process: ProcessFilters::default(),
-            workload: None,
-            arguments: Vec::new(),
-            actions: Vec::new(),
-            rewrite: None,
-            return_arguments: Vec::new(),
-            return_actions: Vec::new(),
-            post: PostOptions::default(),
-            requests: Vec::new(),
-            return_post: PostOptions::default(),
-            return_requests: Vec::new(),
-            span: hook.span,
-        }];
+        return vec![Selector::always(hook.span)];
     }
     let mut selectors = hook.selectors.clone();
     for selector in &mut selectors {

@@ -1,18 +1,17 @@
 //! Overrides at places in programs, fitted to the file.
 
-use super::uprobe::{behind_beginning, find};
-use crate::binary::{Binary, CpuRegister, FileOffset};
+use super::user_code::UserCode;
+use crate::binary::CpuRegister;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::files::BinaryFile;
 use crate::policy::{Assigned, Assignment, Hook, Rewrite};
 
 /// The hook, at `offset` of the file, with registers for what its overrides name; `None` when the report says what cannot be.
-pub(super) fn fit(hook: &Hook, offset: u64, file: &BinaryFile, report: &mut Report) -> Option<Hook> {
+pub(super) fn fit(hook: &Hook, offset: u64, code: &UserCode<'_>, report: &mut Report) -> Option<Hook> {
     let mut hook = hook.clone();
     let returns = hook.returned.is_some();
     let mut fits = true;
     for rewrite in hook.selectors.iter_mut().filter_map(|selector| selector.rewrite.as_mut()) {
-        if let Err(error) = one(rewrite, returns, offset, file) {
+        if let Err(error) = one(rewrite, returns, offset, code) {
             report.push(*error);
             fits = false;
         }
@@ -20,37 +19,31 @@ pub(super) fn fit(hook: &Hook, offset: u64, file: &BinaryFile, report: &mut Repo
     fits.then_some(hook)
 }
 
-fn one(rewrite: &mut Rewrite, returns: bool, offset: u64, file: &BinaryFile) -> Result<(), Box<Diagnostic>> {
+fn one(
+    rewrite: &mut Rewrite,
+    returns: bool,
+    offset: u64,
+    code: &UserCode<'_>,
+) -> Result<(), Box<Diagnostic>> {
     let error = |code, message| Box::new(Diagnostic::error(code, rewrite.span, message));
     if returns && rewrite.moves_stack() {
         return Err(Box::new(both_ends(rewrite)));
     }
     if rewrite.returns
-        && let Some((name, distance)) = behind_beginning(offset, file)
+        && let Some((name, message)) = code.in_the_midst(offset)
     {
-        let message = format!(
-            "{distance:#x} bytes behind the beginning of {name} there is no return address to be found"
-        );
         let help = format!("hook {name} itself, or say with `argRegs` what is to become of the registers");
         return Err(Box::new(error(Code::NoSuchFunction, message).help(help)));
     }
     let Some(target) = rewrite.target.take() else { return Ok(()) };
-    let to = find(&target.value, file).map_err(|message| {
-        let message = format!("{}: {message}", file.path);
+    let to = code.find(&target.value).map_err(|message| {
+        let message = format!("{}: {message}", code.file.path);
         Box::new(Diagnostic::error(Code::NoSuchFunction, target.span, message))
     })?;
     let rip = CpuRegister::Rip;
-    let source = Assigned::Register { register: rip, shift: 0, width: 8, plus: distance(offset, to, file) };
+    let source = Assigned::Register { register: rip, shift: 0, width: 8, plus: code.distance(offset, to) };
     rewrite.assignments = vec![Assignment { register: rip, shift: 0, width: 8, source }];
     Ok(())
-}
-
-/// From one place of the file to another in memory, wherever that is loaded.
-fn distance(from: u64, to: u64, file: &BinaryFile) -> i64 {
-    let binary = Binary::parse(&file.bytes).ok();
-    let address = |offset| binary.as_ref().and_then(|binary| binary.offset_to_address(FileOffset(offset)));
-    let (from, to) = address(from).zip(address(to)).unwrap_or((from, to));
-    to.wrapping_sub(from).cast_signed()
 }
 
 /// An override that returns, and a look at the return: the kernel puts its own return address where the stack ends when the override is done

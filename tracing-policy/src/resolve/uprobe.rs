@@ -3,8 +3,8 @@
 use bpf_probes::attach::{self, Duty, UserLinks, UserPlace};
 
 use super::policy::{Facts, Placed};
+use super::user_code::UserCode;
 use super::{digest, mechanism, rewrite};
-use crate::binary::{Binary, FileOffset, Functions};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{
@@ -31,12 +31,13 @@ pub(super) fn place(
         report.push(other_file(uprobe, file));
         return None;
     }
-    let offset = offset(hook, uprobe, file, report)?;
-    if let Some(error) = hook.returned.as_ref().and_then(|_| no_return(hook, offset, file)) {
+    let code = UserCode::of(file);
+    let offset = offset(hook, uprobe, &code, report)?;
+    if let Some(error) = hook.returned.as_ref().and_then(|_| no_return(hook, offset, &code)) {
         report.push(error);
         return None;
     }
-    let hook = rewrite::fit(hook, offset, file, report)?;
+    let hook = rewrite::fit(hook, offset, &code, report)?;
     let place = UserPlace {
         file: file.id,
         path: file.path.clone(),
@@ -104,76 +105,31 @@ pub(super) fn other_file(uprobe: &Uprobe, file: &BinaryFile) -> Diagnostic {
 }
 
 /// The offset in the file of what a policy names.
-fn offset(hook: &Hook, uprobe: &Uprobe, file: &BinaryFile, report: &mut Report) -> Option<u64> {
-    match find(&uprobe.address, file) {
+fn offset(hook: &Hook, uprobe: &Uprobe, code: &UserCode<'_>, report: &mut Report) -> Option<u64> {
+    match code.find(&uprobe.address) {
         Ok(offset) => Some(offset),
         Err(message) => {
-            let message = format!("{}: {message}", file.path);
+            let message = format!("{}: {message}", code.file.path);
             report.push(Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message));
             None
         }
     }
 }
 
-/// The offset in the file of a place; in words why there is none.
-pub(super) fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
-    let binary = match (Binary::parse(&file.bytes), address) {
-        (Ok(binary), _) => binary,
-        // code that a program maps from any file can be hooked
-        (Err(_), UserAddress::Offset(offset)) if is_inside(*offset, file) => return Ok(*offset),
-        (Err(_), UserAddress::Offset(offset)) => {
-            return Err(format!("it has {} bytes, and nothing at offset {offset:#x}", file.bytes.len()));
-        }
-        (Err(error), UserAddress::Symbol { .. } | UserAddress::Virtual(_)) => return Err(error.to_string()),
-    };
-    let offset = match address {
-        UserAddress::Offset(offset) => FileOffset(*offset),
-        UserAddress::Virtual(address) => {
-            let found = binary.address_to_offset(*address);
-            found.ok_or_else(|| format!("nothing of it is loaded at address {address:#x}"))?
-        }
-        UserAddress::Symbol { name, offset } => {
-            let FileOffset(start) = binary.function_offset(name).map_err(|error| error.to_string())?;
-            let found = start.checked_add(*offset).map(FileOffset);
-            found.ok_or_else(|| format!("nothing is {offset:#x} bytes behind {name}"))?
-        }
-    };
-    if !binary.offset_is_executable(offset) {
-        return Err(format!("there are no instructions at offset {offset}"));
-    }
-    Ok(offset.0)
-}
-
 /// Why the return of a function cannot be seen, as far as the file tells. For the return the kernel changes what it takes for the return address on the
 /// program's stack (`arch/x86/kernel/uprobes.c: arch_uretprobe_hijack_return_addr`), which breaks a program that has something else there.
-fn no_return(hook: &Hook, offset: u64, file: &BinaryFile) -> Option<Diagnostic> {
-    let binary = Binary::parse(&file.bytes).ok()?;
+fn no_return(hook: &Hook, offset: u64, code: &UserCode<'_>) -> Option<Diagnostic> {
     let error = |message: String| Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message);
-    if binary.is_go() {
-        let message = format!("{} is a Go program: seeing a function of it return would break it", file.path);
+    if code.is_go() {
+        let path = &code.file.path;
+        let message = format!("{path} is a Go program: seeing a function of it return would break it");
         return Some(
             error(message)
                 .help("Go moves its stacks and finds the kernel's return address there; leave `return` out"),
         );
     }
-    let (name, distance) = behind_beginning(offset, file)?;
-    let message =
-        format!("{distance:#x} bytes behind the beginning of {name} there is no return address to be found");
+    let (name, message) = code.in_the_midst(offset)?;
     Some(error(message).help(format!("hook {name} itself, or leave `return` out")))
-}
-
-/// The function that an instruction is in the midst of, and how far, as far as the file tells.
-pub(super) fn behind_beginning(offset: u64, file: &BinaryFile) -> Option<(String, u64)> {
-    let functions = Functions::of(&Binary::parse(&file.bytes).ok()?);
-    let (name, distance) = functions.at(FileOffset(offset)).filter(|(_, distance)| *distance > ENDBR)?;
-    Some((name.to_owned(), distance))
-}
-
-/// Bytes of the `endbr64` that a function may begin with: behind it the stack is the same.
-const ENDBR: u64 = 4;
-
-fn is_inside(offset: u64, file: &BinaryFile) -> bool {
-    usize::try_from(offset).is_ok_and(|offset| offset < file.bytes.len())
 }
 
 /// Which events the records become, and the name they show.

@@ -183,6 +183,12 @@ fn an_override_does_one_thing_where_that_can_be_done() {
     assert_eq!(refused(&with(", argError: 1, argRegs: ['rax=1']")), [Code::BadAssignment]);
     assert_eq!(refused(&with(", argNewSymbol: a, argNewOffset: 1")), [Code::BadAssignment]);
     assert_eq!(refused(&with(", argRegs: ['eflags=1']")), [Code::BadAssignment]);
+    // as the symbols of the hook itself
+    assert_eq!(refused(&with(", argNewSymbol: ''")), [Code::BadSymbol]);
+    assert_eq!(refused(&with(&format!(", argNewSymbol: {}", "x".repeat(4097)))), [Code::BadSymbol]);
+    // what else is wrong is said in the same breath
+    let two = "{action: Override, argRegs: ['eflags=1']}, {action: Post, rateLimit: never}";
+    assert_eq!(refused(&selectors(two)), [Code::BadAssignment, Code::BadNumber]);
     assert_eq!(refused(&selectors("{action: Override}, {action: Override}")), [Code::BadAssignment]);
     let many = (0..19).map(|_| "'rax=1'").collect::<Vec<_>>().join(", ");
     assert_eq!(refused(&with(&format!(", argRegs: [{many}]"))), [Code::BadAssignment]);
