@@ -7,10 +7,10 @@ use api::filter::{
     FieldFilters, FilterError, FilterLists, Redaction, read_field_filters, read_filters,
     read_redaction_filters,
 };
+use api::name::{format_duration, parse_duration};
 use api::wire;
 use export::json::Rotation;
 
-use super::duration::{format_duration, parse_duration};
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
 
