@@ -13,7 +13,7 @@ mod pid_set;
 mod redact;
 mod text;
 
-pub use aggregate::{Aggregation, Offered};
+pub use aggregate::{AGGREGATION_HELD, AGGREGATION_WINDOW, Aggregation, Offered};
 pub use condition::FilterError;
 pub use list::FilterLists;
 pub use mask::FieldFilters;
