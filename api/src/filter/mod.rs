@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod capability;
+mod compile;
 mod condition;
 mod label;
 mod list;
