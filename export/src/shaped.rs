@@ -1,7 +1,7 @@
 //! A sink that gets fewer events: the same ones joined, and no more than so many a minute.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::filter::{Aggregation, Offered};
@@ -47,7 +47,11 @@ impl<S: Sink> Shaped<S> {
         }
         if let Some(limit) = self.shape.limit.as_mut().filter(|limit| is_due(limit.due())) {
             let dropped = limit.take_dropped(now.unwrap_or_else(Instant::now));
-            let event = Event::new(EventKind::RateLimit(dropped), wall_time(), Arc::clone(&self.node));
+            let event = Event::new(
+                EventKind::RateLimit(dropped),
+                Timestamp::from(SystemTime::now()),
+                Arc::clone(&self.node),
+            );
             result = result.and(self.inner.write(&mut std::iter::once(&event)));
         }
         result
@@ -60,11 +64,6 @@ fn admits(limit: &mut Option<Limit>, now: Instant, counters: &Counters) -> bool 
         counters.add_limited();
     }
     admitted
-}
-
-fn wall_time() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl<S: Sink> Sink for Shaped<S> {

@@ -7,10 +7,12 @@ use crate::event::{Event, EventKind, ProcessRef};
 use crate::json::write_event;
 use crate::wire;
 
-/// The window where a request names none.
-const WINDOW: Duration = Duration::from_secs(15);
-/// Events held where a request does not say how many.
-const HELD: usize = 10_000;
+/// The window where nobody names one.
+pub const AGGREGATION_WINDOW: Duration = Duration::from_secs(15);
+/// Events held where nobody says how many.
+pub const AGGREGATION_HELD: usize = 10_000;
+/// Longest window: a timer can wait so long, and nobody waits longer for an event.
+const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 /// Most events that are held.
 const MOST_HELD: usize = 1 << 16;
 
@@ -39,10 +41,10 @@ pub enum Offered {
 }
 
 impl Aggregation {
-    /// Holds at most `capacity` events, none longer than `window`.
+    /// Holds at most `capacity` events (1 to 65 536), none longer than `window` (at most a day).
     pub fn new(window: Duration, capacity: usize) -> Self {
         Self {
-            window,
+            window: window.min(LONGEST_WINDOW),
             capacity: capacity.clamp(1, MOST_HELD),
             known: HashMap::new(),
             held: Vec::new(),
@@ -56,16 +58,18 @@ impl Aggregation {
         let window = options.window_size.and_then(|window| Duration::try_from(window).ok());
         let held = usize::try_from(options.channel_buffer_size).unwrap_or(usize::MAX);
         Self::new(
-            window.filter(|window| !window.is_zero()).unwrap_or(WINDOW),
-            if held == 0 { HELD } else { held },
+            window.filter(|window| !window.is_zero()).unwrap_or(AGGREGATION_WINDOW),
+            if held == 0 { AGGREGATION_HELD } else { held },
         )
     }
 
     /// Takes `event`, if it is of a kind that is held. Call [`Aggregation::take`] when [`Aggregation::due`] says so.
     pub fn offer(&mut self, event: &Event, now: Instant) -> Offered {
+        if !is_held(&event.kind) {
+            return Offered::Passes;
+        }
         let mut plain = event.clone();
-        let Some(processes) = hook_processes(&mut plain.kind) else { return Offered::Passes };
-        processes.for_each(|process| process.refcnt = 0);
+        hook_processes(&mut plain.kind).into_iter().flatten().for_each(|process| process.refcnt = 0);
         plain.time = None;
         self.text.clear();
         write_event(&plain, &mut self.text);
@@ -94,6 +98,23 @@ impl Aggregation {
     }
 }
 
+/// Whether it is an event of a hook.
+const fn is_held(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Kprobe(_)
+        | EventKind::Tracepoint(_)
+        | EventKind::Loader(_)
+        | EventKind::Uprobe(_)
+        | EventKind::Lsm(_)
+        | EventKind::Usdt(_) => true,
+        EventKind::Exec(_)
+        | EventKind::Exit(_)
+        | EventKind::Throttle(_)
+        | EventKind::Test(_)
+        | EventKind::RateLimit(_) => false,
+    }
+}
+
 /// The processes that an event of a hook shows; `None` for others.
 fn hook_processes(kind: &mut EventKind) -> Option<impl Iterator<Item = &mut ProcessRef>> {
     let (process, parent, ancestors) = match kind {
@@ -118,9 +139,10 @@ mod tests {
 
     use std::time::{Duration, Instant};
 
-    use super::{Aggregation, Offered};
+    use super::{AGGREGATION_WINDOW, Aggregation, Offered};
     use crate::event::{Event, Timestamp};
     use crate::json::read_event;
+    use crate::wire::AggregationOptions;
 
     fn kprobe(pid: u32, path: &str, refcnt: u32) -> Event {
         let text = format!(
@@ -157,6 +179,22 @@ mod tests {
             let event = read_event(text.as_bytes()).unwrap();
             assert_eq!(aggregation.offer(&event, Instant::now()), Offered::Passes);
         }
+    }
+
+    #[test]
+    fn a_window_is_a_day_at_most_and_what_nobody_names_has_a_default() {
+        let window = |seconds: i64, nanos: i32| {
+            let window_size = Some(prost_types::Duration { seconds, nanos });
+            let options = AggregationOptions { window_size, channel_buffer_size: 0 };
+            let mut aggregation = Aggregation::requested(&options);
+            let start = Instant::now();
+            assert_eq!(aggregation.offer(&kprobe(1, "/a", 1), start), Offered::Held);
+            aggregation.due().unwrap() - start
+        };
+        assert_eq!(window(i64::MAX, 999_999_999), Duration::from_hours(24));
+        assert_eq!(window(86_400, 1), Duration::from_hours(24));
+        assert_eq!(window(2, 5), Duration::new(2, 5));
+        assert_eq!([window(0, 0), window(-1, 0)], [AGGREGATION_WINDOW; 2]);
     }
 
     #[test]

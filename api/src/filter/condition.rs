@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use regex::{RegexSet, RegexSetBuilder};
+use regex::RegexSet;
 
 use super::capability::CapabilityFilter;
+use super::compile;
 use super::label::Selector;
 use super::pid_set::PidSet;
 use crate::event::{Event, Pod, Process};
 use crate::name::EventType;
 use crate::wire;
-
-/// Most memory that the expressions of one field may take when compiled, in bytes.
-pub(super) const EXPRESSION_BYTES: usize = 4 << 20;
 
 /// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,11 +165,7 @@ impl Filter {
         refuse_unsupported(filter)?;
         let mut conditions = Vec::new();
         if !filter.event_set.is_empty() {
-            let types = filter
-                .event_set
-                .iter()
-                .map(|&number| EventType::from_number(number).ok_or(FilterError::EventType { number }));
-            conditions.push(Condition::EventSet(types.collect::<Result<_, _>>()?));
+            conditions.push(Condition::EventSet(compile::event_types(&filter.event_set)?));
         }
         conditions.extend(filter.health_check.map(Condition::HealthCheck));
         if !filter.policy_names.is_empty() {
@@ -222,13 +216,9 @@ fn expressions(filter: &wire::Filter, conditions: &mut Vec<Condition>) -> Result
         ("arguments_regex", &filter.arguments_regex, Condition::Process, OfProcess::Arguments),
         ("parent_arguments_regex", &filter.parent_arguments_regex, Condition::Parent, OfProcess::Arguments),
     ];
-    for (field, expressions, of, make) in fields {
-        if !expressions.is_empty() {
-            let set = RegexSetBuilder::new(expressions)
-                .size_limit(EXPRESSION_BYTES)
-                .build()
-                .map_err(|error| FilterError::Expression { field, source: Box::new(error) })?;
-            conditions.push(of(make(set)));
+    for (field, texts, of, make) in fields {
+        if !texts.is_empty() {
+            conditions.push(of(make(compile::expressions(field, texts)?)));
         }
     }
     Ok(())

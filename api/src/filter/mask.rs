@@ -6,7 +6,7 @@
 use prost::{Message, Name};
 use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 
-use super::FilterError;
+use super::{FilterError, compile};
 use crate::json::descriptor;
 use crate::name::EventType;
 use crate::wire;
@@ -170,11 +170,7 @@ impl FieldFilter {
             Ok(wire::FieldFilterAction::Exclude) => Keep::Others,
             Err(_) => return Err(FilterError::FieldAction { number: filter.action }),
         };
-        let types = filter
-            .event_set
-            .iter()
-            .map(|&number| EventType::from_number(number).ok_or(FilterError::EventType { number }));
-        let types: Vec<EventType> = types.collect::<Result<_, _>>()?;
+        let types = compile::event_types(&filter.event_set)?;
         let mut fields = Node::default();
         for path in filter.fields.iter().flat_map(|mask| &mask.paths) {
             if path.split('.').count() > DEPTH || !is_field(path) {

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod capability;
+mod compile;
 mod condition;
 mod label;
 mod list;
@@ -13,7 +14,7 @@ mod pid_set;
 mod redact;
 mod text;
 
-pub use aggregate::{Aggregation, Offered};
+pub use aggregate::{AGGREGATION_HELD, AGGREGATION_WINDOW, Aggregation, Offered};
 pub use condition::FilterError;
 pub use list::FilterLists;
 pub use mask::FieldFilters;

@@ -1,9 +1,11 @@
 //! Redaction: what of a process's arguments is never stored.
 
-use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use std::borrow::Cow;
 
-use super::FilterError;
-use super::condition::EXPRESSION_BYTES;
+use regex::{Captures, Regex, RegexBuilder, RegexSet};
+
+use super::compile::EXPRESSION_BYTES;
+use super::{FilterError, compile};
 use crate::wire;
 
 /// What stands where something was.
@@ -43,8 +45,9 @@ impl Redaction {
         for filter in self.filters.iter().filter(|filter| filter.is_for(binary)) {
             for expression in &filter.redact {
                 let current = redacted.as_deref().unwrap_or(text);
-                if expression.is_match(current) {
-                    redacted = Some(expression.replace_all(current, replace_groups).into_owned());
+                // borrowed: no match
+                if let Cow::Owned(text) = expression.replace_all(current, replace_groups) {
+                    redacted = Some(text);
                 }
             }
         }
@@ -56,13 +59,13 @@ impl RedactionFilter {
     #[expect(deprecated, reason = "the message has a field that upstream ignores too")]
     fn compile(filter: &wire::RedactionFilter) -> Result<Self, FilterError> {
         let wire::RedactionFilter { r#match: _, redact, binary_regex } = filter;
-        let wrong =
-            |field| move |error: regex::Error| FilterError::Expression { field, source: Box::new(error) };
-        let binaries = RegexSetBuilder::new(binary_regex).size_limit(EXPRESSION_BYTES).build();
-        let compile = |text: &String| RegexBuilder::new(text).size_limit(EXPRESSION_BYTES).build();
+        let binaries = compile::expressions("binary_regex", binary_regex)?;
+        let expression = |text: &String| RegexBuilder::new(text).size_limit(EXPRESSION_BYTES).build();
+        let redact = redact.iter().map(expression).collect::<Result<_, _>>();
         Ok(Self {
-            binaries: Some(binaries.map_err(wrong("binary_regex"))?).filter(|set| !set.is_empty()),
-            redact: redact.iter().map(compile).collect::<Result<_, _>>().map_err(wrong("redact"))?,
+            binaries: Some(binaries).filter(|set| !set.is_empty()),
+            redact: redact
+                .map_err(|error| FilterError::Expression { field: "redact", source: Box::new(error) })?,
         })
     }
 

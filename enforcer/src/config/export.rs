@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::filter::{
-    FieldFilters, FilterError, FilterLists, Redaction, read_field_filters, read_filters,
-    read_redaction_filters,
+    AGGREGATION_HELD, AGGREGATION_WINDOW, FieldFilters, FilterError, FilterLists, Redaction,
+    read_field_filters, read_filters, read_redaction_filters,
 };
+use api::name::{format_duration, parse_duration};
 use api::wire;
 use export::json::Rotation;
 
-use super::duration::{format_duration, parse_duration};
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
 
@@ -147,8 +147,8 @@ fn aggregation(flags: &Flags) -> Result<Option<AggregationSettings>, SettingsErr
     let option = "export-aggregation-window-size";
     let window = duration(option, flags.export_aggregation_window_size.as_ref())?;
     let settings = AggregationSettings {
-        window: window.unwrap_or(Duration::from_secs(15)),
-        held: flags.export_aggregation_buffer_size.unwrap_or(10_000),
+        window: window.unwrap_or(AGGREGATION_WINDOW),
+        held: flags.export_aggregation_buffer_size.unwrap_or(AGGREGATION_HELD),
     };
     Ok(Some(settings).filter(|_| flags.enable_export_aggregation == Some(true)))
 }
