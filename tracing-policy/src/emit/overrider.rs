@@ -8,7 +8,7 @@ use bpf_probes::asm::Prototype;
 use bpf_probes::builder::{BuildError, Facts, Function};
 use bpf_probes::insn::{AluOp, Helper, Register, Size, alu};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::STUB;
+use bpf_probes::sensor::{STUB, shared};
 use bpf_probes::spec::{CollectionSpec, Reach};
 
 use super::note::{KEY_BYTES, only_if_killed, remove};
@@ -44,5 +44,5 @@ pub(crate) fn overrider(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     f.call(Helper::OverrideReturn);
     f.bind(out);
     f.return_constant(0);
-    collection(f, body, STUB, Reach::Attached)
+    collection(f, body, (STUB, Reach::Attached), vec![shared::counters(), shared::notes()])
 }
