@@ -103,7 +103,7 @@ impl Emitter<'_> {
         // by way of memory: where the kernel knows its type, it becomes a number there
         store(f, Size::Double, bytes.whole(), R1)?;
         load(f, Size::Double, R1, bytes.whole())?;
-        super::buffer::extend(f, i32::from(size.bits), size.signed);
+        f.extend(R1, size.bits.into(), size.signed);
         if size.signed {
             f.jump_if(Condition::SGe, R1, 0, some);
             f.constant(R1, 0);

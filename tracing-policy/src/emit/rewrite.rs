@@ -17,7 +17,7 @@ use bpf_probes::spec::{CollectionSpec, Reach};
 
 use super::memory::{address, load, store, store_imm};
 use super::note::{KEY_BYTES, SIGKILL, kill_unless_kept, remove_from};
-use super::operand::{context_register, extend};
+use super::operand::context_register;
 use super::program::{Body, Emitter};
 use super::returner::collection;
 use crate::binary::CpuRegister;
@@ -166,7 +166,7 @@ fn assign(
             if shift != 0 {
                 f.alu(AluOp::Rsh, R1, shift.into());
             }
-            extend(f, R1, width, false);
+            f.extend(R1, 8 * u32::from(width), false);
             f.constant(R2, plus.cast_unsigned());
             f.alu_reg(AluOp::Add, R1, R2);
         }
@@ -182,7 +182,7 @@ fn assign(
             load(f, Size::Double, R1, state.read)?;
         }
     }
-    extend(f, R1, width, false);
+    f.extend(R1, 8 * u32::from(width), false);
     if width < 4 {
         let mask = (u64::MAX >> (64 - 8 * u32::from(width))) << shift;
         f.alu(AluOp::Lsh, R1, shift.into());
