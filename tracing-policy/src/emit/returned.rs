@@ -214,7 +214,9 @@ impl Emitter<'_> {
         if let Some(action) = rider.on_return {
             self.remember(f, first.selector, action)?;
         }
-        self.act_first(f, selectors, dismiss, |f, rider, last| self.report_matched(f, rider, call, last, end))?;
+        self.act_first(f, selectors, dismiss, |f, rider, last| {
+            self.report_matched(f, rider, call, last, end)
+        })?;
         f.bind(dismiss);
         self.begin_return(f, rider, call, end)?;
         let word = i32::from_le_bytes([0, 0, 0, hook_flag::DISMISSED]);
