@@ -255,7 +255,7 @@ impl<'a> Emitter<'a> {
         }
         if self.state().rewrite.is_some() {
             maps.push(shared::registers());
-        } else if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
+        } else if self.leaves_notes() {
             maps.push(shared::notes());
         }
         if self.hook.selectors().any(Selector::is_about_enforcers) {

@@ -9,16 +9,17 @@ use std::mem::offset_of;
 use Register::{R0, R1, R2, R3, R4, R7, R8, R9};
 use bpf_probes::abi::{UserRegisters, map_name};
 use bpf_probes::asm::{Label, Prototype};
-use bpf_probes::builder::{BuildError, Facts, Function, Program};
+use bpf_probes::builder::{BuildError, Facts, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::sensor::{STUB, shared};
-use bpf_probes::spec::{CollectionSpec, ProgramSpec, Reach};
+use bpf_probes::spec::{CollectionSpec, Reach};
 
 use super::memory::{address, load, store, store_imm};
-use super::note::{KEY_BYTES, SIGKILL, kill_unless_kept};
-use super::operand::{context_register, extend};
+use super::note::{KEY_BYTES, SIGKILL, kill_unless_kept, remove_from};
+use super::operand::context_register;
 use super::program::{Body, Emitter};
+use super::returner::collection;
 use crate::binary::CpuRegister;
 use crate::ir::{Hook, Selector};
 use crate::policy::{Assigned, Assignment, Rewrite};
@@ -77,17 +78,9 @@ impl Emitter<'_> {
     /// At the entry: nothing is left of an earlier call, and the registers are kept that overrides look at. The context is in `R9`.
     pub(super) fn begin_rewrite(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         let Some(state) = &self.state().rewrite else { return Ok(()) };
-        let absent = f.label();
         f.comment("no registers of an earlier call");
         store_imm(f, Size::Double, state.next + at(offset_of!(UserRegisters, written)), 0)?;
-        f.scope(|f| {
-            let key = f.slot(KEY_BYTES)?;
-            self.body.notes.key(f, key);
-            f.lookup(map_name::REGISTERS, key, absent);
-            super::note::remove_from(f, map_name::REGISTERS, key);
-            f.bind(absent);
-            Ok(())
-        })?;
+        self.body.notes.forget_earlier(f, map_name::REGISTERS)?;
         let rewrites = self.hook.selectors().filter_map(|selector| selector.rewrite.as_ref());
         let registers: BTreeSet<CpuRegister> = rewrites.flat_map(looked_at).collect();
         for register in registers {
@@ -173,7 +166,7 @@ fn assign(
             if shift != 0 {
                 f.alu(AluOp::Rsh, R1, shift.into());
             }
-            extend(f, R1, width, false);
+            f.extend(R1, 8 * u32::from(width), false);
             f.constant(R2, plus.cast_unsigned());
             f.alu_reg(AluOp::Add, R1, R2);
         }
@@ -189,7 +182,7 @@ fn assign(
             load(f, Size::Double, R1, state.read)?;
         }
     }
-    extend(f, R1, width, false);
+    f.extend(R1, 8 * u32::from(width), false);
     if width < 4 {
         let mask = (u64::MAX >> (64 - 8 * u32::from(width))) << shift;
         f.alu(AluOp::Lsh, R1, shift.into());
@@ -226,16 +219,8 @@ pub(crate) fn rewriter(body: Body<'_>, kernel: &KernelView) -> Result<Collection
         f.store(Size::Double, R9, f.offset(to)?, R1);
         f.bind(next);
     }
-    super::note::remove_from(&mut f, map_name::REGISTERS, key);
+    remove_from(&mut f, map_name::REGISTERS, key);
     f.bind(absent);
     f.return_constant(0);
-    let code = Program::new().link(f.finish()?)?;
-    let program = ProgramSpec {
-        name: STUB.to_owned(),
-        kind: body.kind,
-        target: body.target.clone(),
-        reach: Reach::Attached,
-        code,
-    };
-    Ok(CollectionSpec { maps: Vec::new(), imports: vec![shared::registers()], programs: vec![program] })
+    collection(f, body, (STUB, Reach::Attached), vec![shared::registers()])
 }
