@@ -13,7 +13,7 @@ mod settings;
 
 pub use dropin::DropinError;
 pub(crate) use duration::{format_duration, parse_duration};
-pub use export::{AggregationSettings, ExportFilters, ExportSettings};
+pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
