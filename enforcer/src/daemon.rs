@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::event::Node;
-use api::filter::{Aggregation, FieldFilters, FilterError, FilterLists, Redaction};
+use api::filter::Aggregation;
 use bpf_probes::abi::map_name;
 use bpf_probes::kernel::{FeatureSet, KernelView};
 use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view};
-use export::json::{FileOptions, FileSink};
+use export::json::FileSink;
 use export::sink::OpenError;
 use export::{Limit, Shape, Shaped};
 use tokio_util::sync::CancellationToken;
@@ -45,8 +45,6 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Export(#[from] OpenError),
-    #[error(transparent)]
-    Filter(#[from] FilterError),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]
@@ -272,7 +270,8 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
         processes: bounds.kernel_processes,
     };
     let hub = Hub::new();
-    let (sinks, log) = open_sinks(settings, &hub)?;
+    let node = node(settings);
+    let (sinks, log) = open_sinks(settings, &hub, Arc::clone(&node))?;
     let mut base = Base::load(view, sizes)?;
     let sources = Sources {
         events: Box::new(base.ring(map_name::EVENTS)?),
@@ -284,7 +283,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
     let processes = base.introduce(&mut replay)?;
     let layouts = Arc::new(Layouts::default());
     let requests = settings.policy_requests.map(Requests::start).transpose().map_err(StartError::Thread)?;
-    let config = Config { requests: requests.clone(), ..pipeline_config(settings)? };
+    let config = Config { requests: requests.clone(), ..pipeline_config(settings, node) };
     let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
     Ok(KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes })
 }
@@ -292,23 +291,20 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
 /// The sinks that write, and how to change the export file's.
 type Sinks = (Vec<SinkThread>, Option<EventLog>);
 
-fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Sinks, StartError> {
+fn open_sinks(settings: &Settings, hub: &Hub, node: Arc<Node>) -> Result<Sinks, StartError> {
     let Some(export) = &settings.export else { return Ok((Vec::new(), None)) };
-    let fields = FieldFilters::compile(&export.filters.fields)?;
-    let options =
-        FileOptions { mode: export.mode, rotation: export.rotation, fields, ..FileOptions::default() };
-    let sink = FileSink::open(&export.path, options)?;
+    let sink = FileSink::open(&export.path, export.file.clone())?;
     let rotation = sink.rotation();
     let subscribe = Subscribe {
         name: "export".to_owned(),
         capacity: settings.bounds.listener_queue,
-        filter: FilterLists::compile(&export.filters.allow, &export.filters.deny)?,
+        filter: export.events.clone(),
     };
     let shape = Shape {
         aggregation: export.aggregation.map(|how| Aggregation::new(how.window, how.held)),
         limit: export.rate_limit.map(|limit| Limit::new(limit, Instant::now())),
     };
-    let sink = Shaped::new(sink, shape, node(settings));
+    let sink = Shaped::new(sink, shape, node);
     let thread = SinkThread::start(Box::new(sink), hub.subscribe(subscribe)).map_err(StartError::Thread)?;
     let log = EventLog::new(rotation, thread.nudge());
     Ok((vec![thread], Some(log)))
@@ -320,19 +316,19 @@ fn node(settings: &Settings) -> Arc<Node> {
     Arc::new(Node { cluster_name: settings.cluster_name.as_str().into(), ..Node::named(&name) })
 }
 
-fn pipeline_config(settings: &Settings) -> Result<Config, FilterError> {
-    let node = node(settings);
-    Ok(Config {
-        node: Arc::clone(&node),
-        redaction: Arc::new(Redaction::compile(&settings.redaction)?),
+fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
+    let defaults = Config::new(&node.name);
+    Config {
+        node,
+        redaction: Arc::clone(&settings.redaction),
         process_entries: settings.bounds.processes,
         calls: settings.bounds.calls,
         process_credentials: settings.content.credentials,
         process_namespaces: settings.content.namespaces,
         stack_addresses: settings.content.stack_addresses,
         proc_root: settings.procfs.clone(),
-        ..Config::new(&node.name)
-    })
+        ..defaults
+    }
 }
 
 fn observed(

@@ -29,11 +29,21 @@ impl FilterLists {
     ///
     /// Names the first field that cannot be evaluated, or the value it does not take.
     pub fn compile(allow: &[wire::Filter], deny: &[wire::Filter]) -> Result<Self, FilterError> {
-        let compile =
-            |filters: &[wire::Filter]| filters.iter().map(Filter::compile).collect::<Result<Vec<_>, _>>();
-        let (allow, deny) = (compile(allow)?, compile(deny)?);
-        let pid_sets = allow.iter().chain(&deny).filter_map(|filter| filter.pid_set().cloned()).collect();
-        Ok(Self { allow, deny, pid_sets })
+        let allow = compile(allow)?;
+        let pid_sets = pid_sets(&allow).collect();
+        Self { allow, deny: Vec::new(), pid_sets }.denying(deny)
+    }
+
+    /// These lists, with further filters in the deny list.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compile`].
+    pub fn denying(mut self, deny: &[wire::Filter]) -> Result<Self, FilterError> {
+        let deny = compile(deny)?;
+        self.pid_sets.extend(pid_sets(&deny));
+        self.deny.extend(deny);
+        Ok(self)
     }
 
     /// Whether every event passes.
@@ -47,4 +57,12 @@ impl FilterLists {
         (self.allow.is_empty() || self.allow.iter().any(|filter| filter.matches(event)))
             && !self.deny.iter().any(|filter| filter.matches(event))
     }
+}
+
+fn compile(filters: &[wire::Filter]) -> Result<Vec<Filter>, FilterError> {
+    filters.iter().map(Filter::compile).collect()
+}
+
+fn pid_sets(filters: &[Filter]) -> impl Iterator<Item = Arc<PidSet>> {
+    filters.iter().filter_map(|filter| filter.pid_set().cloned())
 }

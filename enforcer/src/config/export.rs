@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::filter::{
-    AGGREGATION_HELD, AGGREGATION_WINDOW, FieldFilters, FilterError, FilterLists, Redaction,
-    read_field_filters, read_filters, read_redaction_filters,
+    AGGREGATION_HELD, AGGREGATION_WINDOW, FieldFilters, FilterLists, Redaction, read_field_filters,
+    read_filters, read_redaction_filters,
 };
 use api::name::{format_duration, parse_duration};
-use api::wire;
-use export::json::Rotation;
+use export::json::{FileOptions, Rotation};
 
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
@@ -20,31 +19,18 @@ pub(crate) const MEBIBYTE: u64 = 1 << 20;
 const DEFAULT_MEBIBYTES: u64 = 100;
 
 /// The export file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ExportSettings {
     /// Its path.
     pub path: PathBuf,
-    /// Its access mode.
-    pub mode: u32,
-    /// When a new one is begun.
-    pub rotation: Rotation,
-    /// Which events are written, and which fields of them.
-    pub filters: ExportFilters,
+    /// How it is written, and which fields of events.
+    pub file: FileOptions,
+    /// Which events are written.
+    pub events: FilterLists,
     /// How many events a minute are written at most.
     pub rate_limit: Option<u32>,
     /// How events that say the same become one.
     pub aggregation: Option<AggregationSettings>,
-}
-
-/// Which events are written, and which fields of them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ExportFilters {
-    /// Any must match, if there is any.
-    pub allow: Vec<wire::Filter>,
-    /// None may match.
-    pub deny: Vec<wire::Filter>,
-    /// Which fields.
-    pub fields: Vec<wire::FieldFilter>,
 }
 
 /// How events that say the same become one.
@@ -59,31 +45,21 @@ pub struct AggregationSettings {
 impl ExportSettings {
     /// What `flags` ask for; `None`: nothing is written.
     pub(super) fn new(flags: &Flags) -> Result<Option<Self>, SettingsError> {
-        let mode = file_mode(flags.export_file_perm.as_deref().unwrap_or("600"))?;
-        let interval =
-            duration("export-file-rotation-interval", flags.export_file_rotation_interval.as_ref())?;
-        let size = flags.export_file_max_size_mb.unwrap_or(10);
-        let rotation = Rotation {
-            max_bytes: file_bytes(size)
-                .ok_or_else(|| value_error("export-file-max-size-mb", size, "a file cannot be that large"))?,
-            interval: interval.and_then(rotation_interval),
-            backups: flags.export_file_max_backups.unwrap_or(5),
-            compress: flags.export_file_compress.unwrap_or(false),
-        };
-        let filters = ExportFilters::new(flags)?;
+        let file = file_options(flags)?;
+        let events = event_filters(flags)?;
         let rate_limit = flags.export_rate_limit.unwrap_or(-1);
         let aggregation = aggregation(flags)?;
         let path = non_empty(flags.export_filename.clone()).filter(|_| rate_limit != 0).map(PathBuf::from);
         let rate_limit = u64::try_from(rate_limit).ok().map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-        Ok(path.map(|path| Self { path, mode, rotation, filters, rate_limit, aggregation }))
+        Ok(path.map(|path| Self { path, file, events, rate_limit, aggregation }))
     }
 
     /// The settings by the names of their options, for people.
     pub(super) fn describe(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let Rotation { max_bytes, interval, backups, compress } = self.rotation;
+        let Rotation { max_bytes, interval, backups, compress } = self.file.rotation;
         [
             ("export-filename", self.path.display().to_string()),
-            ("export-file-perm", format!("{:o}", self.mode)),
+            ("export-file-perm", format!("{:o}", self.file.mode)),
             ("export-file-max-size-mb", (max_bytes / MEBIBYTE).to_string()),
             ("export-file-rotation-interval", format_duration(interval.unwrap_or_default())),
             ("export-file-max-backups", backups.to_string()),
@@ -95,52 +71,62 @@ impl ExportSettings {
     }
 }
 
-impl ExportFilters {
-    fn new(flags: &Flags) -> Result<Self, SettingsError> {
-        let follows = flags.enable_pid_set_filter == Some(true);
-        Ok(Self {
-            allow: event_filters("export-allowlist", flags.export_allowlist.as_deref(), follows)?,
-            deny: event_filters("export-denylist", flags.export_denylist.as_deref(), follows)?,
-            fields: filters(
-                "field-filters",
-                flags.field_filters.as_deref(),
-                read_field_filters,
-                FieldFilters::compile,
-            )?,
-        })
+/// The defaults, but for what `flags` say.
+fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
+    let mut file = FileOptions { fields: field_filters(flags)?, ..FileOptions::default() };
+    if let Some(text) = &flags.export_file_perm {
+        file.mode = file_mode(text)?;
     }
-}
-
-/// The redaction filters that `flags` ask for.
-pub(super) fn redaction(flags: &Flags) -> Result<Vec<wire::RedactionFilter>, SettingsError> {
-    let text = flags.redaction_filters.as_deref();
-    filters("redaction-filters", text, read_redaction_filters, Redaction::compile)
-}
-
-/// Filters of events; those by `pid_set` only where that `follows` processes.
-fn event_filters(
-    option: &'static str,
-    text: Option<&str>,
-    follows: bool,
-) -> Result<Vec<wire::Filter>, SettingsError> {
-    let list = filters(option, text, read_filters, |filters| FilterLists::compile(filters, &[]))?;
-    if !follows && list.iter().any(|filter| !filter.pid_set.is_empty()) {
-        return Err(value_error(option, "pid_set", "needs --enable-pid-set-filter"));
+    let rotation = &mut file.rotation;
+    let option = "export-file-rotation-interval";
+    if let Some(interval) = duration(option, flags.export_file_rotation_interval.as_ref())? {
+        rotation.interval = rotation_interval(interval);
     }
-    Ok(list)
+    if let Some(size) = flags.export_file_max_size_mb {
+        let too_large = || value_error("export-file-max-size-mb", size, "a file cannot be that large");
+        rotation.max_bytes = file_bytes(size).ok_or_else(too_large)?;
+    }
+    if let Some(backups) = flags.export_file_max_backups {
+        rotation.backups = backups;
+    }
+    if let Some(compress) = flags.export_file_compress {
+        rotation.compress = compress;
+    }
+    Ok(file)
 }
 
-/// The filters in `text`, if they compile.
-fn filters<T, C, E: std::fmt::Display>(
-    option: &'static str,
-    text: Option<&str>,
-    read: fn(&str) -> Result<Vec<T>, E>,
-    compile: fn(&[T]) -> Result<C, FilterError>,
-) -> Result<Vec<T>, SettingsError> {
-    let text = text.unwrap_or_default();
-    let filters = read(text).map_err(|error| value_error(option, text, error.to_string()))?;
-    compile(&filters).map_err(|error| value_error(option, text, error.to_string()))?;
-    Ok(filters)
+/// The lists of events that `flags` ask for; those by `pid_set` only where processes are followed.
+fn event_filters(flags: &Flags) -> Result<FilterLists, SettingsError> {
+    let follows = flags.enable_pid_set_filter == Some(true);
+    let read = |option, text| {
+        let filters = read_filters(text).map_err(refused(option, text))?;
+        if !follows && filters.iter().any(|filter| !filter.pid_set.is_empty()) {
+            return Err(value_error(option, "pid_set", "needs --enable-pid-set-filter"));
+        }
+        Ok(filters)
+    };
+    let (option, text) = ("export-allowlist", flags.export_allowlist.as_deref().unwrap_or_default());
+    let allowed = FilterLists::compile(&read(option, text)?, &[]).map_err(refused(option, text))?;
+    let (option, text) = ("export-denylist", flags.export_denylist.as_deref().unwrap_or_default());
+    allowed.denying(&read(option, text)?).map_err(refused(option, text))
+}
+
+fn field_filters(flags: &Flags) -> Result<FieldFilters, SettingsError> {
+    let (option, text) = ("field-filters", flags.field_filters.as_deref().unwrap_or_default());
+    let filters = read_field_filters(text).map_err(refused(option, text))?;
+    FieldFilters::compile(&filters).map_err(refused(option, text))
+}
+
+/// The redaction that `flags` ask for.
+pub(super) fn redaction(flags: &Flags) -> Result<Redaction, SettingsError> {
+    let (option, text) = ("redaction-filters", flags.redaction_filters.as_deref().unwrap_or_default());
+    let filters = read_redaction_filters(text).map_err(refused(option, text))?;
+    Redaction::compile(&filters).map_err(refused(option, text))
+}
+
+/// What is wrong with the text of an option.
+fn refused<E: std::fmt::Display>(option: &'static str, text: &str) -> impl FnOnce(E) -> SettingsError {
+    move |error| value_error(option, text, error.to_string())
 }
 
 fn aggregation(flags: &Flags) -> Result<Option<AggregationSettings>, SettingsError> {
@@ -178,6 +164,9 @@ fn file_mode(text: &str) -> Result<u32, SettingsError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use api::json::read_event;
+    use api::name::EventType;
+
     use super::*;
 
     fn settings(values: &[(&str, &str)]) -> Result<Option<ExportSettings>, SettingsError> {
@@ -186,10 +175,10 @@ mod tests {
 
     #[test]
     fn rotation_has_the_defaults_of_upstream() {
-        assert_eq!(settings(&[]).unwrap(), None);
+        assert!(settings(&[]).unwrap().is_none());
         let export = settings(&[("export-filename", "/x")]).unwrap().unwrap();
         let rotation = Rotation { max_bytes: 10 << 20, interval: None, backups: 5, compress: false };
-        assert_eq!((export.mode, export.rotation), (0o600, rotation));
+        assert_eq!((export.file.mode, export.file.rotation), (0o600, rotation));
         let values = [
             ("export-filename", "/x"),
             ("export-file-max-size-mb", "0"),
@@ -203,7 +192,7 @@ mod tests {
             backups: 0,
             compress: true,
         };
-        assert_eq!(settings(&values).unwrap().unwrap().rotation, rotation);
+        assert_eq!(settings(&values).unwrap().unwrap().file.rotation, rotation);
     }
 
     // proves: EXP-05
@@ -229,8 +218,18 @@ mod tests {
             ("export-aggregation-window-size", "5s"),
         ];
         let export = settings(&values).unwrap().unwrap();
-        let filters = &export.filters;
-        assert_eq!((filters.allow.len(), filters.deny.len(), filters.fields.len()), (2, 1, 1));
+        let is_wanted = |event: &str| export.events.wants(&read_event(event.as_bytes()).unwrap());
+        let events = [
+            r#"{"process_exec":{"process":{"pid":2}}}"#,
+            r#"{"process_kprobe":{"process":{"pid":1}}}"#,
+            r#"{"process_kprobe":{"process":{"pid":2}}}"#,
+            r#"{"process_exec":{"process":{"pid":2,"pod":{"container":{"maybe_exec_probe":true}}}}}"#,
+        ];
+        assert_eq!(events.map(is_wanted), [true, true, false, false]);
+        let mut line = Vec::new();
+        let whole = br#"{"process_exec":{"process":{"exec_id":"a","pid":2}}}"#;
+        export.file.fields.copy_json(whole, EventType::ProcessExec, &mut line);
+        assert_eq!(str::from_utf8(&line).unwrap(), r#"{"process_exec":{"process":{"exec_id":"a"}}}"#);
         let expected = AggregationSettings { window: Duration::from_secs(5), held: 10_000 };
         assert_eq!(export.aggregation, Some(expected));
     }

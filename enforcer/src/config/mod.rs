@@ -11,7 +11,7 @@ mod load;
 mod settings;
 
 pub use dropin::DropinError;
-pub use export::{AggregationSettings, ExportFilters, ExportSettings};
+pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};

@@ -1,10 +1,9 @@
 //! What the store keeps of a policy, and how that is shown.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tracing_policy::policy::{AbsentHook, Exactness, HookKey, HookSection, Mode, ResolvedHook};
-use tracing_policy::source::{SourceText, Span};
+use tracing_policy::policy::{AbsentHook, Exactness, HookKey, Mode, ResolvedHook};
+use tracing_policy::source::SourceText;
 
 use super::hooks::Attachment;
 use super::identity::Identity;
@@ -33,26 +32,13 @@ impl Loaded {
         self.hooks.iter().map(|hook| (hook.layout, &*hook.hook)).collect()
     }
 
-    /// Where a hook stands that begins there in the text.
-    fn place(&self, section: HookSection, span: Span) -> Place {
-        let hooks = self.hooks.iter().map(|hook| (hook.hook.section, hook.hook.span.start));
-        let absent = self.absent.iter().map(|hook| (hook.section, hook.span.start));
-        let before = hooks.chain(absent).filter(|(of, start)| *of == section && *start < span.start);
-        let before: BTreeSet<u32> = before.map(|(_, start)| start).collect();
-        Place { section, entry: u32::try_from(before.len()).unwrap_or(u32::MAX) }
-    }
-
     fn hook_statuses(&self, attachments: &impl Fn(&HookKey) -> Vec<Attachment>) -> Vec<HookStatus> {
-        let status = |hook: &LoadedHook| {
-            let place = self.place(hook.hook.section, hook.hook.span);
-            hook.status(place, attachments(&hook.hook.key))
-        };
-        self.hooks.iter().map(status).collect()
+        self.hooks.iter().map(|hook| hook.status(attachments(&hook.hook.key))).collect()
     }
 
     fn absent_statuses(&self) -> Vec<AbsentStatus> {
         let status = |hook: &AbsentHook| AbsentStatus {
-            place: self.place(hook.section, hook.span),
+            place: Place { section: hook.section, entry: hook.entry },
             function: hook.function.clone(),
             why: hook.why,
         };
@@ -105,7 +91,7 @@ impl LoadedHook {
     }
 
     /// The hook as clients see it, with those of the attachments that this policy asks for.
-    fn status(&self, place: Place, attachments: Vec<Attachment>) -> HookStatus {
+    fn status(&self, attachments: Vec<Attachment>) -> HookStatus {
         let hook = &self.hook;
         let ours = |there: &Attachment| hook.attachments.iter().any(|ours| ours.target == there.target);
         let attachments = attachments.into_iter().filter(ours).map(|attachment| AttachmentStatus {
@@ -119,7 +105,7 @@ impl LoadedHook {
             figures: attachment.figures,
         });
         HookStatus {
-            place,
+            place: Place { section: hook.section, entry: hook.entry },
             function: hook.layout.function_name.clone(),
             first_selector: self.selectors.first,
             selectors: hook

@@ -390,6 +390,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             .map(|at| Member { function: format!("{function} {at}"), number: None })
             .collect(),
         section: HookSection::Kprobes,
+        entry: 0,
         span: Span::new(0, 1),
         hold: None,
     }
@@ -409,14 +410,16 @@ impl Compiler for FakeCompiler {
             override_method: None,
             hooks: Vec::new(),
         };
-        let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));
-        let absent = absent.into_iter().map(|word| AbsentHook {
+        let words = (0..).zip(words);
+        let (absent, here): (Vec<_>, Vec<_>) = words.partition(|(_, word)| word.starts_with('!'));
+        let absent = absent.into_iter().map(|(entry, word)| AbsentHook {
             function: word.trim_start_matches('!').to_owned(),
             why: Absent::NoFunction,
             section: HookSection::Kprobes,
-            span: Span::new(2, 3),
+            entry,
         });
-        let hooks = here.into_iter().map(|word| hook(word, Vec::new())).collect();
+        let hooks = here.into_iter().map(|(entry, word)| ResolvedHook { entry, ..hook(word, Vec::new()) });
+        let hooks = hooks.collect();
         let resolved =
             Resolved { policy, mode: Mode::Enforce, hooks, absent: absent.collect(), warnings: Vec::new() };
         Ok((resolved, Vec::new()))

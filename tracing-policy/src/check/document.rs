@@ -33,18 +33,12 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
     let lists = Lists::of(&spec.lists.value, report);
     list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
-    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, Means::Any, &lists, report)));
-    let fentries = spec.fentries.value.into_iter();
-    hooks.extend(fentries.map(|one| hook::kprobe(one, Means::Trampoline, &lists, report)));
-    hooks.extend(
-        spec.tracepoints
-            .value
-            .into_iter()
-            .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
-    );
-    hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
-    hooks.extend(spec.usdts.value.into_iter().map(|one| usdt::usdt(one, report).map(|hook| vec![hook])));
-    hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
+    hooks.extend(section(spec.kprobes, |one| hook::kprobe(one, Means::Any, &lists, report)));
+    hooks.extend(section(spec.fentries, |one| hook::kprobe(one, Means::Trampoline, &lists, report)));
+    hooks.extend(section(spec.tracepoints, |one| Some(vec![tracepoint::tracepoint(one, report)?])));
+    hooks.extend(section(spec.uprobes, |one| uprobe::uprobe(one, report)));
+    hooks.extend(section(spec.usdts, |one| Some(vec![usdt::usdt(one, report)?])));
+    hooks.extend(section(spec.lsmhooks, |one| Some(vec![hook::lsm(one, report)?])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
     if let (Some(on), true) = (spec.loader.as_ref().filter(|on| on.value), workload.is_some()) {
@@ -70,6 +64,17 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         report.push(warning.help("the policy is monitor-only; its mode cannot be changed later either"));
     }
     Some(policy)
+}
+
+/// The hooks of each entry of a section, with its number.
+fn section<T>(
+    entries: Spanned<Vec<T>>,
+    mut hooks: impl FnMut(T) -> Option<Vec<Hook>>,
+) -> impl Iterator<Item = Option<Vec<Hook>>> {
+    (0..).zip(entries.value).map(move |(entry, one)| {
+        let hooks = hooks(one)?;
+        Some(hooks.into_iter().map(|hook| Hook { entry, ..hook }).collect())
+    })
 }
 
 fn name(name: &Spanned<String>, report: &mut Report) -> Option<Spanned<PolicyName>> {

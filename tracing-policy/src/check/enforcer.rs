@@ -62,7 +62,7 @@ pub(super) fn enforcers(
     let told = Told::by(notifications);
     let mut enforced: Vec<Hook> = Vec::new();
     let mut complete = true;
-    for enforcer in &written.value {
+    for (entry, enforcer) in (0..).zip(&written.value) {
         if enforcer.calls.is_empty() {
             let error = Diagnostic::error(Code::NoValues, enforcer.span, "this enforcer has no calls");
             report.push(error.help("add `calls:`"));
@@ -76,7 +76,8 @@ pub(super) fn enforcers(
             for function in calls.functions {
                 let kind = Spanned::new(HookKind::Kprobe(function.value), function.span);
                 if enforced.iter().all(|other| other.kind.value != kind.value) {
-                    enforced.push(hook(kind, calls.absence, told, enforcer.span));
+                    let hook = hook(kind, calls.absence, told, enforcer.span);
+                    enforced.push(Hook { entry, ..hook });
                 }
             }
         }
@@ -134,6 +135,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         returned: None,
         on_return: None,
         untyped: None,
+        entry: 0,
         span,
     }
 }

@@ -103,6 +103,7 @@ fn typed_kprobe(
         message: message.clone(),
         tags: tags.clone(),
         untyped: None,
+        entry: 0,
         span: hook.span,
     };
     Some(kinds.into_iter().map(hook).collect())
@@ -143,6 +144,7 @@ fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
         message,
         tags,
         untyped: None,
+        entry: 0,
         span: hook.span,
     })
 }

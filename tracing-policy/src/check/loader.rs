@@ -51,6 +51,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         returned: None,
         on_return: None,
         untyped: None,
+        entry: 0,
         span,
     })
 }

@@ -54,6 +54,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         message: message.clone(),
         tags: tags.clone(),
         untyped: None,
+        entry: 0,
         span: written.span,
     };
     Some(addresses.into_iter().enumerate().map(hook).collect())

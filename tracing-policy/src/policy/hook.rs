@@ -35,6 +35,8 @@ pub struct Hook {
     /// The hook as it was written, when types of arguments are left to the kernel (`auto`, `resolve`): filters on those are not among `selectors` yet, and `resolve` checks
     /// all of it again.
     pub untyped: Option<Box<Untyped>>,
+    /// Which entry of its [`section`](Self::section) it is of, from 0.
+    pub entry: u32,
     /// The whole hook in the text.
     pub span: Span,
 }

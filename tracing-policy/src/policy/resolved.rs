@@ -33,8 +33,8 @@ pub struct AbsentHook {
     pub why: Absent,
     /// Where in the policy the hook stands.
     pub section: HookSection,
-    /// The hook in the policy's text.
-    pub span: Span,
+    /// Which entry of the section it is of, from 0.
+    pub entry: u32,
 }
 
 /// Why a policy goes without a hook.
@@ -118,6 +118,8 @@ pub struct ResolvedHook {
     pub members: Vec<Member>,
     /// Where in the policy it stands.
     pub section: HookSection,
+    /// Which entry of the section it is of, from 0.
+    pub entry: u32,
     /// The hook in the policy's text.
     pub span: Span,
     /// What keeps the hooked file open.

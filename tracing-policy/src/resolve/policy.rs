@@ -65,8 +65,7 @@ pub fn policy(
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
             let function = function.to_string();
-            let (why, section) = (Absent::NoFunction, absent.section());
-            absent_hooks.push(AbsentHook { function, why, section, span: absent.span });
+            absent_hooks.push(absent_hook(absent, function, Absent::NoFunction));
         }
     }
     for one in &policy.hooks {
@@ -78,13 +77,16 @@ pub fn policy(
                 Diagnostic { severity: Severity::Warning, ..error }.labelled("the policy goes on without it"),
             );
             let function = format!("{}:{}", file.path, uprobe.address);
-            let (why, section) = (Absent::OtherFile, one.section());
-            absent_hooks.push(AbsentHook { function, why, section, span: one.span });
+            absent_hooks.push(absent_hook(one, function, Absent::OtherFile));
         }
     }
     let mode = policy.initial_mode();
     let resolved = Resolved { policy, mode, hooks, absent: absent_hooks, warnings: Vec::new() };
     report.finish(Some(resolved)).map(|(resolved, warnings)| Resolved { warnings, ..resolved })
+}
+
+fn absent_hook(hook: &Hook, function: String, why: Absent) -> AbsentHook {
+    AbsentHook { function, why, section: hook.section(), entry: hook.entry }
 }
 
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
@@ -163,6 +165,7 @@ fn fitted(
         classes: classes.tests,
         class_uses: classes.uses,
         section: hook.section(),
+        entry: hook.entry,
         span: hook.span,
         hold: hold(hook, facts.binaries),
     })
