@@ -27,7 +27,9 @@ use crate::pipeline::{
     Subscribe,
 };
 use crate::policy::source::{ReadError, read_directory, read_file};
-use crate::policy::{Board, LayoutSink, Policies, PolicyError, STATIC_DOMAIN, Store, World};
+use crate::policy::{
+    Board, KeepError, KeptPolicies, LayoutSink, Policies, PolicyError, Restored, STATIC_DOMAIN, Store, World,
+};
 use crate::requests::Requests;
 use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
 use crate::shutdown::{Drain, Report};
@@ -61,6 +63,8 @@ pub enum StartError {
     ReadPolicy(#[from] ReadError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     #[error("no event loop could be made: {0}")]
     Runtime(std::io::Error),
     #[error("{path} could not be written: {source}")]
@@ -131,6 +135,7 @@ impl Daemon {
         make_run_dir(&settings.run_dir)?;
         let pid_file = PidFile::take(&settings.run_dir.join("tetragon.pid"), std::process::id(), is_daemon)?;
         let texts = policy_texts(&settings)?;
+        let kept = settings.kept_policies.as_deref().map(KeptPolicies::open).transpose()?;
         let sockets = settings.servers.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
         let metrics = settings.metrics_server.map(MetricsServer::bind).transpose()?;
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
@@ -152,21 +157,23 @@ impl Daemon {
             layouts: SharedLayouts { layouts, requests_are_made: observed.requests.is_some() },
         };
         let (policies, policy_thread) =
-            Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
+            Policies::start(move || Store::new(world, board), kept).map_err(StartError::Thread)?;
         let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread);
         let daemon =
             Self { started, settings, sockets, metrics, observed, features, policies, log, processes, drain };
         daemon.load(texts)
     }
 
-    /// Loads the policies of files, all or none.
+    /// Loads the policies of files, all or none, then those of clients that were kept.
     fn load(self, texts: Vec<SourceText>) -> Result<Self, StartError> {
-        if texts.is_empty() {
-            return Ok(self);
-        }
-        match self.policies.add_blocking(STATIC_DOMAIN, texts) {
-            Ok(_) => {
+        let loaded =
+            if texts.is_empty() { Ok(Vec::new()) } else { self.policies.add_files(STATIC_DOMAIN, texts) };
+        match loaded.and_then(|_| self.policies.restore()) {
+            Ok(Restored { restored, failed }) => {
                 step(self.started, "the policies run");
+                if restored + failed > 0 {
+                    tracing::info!(restored, failed, "policies of clients are back");
+                }
                 Ok(self)
             }
             Err(error) => {

@@ -24,6 +24,12 @@ pub struct Flags {
     /// Directory with policies to load at start [default: /etc/tetragon/tetragon.tp.d]
     #[arg(long, value_name = "DIRECTORY")]
     pub tracing_policy_dir: Option<String>,
+    /// Keep the policies that clients add, and load them again at start
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub persist_grpc_policies: Option<bool>,
+    /// Directory to keep them in, private to root [default: /var/run/tetragon/grpc-policies]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub persist_grpc_policies_dir: Option<String>,
     /// File to write events to as JSON lines; empty for none
     #[arg(long, value_name = "FILE")]
     pub export_filename: Option<String>,
@@ -140,6 +146,8 @@ impl Flags {
             server_address: self.server_address.or(under.server_address),
             tracing_policy: self.tracing_policy.or(under.tracing_policy),
             tracing_policy_dir: self.tracing_policy_dir.or(under.tracing_policy_dir),
+            persist_grpc_policies: self.persist_grpc_policies.or(under.persist_grpc_policies),
+            persist_grpc_policies_dir: self.persist_grpc_policies_dir.or(under.persist_grpc_policies_dir),
             export_filename: self.export_filename.or(under.export_filename),
             export_file_perm: self.export_file_perm.or(under.export_file_perm),
             export_file_max_size_mb: self.export_file_max_size_mb.or(under.export_file_max_size_mb),

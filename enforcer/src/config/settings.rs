@@ -22,6 +22,8 @@ pub struct Settings {
     pub policy_files: Vec<PathBuf>,
     /// Directory of policy files to load at start.
     pub policy_dir: PolicyDirectory,
+    /// Where policies of clients are kept; `None`: they are not.
+    pub kept_policies: Option<PathBuf>,
     /// Where events are written.
     pub export: Option<ExportSettings>,
     /// What of the arguments of processes is never stored.
@@ -153,6 +155,11 @@ impl Settings {
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
+        let kept_policies = flags
+            .persist_grpc_policies
+            .unwrap_or(false)
+            .then(|| kept_directory(non_empty(flags.persist_grpc_policies_dir), &run_dir))
+            .transpose()?;
         Ok(Self {
             servers: servers(flags.server_address.as_deref(), &run_dir)?,
             metrics_server: non_empty(flags.metrics_server).map(|text| metrics_address(&text)).transpose()?,
@@ -165,6 +172,7 @@ impl Settings {
                 .map(PathBuf::from)
                 .collect(),
             policy_dir,
+            kept_policies,
             export,
             redaction,
             content: ContentSettings {
@@ -215,6 +223,7 @@ impl Settings {
             ("server-address", servers.join(",")),
             ("metrics-server", self.metrics_server.map(|address| address.to_string()).unwrap_or_default()),
             ("run-dir", self.run_dir.display().to_string()),
+            ("persist-grpc-policies", self.kept_policies.is_some().to_string()),
             ("rb-size-total", self.bounds.ring_bytes.to_string()),
             ("process-cache-size", self.bounds.processes.to_string()),
             ("execve-map-entries", self.bounds.kernel_processes.to_string()),
@@ -298,6 +307,13 @@ fn policy_directory(option: Option<String>) -> Result<PolicyDirectory, SettingsE
             })
         }
     }
+}
+
+/// Upstream's default is the same in the default run directory.
+fn kept_directory(option: Option<String>, run_dir: &Path) -> Result<PathBuf, SettingsError> {
+    let directory = option.map_or_else(|| run_dir.join("grpc-policies"), PathBuf::from);
+    absolute("persist-grpc-policies-dir", &directory)?;
+    Ok(directory)
 }
 
 /// The addresses: a TCP address brings the default Unix socket along, as upstream does.

@@ -10,6 +10,7 @@ use tracing_policy::source::{SourceText, Span};
 use super::classes::ClassError;
 use super::hooks::{HookError, HookRefusal};
 use super::identity::Identity;
+use super::kept::KeepError;
 use super::port::Refused;
 
 /// Why a change of policies was refused. What ran before runs on.
@@ -70,6 +71,22 @@ pub enum PolicyError {
         name: String,
         /// What has run out.
         what: &'static str,
+    },
+    /// The text is another policy's than the name of its file says.
+    #[error("the file is that of policy {expected}, and its text is that of {found}")]
+    OtherPolicy {
+        /// By the name of the file.
+        expected: Identity,
+        /// By the text.
+        found: Identity,
+    },
+    /// What was to outlive the daemon does not.
+    #[error("policy {what}: {error}")]
+    NotKept {
+        /// Which policy, and what that means.
+        what: String,
+        /// Why.
+        error: KeepError,
     },
     /// The daemon stops.
     #[error("the daemon is shutting down")]

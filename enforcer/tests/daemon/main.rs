@@ -6,6 +6,7 @@ mod classes;
 mod export;
 mod filters;
 mod instance;
+mod kept;
 mod lifecycle;
 mod policies;
 mod uprobes;
