@@ -73,10 +73,8 @@ pub enum PolicyError {
         what: &'static str,
     },
     /// The text is another policy's than the name of its file says.
-    #[error("the file is that of policy {expected}, and its text is that of {found}")]
+    #[error("its text is that of policy {found}")]
     OtherPolicy {
-        /// By the name of the file.
-        expected: Identity,
         /// By the text.
         found: Identity,
     },

@@ -149,9 +149,8 @@ where
         let resolved = self.resolve(&identity.domain, &definition.source);
         let mut mode = definition.mode.unwrap_or(Mode::Enforce);
         let result = resolved.and_then(|mut incoming| {
-            let (expected, found) = (identity.clone(), incoming.identity.clone());
-            if expected != found {
-                return Err(PolicyError::OtherPolicy { expected, found });
+            if incoming.identity != *identity {
+                return Err(PolicyError::OtherPolicy { found: incoming.identity });
             }
             if incoming.mode != Mode::MonitorOnly && mode != Mode::MonitorOnly {
                 incoming.mode = definition.mode.unwrap_or(incoming.mode);
