@@ -31,7 +31,9 @@ use crate::policy::{
     Board, KeepError, KeptPolicies, LayoutSink, Policies, PolicyError, Restored, STATIC_DOMAIN, Store, World,
 };
 use crate::requests::Requests;
-use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
+use crate::server::{
+    self, BindError, BoundSocket, HealthServer, MAX_REQUEST, MetricsServer, Observed, Service,
+};
 use crate::shutdown::{Drain, Report};
 use crate::sinks::{EventLog, SinkThread};
 
@@ -78,6 +80,7 @@ pub struct Daemon {
     settings: Settings,
     sockets: Vec<BoundSocket>,
     metrics: Option<MetricsServer>,
+    health: Option<HealthServer>,
     observed: Observed,
     features: FeatureSet,
     policies: Policies,
@@ -136,8 +139,9 @@ impl Daemon {
         let pid_file = PidFile::take(&settings.run_dir.join("tetragon.pid"), std::process::id(), is_daemon)?;
         let texts = policy_texts(&settings)?;
         let kept = settings.kept_policies.as_deref().map(KeptPolicies::open).transpose()?;
-        let sockets = settings.servers.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
-        let metrics = settings.metrics_server.map(MetricsServer::bind).transpose()?;
+        let sockets = settings.server.addresses.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
+        let metrics = settings.server.metrics.map(MetricsServer::bind).transpose()?;
+        let health = settings.server.health.and_then(|it| HealthServer::bind(it).transpose()).transpose()?;
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
@@ -159,8 +163,19 @@ impl Daemon {
         let (policies, policy_thread) =
             Policies::start(move || Store::new(world, board), kept).map_err(StartError::Thread)?;
         let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread);
-        let daemon =
-            Self { started, settings, sockets, metrics, observed, features, policies, log, processes, drain };
+        let daemon = Self {
+            started,
+            settings,
+            sockets,
+            metrics,
+            health,
+            observed,
+            features,
+            policies,
+            log,
+            processes,
+            drain,
+        };
         daemon.load(texts)
     }
 
@@ -212,17 +227,27 @@ impl Daemon {
         let mut servers = tokio::task::JoinSet::new();
         for socket in self.sockets {
             tracing::info!("serving on {}", socket.address());
-            if matches!(socket, BoundSocket::Tcp { .. }) {
-                tracing::warn!(
+            match &socket {
+                BoundSocket::Loopback(_) => tracing::warn!(
                     "{} is neither encrypted nor asks who connects: any user of this machine can",
                     socket.address()
-                );
+                ),
+                BoundSocket::Tls(_, tls) if tls.lets_anybody_in() => tracing::warn!(
+                    "{} does not ask who connects: who reaches it can change policies; --server-tls-client-ca-files lets only \
+                     clients with a certificate in",
+                    socket.address()
+                ),
+                BoundSocket::Tls(..) | BoundSocket::Unix(_) => {}
             }
             servers.spawn(server::serve(service.clone(), self.log.clone(), socket, stop.clone()));
         }
         if let Some(metrics) = self.metrics {
             tracing::info!("metrics on http://{}/metrics", metrics.address());
             servers.spawn(metrics.serve(self.observed.clone(), stop.clone()));
+        }
+        if let Some(health) = self.health {
+            tracing::info!("health service on {}", health.address());
+            servers.spawn(health.serve(self.policies.clone(), stop.clone()));
         }
         let policies = self.observed.board.policies().len();
         let milliseconds = milliseconds_since(self.started);

@@ -8,6 +8,7 @@ mod environment;
 mod export;
 mod flags;
 mod load;
+mod server;
 mod settings;
 
 pub use dropin::DropinError;
@@ -15,6 +16,7 @@ pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
+pub use server::{Clients, HealthSettings, ServerAddress, ServerSettings, TlsSettings, Wish};
 pub use settings::{
-    Bounds, ContentSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
+    Bounds, ContentSettings, LogFormat, LogSettings, PolicyDirectory, Settings, SettingsError,
 };

@@ -75,6 +75,11 @@ impl Policies {
         answer.await.map_err(|_stopped| PolicyError::Stopping)?
     }
 
+    /// Whether there is still somebody who serves requests.
+    pub fn are_served(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
     /// Adds policies of a client, all or none; they are kept.
     ///
     /// # Errors

@@ -87,8 +87,7 @@ fn root_health_says_running_first() {
 #[test]
 fn root_the_metrics_page_counts_events() {
     let instance = Instance::start(&["--metrics-server=127.0.0.1:0"]);
-    let log = instance.log();
-    let address = log.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+    let address = instance.address("http://");
     Command::new("/bin/true").status().unwrap();
     let page = || {
         use std::io::{Read as _, Write as _};

@@ -9,4 +9,5 @@ mod instance;
 mod kept;
 mod lifecycle;
 mod policies;
+mod servers;
 mod uprobes;
