@@ -22,7 +22,8 @@ fn resolve_spec(version: &str, spec: &str) -> Result<Resolved, Vec<Code>> {
         format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n{spec}");
     let source = SourceText::new("t.yaml", text);
     let (policy, _) = tracing_policy::read(&source).unwrap();
-    tracing_policy::resolve(policy, kernel).map_err(|errors| errors.iter().map(|error| error.code).collect())
+    tracing_policy::resolve(policy, &kernel(version))
+        .map_err(|errors| errors.iter().map(|error| error.code).collect())
 }
 
 fn mechanisms(version: &str, hook: &str) -> Vec<(String, Role)> {
