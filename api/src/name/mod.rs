@@ -7,6 +7,7 @@ mod bpf;
 mod capability;
 mod enums;
 mod exec_id;
+mod hash;
 mod permission;
 mod process_flags;
 mod signal;
@@ -17,6 +18,7 @@ pub use bpf::{bpf_cmd_name, bpf_cmd_number, bpf_map_type_name, bpf_program_type_
 pub use capability::{CAPABILITY_COUNT, CapabilitySet, capability_name, capability_number};
 pub use enums::{Action, EventType, ThrottleType};
 pub use exec_id::{ExecId, exec_id, parse_exec_id};
+pub use hash::file_hash;
 pub use permission::permission;
 pub use process_flags::ProcessFlags;
 pub use signal::{exit_status, signal_name};

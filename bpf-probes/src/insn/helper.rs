@@ -100,6 +100,8 @@ helpers! {
     Loop = 181, "loop";
     /// `(s1, size, s2) -> <0, 0, >0` (5.17)
     Strncmp = 182, "strncmp";
+    /// `(struct file *, buf, size) -> algorithm or -errno` (5.18); LSM programs that sleep
+    ImaFileHash = 193, "ima_file_hash";
     /// `(map, key, cpu) -> value or null` (5.19)
     MapLookupPercpuElem = 195, "map_lookup_percpu_elem";
 }

@@ -186,7 +186,7 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 9] = [
+    let known: [Parameter; 10] = [
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
@@ -196,15 +196,15 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
+        ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 7] = [
+    let later: [Parameter; 6] = [
         ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
         ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),
         ("argNewSymbol", span(written.arg_new_symbol.as_ref()), &[ActionKind::Override]),
         ("argNewAddr", span(written.arg_new_addr.as_ref()), &[ActionKind::Override]),
         ("argNewOffset", span(written.arg_new_offset.as_ref()), &[ActionKind::Override]),
-        ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
     ];
     let action = written.action.value;
     for (name, span, takers) in known.iter().chain(&later) {

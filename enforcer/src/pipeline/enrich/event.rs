@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::event::{
     BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Usdt, Value,
 };
-use api::name::{Action, exit_status};
+use api::name::{Action, exit_status, file_hash};
 
 use tracing_policy::policy::EventForm;
 
@@ -62,6 +62,7 @@ pub(crate) fn hook_event(
         });
     }
     let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
+    let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, .. } = subject;
@@ -89,9 +90,16 @@ pub(crate) fn hook_event(
             let path = path.unwrap_or_default();
             EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
         }
-        EventForm::Lsm => {
-            EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
-        }
+        EventForm::Lsm => EventKind::Lsm(Lsm {
+            process,
+            parent,
+            function_name,
+            args,
+            action,
+            origin,
+            ima_hash: hash.unwrap_or_default().into(),
+            ..Lsm::default()
+        }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
             parent,
