@@ -194,6 +194,8 @@ pub(crate) fn sockets_of_their_makers(guest: &Guest) -> Outcome {
     ensure!(child.wait()?.success(), "the other process could not send");
     let mut other = Command::new("nc");
     let mut other = other.args(["-w", "1", "127.0.0.1", "8083"]).stdin(Stdio::null()).spawn()?;
+    // the second of the two connections ends, and with it who made it
+    drop((listener.accept()?, listener.accept()?));
     other.wait()?;
     let seen = daemon.settle(&mut events)?;
     let hooks: Vec<&Hook> = seen.iter().filter_map(|event: &Event| event.of_policy(POLICY)).collect();

@@ -35,7 +35,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("other__file-block-kubectl-exec-access", "podSelector: not supported yet"),
     ("quickstart__file_monitoring_enforce", "TracingPolicyNamespaced: not supported yet"),
     ("quickstart__network_egress_cluster_enforce", "TracingPolicyNamespaced: not supported yet"),
-    ("tracingpolicy__lsm_bprm_check", "imaHash: not supported yet"),
     ("tracingpolicy__modules-nohost", "podSelector: not supported yet"),
     ("tracingpolicy__sys_clock_settime", "`followForks` with `isNamespacePID` is not supported yet"),
     ("tracingpolicy__write", "`followForks` with `isNamespacePID` is not supported yet"),
