@@ -10,7 +10,7 @@ use bpf_probes::emulate::{Context, FilePlace, Filesystem, Machine};
 use bpf_probes::insn::{Register, Size};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::routine::layout::PATH_END;
-use bpf_probes::routine::{PATH_WALK, add_path_walk};
+use bpf_probes::routine::{add_path_walk, walk_in_cpu_entry};
 use bpf_probes::sensor::shared;
 use bpf_probes::spec::{AttachSpec, CollectionSpec, ProgramKind, ProgramSpec, Reach};
 
@@ -22,7 +22,7 @@ fn kernel(version: &str) -> KernelView {
 /// A kprobe program that walks from the dentry in its first argument and the mount in its second.
 fn walker(facts: &Facts<'_>) -> CollectionSpec {
     let mut program = Program::new();
-    add_path_walk(&mut program, facts).unwrap();
+    add_path_walk(&mut program, facts, &shared::scratch()).unwrap();
     let mut f = Function::new("walk", Prototype::Main, facts);
     let out = f.label();
     f.copy(Register::R6, Register::R1);
@@ -30,8 +30,7 @@ fn walker(facts: &Facts<'_>) -> CollectionSpec {
     let register = |name| i16::try_from(facts.offset_of("pt_regs", name).unwrap()).unwrap();
     f.load(Size::Double, Register::R1, Register::R6, register("di"));
     f.load(Size::Double, Register::R2, Register::R6, register("si"));
-    f.copy(Register::R3, Register::R7);
-    f.call_subprogram(PATH_WALK);
+    walk_in_cpu_entry(&mut f, Register::R7);
     f.store(Size::Double, Register::R7, 48, Register::R0);
     f.bind(out);
     f.return_constant(0);
@@ -63,10 +62,7 @@ fn forms() -> Vec<(&'static str, ReadForm, LoopForm)> {
     ]
 }
 
-fn on_every_form(
-    scene: impl Fn(&Filesystem<'_>, &mut Machine) -> FilePlace,
-    check: impl Fn(&str, LoopForm, Walk),
-) {
+fn on_every_form(scene: impl Fn(&Filesystem<'_>, &mut Machine) -> FilePlace, check: impl Fn(&str, Walk)) {
     for (version, reads, loops) in forms() {
         let view = kernel(version);
         let facts = Facts { reads, loops, ..Facts::of(&view) };
@@ -82,12 +78,12 @@ fn on_every_form(
         let end = PATH_END as usize;
         let walk = Walk { path: entry[end - length..end].to_vec(), unresolved: result >> 32 != 0 };
         assert!(entry[end..end + 16].iter().all(|byte| *byte == 0), "the slack stays zero");
-        check(version, loops, walk);
+        check(version, walk);
     }
 }
 
-fn is(expected: &'static str) -> impl Fn(&str, LoopForm, Walk) {
-    move |version, _, walk| {
+fn is(expected: &'static str) -> impl Fn(&str, Walk) {
+    move |version, walk| {
         assert_eq!(String::from_utf8_lossy(&walk.path), expected, "{version}");
         assert!(!walk.unresolved, "{version}");
     }
@@ -193,7 +189,7 @@ fn names_of_full_length_fill_the_buffer_and_more_is_unresolved() {
             fs.enter(world, root, root);
             fs.path(world, root, &path)
         };
-        on_every_form(scene, |version, _, walk| {
+        on_every_form(scene, |version, walk| {
             assert_eq!(walk.unresolved, !fits, "{version} {extra}");
             assert_eq!(walk.path.len(), expected.len(), "{version} {extra}");
         });
@@ -205,11 +201,11 @@ fn names_of_full_length_fill_the_buffer_and_more_is_unresolved() {
         fs.enter(world, root, root);
         fs.path(world, root, &too_long)
     };
-    on_every_form(scene, |version, _, walk| assert!(walk.unresolved, "{version}"));
+    on_every_form(scene, |version, walk| assert!(walk.unresolved, "{version}"));
 }
 
 #[test]
-fn many_names_are_walked_as_far_as_the_form_goes() {
+fn many_names_are_walked_in_every_form() {
     let path = "/d".repeat(1000);
     let scene = |fs: &Filesystem<'_>, machine: &mut Machine| {
         let world = machine.world_mut();
@@ -217,9 +213,9 @@ fn many_names_are_walked_as_far_as_the_form_goes() {
         fs.enter(world, root, root);
         fs.path(world, root, &path)
     };
-    on_every_form(scene, |version, loops, walk| {
-        assert_eq!(walk.unresolved, loops == LoopForm::Bounded, "{version}");
-        assert_eq!(walk.path.len(), if walk.unresolved { 256 } else { 2000 }, "{version}");
+    on_every_form(scene, |version, walk| {
+        assert!(!walk.unresolved, "{version}");
+        assert_eq!(walk.path.len(), 2000, "{version}");
     });
 }
 
@@ -234,7 +230,7 @@ fn names_of_every_length_are_copied_whole_and_touch_nothing_beside() {
             fs.enter(world, root, root);
             fs.path(world, root, &path)
         };
-        on_every_form(scene, |version, _, walk| {
+        on_every_form(scene, |version, walk| {
             assert_eq!(String::from_utf8_lossy(&walk.path), path, "{version}");
         });
     }

@@ -19,6 +19,7 @@ use crate::host::{
     Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
 use crate::kernel::{self, Base, BaseError, BaseSizes, KernelCompiler, KernelPort, SetupError};
+use crate::log::LevelControl;
 use crate::pipeline::{
     Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
     Subscribe,
@@ -28,7 +29,7 @@ use crate::policy::{Board, LayoutSink, Policies, PolicyError, STATIC_DOMAIN, Sto
 use crate::requests::Requests;
 use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
 use crate::shutdown::{Drain, Report};
-use crate::sinks::SinkThread;
+use crate::sinks::{EventLog, SinkThread};
 
 /// Why the daemon did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,7 @@ pub struct Daemon {
     observed: Observed,
     features: FeatureSet,
     policies: Policies,
+    log: Option<EventLog>,
     /// Processes that ran before.
     processes: usize,
     drain: Drain,
@@ -85,6 +87,7 @@ struct KernelSide {
     base: Base,
     pipeline: PipelineHandle,
     sinks: Vec<SinkThread>,
+    log: Option<EventLog>,
     hub: Hub,
     layouts: Arc<Layouts>,
     requests: Option<Requests>,
@@ -131,7 +134,7 @@ impl Daemon {
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
-        let KernelSide { base, pipeline, sinks, hub, layouts, requests, processes } =
+        let KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes } =
             start_events(&settings, &view)?;
         step(started, "the base programs run");
         let board = Board::default();
@@ -150,7 +153,7 @@ impl Daemon {
             Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
         let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread);
         let daemon =
-            Self { started, settings, sockets, metrics, observed, features, policies, processes, drain };
+            Self { started, settings, sockets, metrics, observed, features, policies, log, processes, drain };
         daemon.load(texts)
     }
 
@@ -171,23 +174,23 @@ impl Daemon {
         }
     }
 
-    /// Serves until a signal asks for the end, then drains.
+    /// Serves until a signal asks for the end, then drains. Clients may change how much is logged by `level`.
     ///
     /// # Errors
     /// When the servers cannot be started.
-    pub fn run(self) -> Result<Report, StartError> {
+    pub fn run(self, level: LevelControl) -> Result<Report, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
         let info = write_info(&self.settings, &self.sockets, self.metrics.as_ref())?;
-        let report = runtime.block_on(self.serve());
+        let report = runtime.block_on(self.serve(level));
         drop(info);
         runtime.shutdown_background();
         Ok(report)
     }
 
-    async fn serve(self) -> Report {
+    async fn serve(self, level: LevelControl) -> Report {
         let stop = CancellationToken::new();
         let service = Service::new(
             self.observed.clone(),
@@ -195,6 +198,7 @@ impl Daemon {
             self.features.clone(),
             self.settings.describe(),
             self.settings.bounds.listener_queue,
+            level,
         );
         let mut servers = tokio::task::JoinSet::new();
         for socket in self.sockets {
@@ -205,7 +209,7 @@ impl Daemon {
                     socket.address()
                 );
             }
-            servers.spawn(server::serve(service.clone(), socket, stop.clone()));
+            servers.spawn(server::serve(service.clone(), self.log.clone(), socket, stop.clone()));
         }
         if let Some(metrics) = self.metrics {
             tracing::info!("metrics on http://{}/metrics", metrics.address());
@@ -264,7 +268,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
         processes: bounds.kernel_processes,
     };
     let hub = Hub::new();
-    let sinks = open_sinks(settings, &hub)?;
+    let (sinks, log) = open_sinks(settings, &hub)?;
     let mut base = Base::load(view, sizes)?;
     let sources = Sources {
         events: Box::new(base.ring(map_name::EVENTS)?),
@@ -278,20 +282,25 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
     let requests = settings.policy_requests.map(Requests::start).transpose().map_err(StartError::Thread)?;
     let config = Config { requests: requests.clone(), ..pipeline_config(settings) };
     let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
-    Ok(KernelSide { base, pipeline, sinks, hub, layouts, requests, processes })
+    Ok(KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes })
 }
 
-fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Vec<SinkThread>, StartError> {
-    let Some(export) = &settings.export else { return Ok(Vec::new()) };
-    let options = FileOptions { mode: export.mode, ..FileOptions::default() };
+/// The sinks that write, and how to change the export file's.
+type Sinks = (Vec<SinkThread>, Option<EventLog>);
+
+fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Sinks, StartError> {
+    let Some(export) = &settings.export else { return Ok((Vec::new(), None)) };
+    let options = FileOptions { mode: export.mode, rotation: export.rotation, ..FileOptions::default() };
     let sink = FileSink::open(&export.path, options)?;
+    let rotation = sink.rotation();
     let subscribe = Subscribe {
         name: "export".to_owned(),
         capacity: settings.bounds.listener_queue,
         filter: api::filter::FilterLists::none(),
     };
     let thread = SinkThread::start(Box::new(sink), hub.subscribe(subscribe)).map_err(StartError::Thread)?;
-    Ok(vec![thread])
+    let log = EventLog::new(rotation, thread.nudge());
+    Ok((vec![thread], Some(log)))
 }
 
 fn pipeline_config(settings: &Settings) -> Config {

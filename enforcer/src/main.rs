@@ -32,10 +32,10 @@ fn run(flags: Flags, started: Instant) -> anyhow::Result<ExitCode> {
             return Err(error.into());
         }
     };
-    log::init(configuration.settings.log).context("logging")?;
+    let level = log::init(configuration.settings.log).context("logging")?;
     for name in configuration.unknown {
         tracing::warn!("the configuration files set {name}, which is no option of this version; ignored");
     }
-    let report = Daemon::build(configuration.settings, started)?.run()?;
+    let report = Daemon::build(configuration.settings, started)?.run(level)?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -54,22 +54,32 @@ impl Report {
     }
 }
 
-/// The signals that ask for the end.
+/// The signals that ask for the end, and the one that asks for files to be opened anew.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
+    /// Waits for a signal that asks for the end.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
+        next_end(&mut self.terminate, &mut self.interrupt).await
+    }
+}
+
+async fn next_end(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
     }
 }
 
@@ -139,10 +149,11 @@ impl Drain {
         let mut losses = Losses::default();
         loop {
             tokio::select! {
-                name = signals.next() => {
+                name = next_end(&mut signals.terminate, &mut signals.interrupt) => {
                     tracing::info!("stopping on {name}");
                     return faults;
                 }
+                _ = signals.hangup.recv() => self.sinks.iter().for_each(SinkThread::reopen),
                 Some(ended) = servers.join_next(), if !servers.is_empty() => {
                     let reason = match ended {
                         Ok(Ok(())) => "it ended by itself".to_owned(),

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
 
 use api::event::Event;
 
@@ -14,6 +15,8 @@ pub struct Counters {
     received: AtomicU64,
     written: AtomicU64,
     dropped: AtomicU64,
+    bytes: AtomicU64,
+    newest: AtomicI64,
 }
 
 /// The values of [`Counters`] at one moment.
@@ -25,6 +28,10 @@ pub struct Counts {
     pub written: u64,
     /// Events that it gave up.
     pub dropped: u64,
+    /// Bytes of the events written.
+    pub bytes: u64,
+    /// Seconds since 1970 at which the last event received happened.
+    pub newest: i64,
 }
 
 impl Counters {
@@ -34,15 +41,21 @@ impl Counters {
             received: self.received.load(Ordering::Relaxed),
             written: self.written.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            newest: self.newest.load(Ordering::Relaxed),
         }
     }
 
-    pub(crate) fn add_received(&self, events: u64) {
-        self.received.fetch_add(events, Ordering::Relaxed);
+    pub(crate) fn add_received(&self, event: &Event) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        if let Some(time) = event.time {
+            self.newest.store(time.parts().0, Ordering::Relaxed);
+        }
     }
 
-    pub(crate) fn add_written(&self, events: u64) {
+    pub(crate) fn add_written(&self, events: u64, bytes: u64) {
         self.written.fetch_add(events, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn add_dropped(&self, events: u64) {
@@ -86,6 +99,22 @@ pub enum WriteError {
         /// Bytes held back.
         held: usize,
     },
+    /// The file could not be put aside. Everything was written, to the old one, which grows.
+    #[error("cannot put {name} aside for a new one: {reason}; events go on in it")]
+    Rotation {
+        /// Name of the sink.
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// What was written may be lost if the machine stops.
+    #[error("cannot make sure that {name} is on its disk: {source}")]
+    Sync {
+        /// Name of the sink.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Takes batches of events and delivers them in its own form.
@@ -93,12 +122,26 @@ pub trait Sink: Send {
     /// What logs and metrics call it: `file /var/log/x`, `stdout`.
     fn name(&self) -> &str;
 
-    /// Delivers `batch`. Every event is counted as received, and sooner or later as written or dropped.
+    /// Delivers `events`. Each is counted as received, and sooner or later as written or dropped.
     ///
     /// # Errors
     ///
     /// Where something could not be delivered. The sink stays usable.
-    fn write(&mut self, batch: &[Arc<Event>]) -> Result<(), WriteError>;
+    fn write(&mut self, events: &mut dyn Iterator<Item = &Event>) -> Result<(), WriteError>;
+
+    /// When [`Sink::tick`] wants to be called, if no event comes before.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what is due by time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::write`].
+    fn tick(&mut self) -> Result<(), WriteError> {
+        Ok(())
+    }
 
     /// Opens the target anew, after someone moved it away.
     ///

@@ -32,6 +32,7 @@ mod shadow;
 mod syscalls;
 mod uprobes;
 mod usdts;
+mod verification;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

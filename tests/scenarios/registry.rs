@@ -10,7 +10,7 @@ use e2e::scenario::Guest;
 use crate::{
     arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
     overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls, uprobes,
-    usdts,
+    usdts, verification,
 };
 
 /// One behaviour.
@@ -153,6 +153,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
     // proves: POL-12 (callNotFound, in a machine), POL-16 (partially enabled, in a machine)
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
+    plain("no_program_is_expensive_to_verify", verification::cheap),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Debug};
 use print::OutputError;
 
 fn main() -> ExitCode {
@@ -42,6 +42,16 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Getevents(options) => command::getevents::run(&connection, &options)?,
         Command::Status => command::status::run(&connection)?,
         Command::Tracingpolicy(command) => command::policy::run(&connection, &command)?,
+        Command::Explain(options) => command::explain::run(&options)?,
+        Command::Info => command::info::run(&connection)?,
+        Command::Loglevel(command) => command::loglevel::run(&connection, &command)?,
+        Command::Eventlog(command) => command::eventlog::run(&connection, &command)?,
+        Command::Probe(options) => command::probe::run(&options)?,
+        Command::Sensors(command) => command::sensors::run(&connection, &command)?,
+        Command::Rthooks(command) => command::rthooks::run(&connection, &command)?,
+        Command::Debug(Debug::Dump(command)) | Command::Dump(command) => {
+            command::dump::run(&connection, command)?;
+        }
         Command::Version(options) => command::version::run(&connection, options)?,
         Command::Completion { shell } => command::generate::completion(shell)?,
         Command::Man => command::generate::man()?,

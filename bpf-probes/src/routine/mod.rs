@@ -12,7 +12,7 @@ mod string;
 pub use chunks::{ChunkSource, Chunks, read_by_address};
 pub use output::count_loss;
 pub use output::{submit_record, zero_fill};
-pub use path::{BOUNDED_ROUNDS, CALLBACK_ROUNDS, LENGTH_MASK, PATH_WALK, add_path_walk};
+pub use path::{LENGTH_MASK, PATH_WALK, add_path_walk, walk_in_cpu_entry};
 pub use process::{
     NamespaceSource, namespace_source, ns_tgid, pid_number, read_credentials, read_namespaces,
 };

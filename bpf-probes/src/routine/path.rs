@@ -1,43 +1,77 @@
 //! From a dentry and its mount to the path that the task sees, as `fs/d_path.c: prepend_path` (5.10 to 7.2) forms it: up to the task's root, across
 //! mounts, with ` (deleted)` behind the name of an unlinked file.
 //!
-//! Three subprograms: `path_walk` prepares and ends, `path_step` looks at one dentry. With [`LoopForm::Callback`] the step is a callback of
-//! `bpf_loop` (2 048 dentries), else it is called in a bounded loop (128). The walk's state lies in the area and not in registers, so that
-//! the verifier knows nothing of it but its bounds, which every round establishes anew: 5.17 to 6.7 verify a callback once only, as if its first round were all.
+//! `path_walk` prepares and ends, `path_step` looks at one dentry. With [`LoopForm::Callback`] the step is a callback of `bpf_loop`. Else it is a global
+//! function, verified once, and bounded loops in two more, one in the other, call it. Pointers cannot be handed to global functions before 5.12, so they
+//! look working memory up. The walk's state lies in the area and not in registers, so that the verifier knows nothing of it but its bounds, which every
+//! round establishes anew: 5.17 to 6.7 verify a callback once only, as if its first round were all.
 
-use super::layout::{PATH_END, PATH_START, done, walk};
+use super::layout::{AREA_BYTES, PATH_END, PATH_START, done, walk};
 use crate::asm::{Label, Prototype, Subprogram};
-use crate::builder::{BuildError, Facts, Function, LoopForm, Program, ReadForm};
+use crate::builder::{BuildError, Facts, Function, LoopForm, Program, ReadForm, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use crate::spec::MapSpec;
+use Register::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10};
 
 /// Name of the subprogram: `path_walk(dentry, vfsmount, area) -> length | unresolved << 32`. Without a mount (0) the path begins at the root of the
-/// dentry's file system, and nothing says that it is deleted (`fs/d_path.c: dentry_path_raw`).
+/// dentry's file system, and nothing says that it is deleted (`fs/d_path.c: dentry_path_raw`). With [`LoopForm::Bounded`] two arguments more say where the
+/// area lies: the number of the entry of working memory, and the area's offset in it.
 pub const PATH_WALK: &str = "path_walk";
+const PATH_ROUNDS: &str = "path_rounds";
+const PATH_STEPS: &str = "path_steps";
 const PATH_STEP: &str = "path_step";
-/// Dentries looked at with `bpf_loop`.
-pub const CALLBACK_ROUNDS: u64 = 2048;
-/// Dentries looked at in a bounded loop.
-pub const BOUNDED_ROUNDS: i32 = 128;
+/// Dentries and mounts looked at.
+const STEPS: i32 = 2048;
+/// Steps of one round, where a bounded loop is verified step by step.
+const ROUND: i32 = 64;
 /// Longest name of a directory entry (`NAME_MAX`).
 const NAME_MAX: i32 = 255;
 /// Bits of [`PATH_WALK`]'s result that hold the length.
 pub const LENGTH_MASK: i32 = 0x1fff;
 
-/// Adds the path walk to `program` unless it has it.
+/// Adds the path walk to `program` unless it has it; areas lie in entries of `memory`.
 ///
 /// # Errors
 /// When the kernel's types lack a field.
-pub fn add_path_walk(program: &mut Program, facts: &Facts<'_>) -> Result<(), BuildError> {
+pub fn add_path_walk(program: &mut Program, facts: &Facts<'_>, memory: &MapSpec) -> Result<(), BuildError> {
     if !program.has(PATH_WALK) {
         program.add(path_walk(facts)?);
-        program.add(path_step(facts)?);
+        program.add(path_step(facts, memory)?);
+        if facts.loops == LoopForm::Bounded {
+            program.add(repeated(PATH_ROUNDS, STEPS / ROUND, PATH_STEPS, facts)?);
+            program.add(repeated(PATH_STEPS, ROUND, PATH_STEP, facts)?);
+        }
     }
     Ok(())
 }
 
+/// Walks from the dentry in `R1` and the mount in `R2`, in the first area of this CPU's entry, whose address is in `entry`. For programs that are not preempted.
+pub fn walk_in_cpu_entry(f: &mut Function<'_>, entry: Register) {
+    if f.facts().loops == LoopForm::Bounded {
+        f.store(Size::Double, entry, walk::DENTRY, R1);
+        f.store(Size::Double, entry, walk::MOUNT, R2);
+        f.call(Helper::GetSmpProcessorId);
+        f.copy(R4, R0);
+        f.constant(R5, 0);
+        f.load(Size::Double, R1, entry, walk::DENTRY);
+        f.load(Size::Double, R2, entry, walk::MOUNT);
+    }
+    f.copy(R3, entry);
+    f.call_subprogram(PATH_WALK);
+}
+
 fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
-    let mut f = Function::new(PATH_WALK, Prototype::Static { arguments: 3 }, facts).with_frame(160);
+    let arguments = match facts.loops {
+        LoopForm::Callback => 3,
+        LoopForm::Bounded => 5,
+    };
+    let mut f = Function::new(PATH_WALK, Prototype::Static { arguments }, facts).with_frame(160);
+    let place = [f.slot(8)?, f.slot(8)?];
+    if facts.loops == LoopForm::Bounded {
+        for (slot, register) in place.into_iter().zip([R4, R5]) {
+            f.store(Size::Double, R10, slot.offset(), register);
+        }
+    }
     f.copy(R6, R3);
     f.store(Size::Double, R6, walk::DENTRY, R1);
     f.store(Size::Double, R6, walk::MOUNT, R2);
@@ -62,7 +96,7 @@ fn path_walk(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
     f.store_imm(Size::Byte, R6, f.offset(PATH_END - 1)?, i32::from(b'/'));
     f.return_constant(1);
     f.bind(below);
-    rounds(&mut f)?;
+    rounds(&mut f, place);
     result(&mut f)?;
     f.finish()
 }
@@ -87,30 +121,43 @@ fn deleted_suffix(f: &mut Function<'_>) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn rounds(f: &mut Function<'_>) -> Result<(), BuildError> {
+fn rounds(f: &mut Function<'_>, place: [Slot; 2]) {
     match f.facts().loops {
         LoopForm::Callback => {
-            let context = f.slot(8)?;
+            let [context, _] = place;
             f.store(Size::Double, R10, context.offset(), R6);
-            f.constant(R1, CALLBACK_ROUNDS);
+            f.constant(R1, u64::from(STEPS.cast_unsigned()));
             f.assembler().load_subprogram(R2, PATH_STEP);
             f.slot_address(R3, context);
             f.constant(R4, 0);
             f.call(Helper::Loop);
-            Ok(())
         }
         LoopForm::Bounded => {
-            let end = f.label();
-            f.repeat(R7, BOUNDED_ROUNDS, |f| {
-                f.copy(R1, R6);
-                f.call_subprogram(PATH_STEP);
-                f.jump_if(Condition::Ne, R0, 0, end);
-                Ok(())
-            })?;
-            f.bind(end);
-            Ok(())
+            for (slot, register) in place.into_iter().zip([R1, R2]) {
+                f.load(Size::Double, register, R10, slot.offset());
+            }
+            f.call_subprogram(PATH_ROUNDS);
         }
     }
+}
+
+/// `name(entry, offset)`: calls `step` up to `count` times; 0 to go on, 1 at the end.
+fn repeated(name: &str, count: i32, step: &str, facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
+    let mut f = Function::new(name, Prototype::Global { arguments: 2 }, facts).with_frame(0);
+    let end = f.label();
+    f.copy(R8, R1);
+    f.copy(R9, R2);
+    f.repeat(R7, count, |f| {
+        f.copy(R1, R8);
+        f.copy(R2, R9);
+        f.call_subprogram(step);
+        f.jump_if(Condition::Ne, R0, 0, end);
+        Ok(())
+    })?;
+    f.return_constant(0);
+    f.bind(end);
+    f.return_constant(1);
+    f.finish()
 }
 
 /// Turns the walk's state into the result; `/` for a walk that ended at once at the root.
@@ -136,18 +183,18 @@ fn result(f: &mut Function<'_>) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// `path_step(area)` or, as a callback, `path_step(index, &area)`: 0 to go on, 1 at the end.
-fn path_step(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
+/// `path_step(entry, offset)` or, as a callback, `path_step(index, &area)`: 0 to go on, 1 at the end.
+fn path_step(facts: &Facts<'_>, memory: &MapSpec) -> Result<Subprogram, BuildError> {
     let prototype = match facts.loops {
         LoopForm::Callback => Prototype::LoopCallback,
-        LoopForm::Bounded => Prototype::Static { arguments: 1 },
+        LoopForm::Bounded => Prototype::Global { arguments: 2 },
     };
     let mut f = Function::new(PATH_STEP, prototype, facts).with_frame(160);
+    let (stop, not_root, up) = (f.label(), f.label(), f.label());
     match facts.loops {
         LoopForm::Callback => f.load(Size::Double, R6, R2, 0),
-        LoopForm::Bounded => f.copy(R6, R1),
+        LoopForm::Bounded => find_area(&mut f, memory, stop)?,
     }
-    let (stop, not_root, up) = (f.label(), f.label(), f.label());
     f.load(Size::Double, R7, R6, walk::DENTRY);
     f.load(Size::Double, R8, R6, walk::MOUNT);
     f.load(Size::Double, R1, R6, walk::ROOT_DENTRY);
@@ -166,6 +213,21 @@ fn path_step(facts: &Facts<'_>) -> Result<Subprogram, BuildError> {
     f.bind(stop);
     f.return_constant(1);
     f.finish()
+}
+
+/// `R6 = the area at offset R2 of the entry R1 of working memory`, going to `none` when it does not lie in one (it always does).
+fn find_area(f: &mut Function<'_>, memory: &MapSpec, none: Label) -> Result<(), BuildError> {
+    let last = i32::try_from(memory.value_size.saturating_sub(AREA_BYTES)).unwrap_or(0);
+    f.scope(|f| {
+        let key = f.slot(8)?;
+        f.store(Size::Word, R10, key.offset(), R1);
+        f.copy(R7, R2);
+        f.lookup(&memory.name, key, none);
+        f.jump_if(Condition::Gt, R7, last, none);
+        f.copy(R6, R0);
+        f.alu_reg(AluOp::Add, R6, R7);
+        Ok(())
+    })
 }
 
 /// `R7` is the root of mount `R8`: go on at the mount point, or stop at the top of the tree. Ends the round.

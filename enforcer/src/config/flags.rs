@@ -30,6 +30,18 @@ pub struct Flags {
     /// Access mode of the export file, in octal [default: 600]
     #[arg(long, value_name = "MODE")]
     pub export_file_perm: Option<String>,
+    /// Size in MiB at which a new export file is begun; 0 for 100 [default: 10]
+    #[arg(long, value_name = "MIB")]
+    pub export_file_max_size_mb: Option<u64>,
+    /// Time after which a new export file is begun, such as 24h; 0 for never [default: 0]
+    #[arg(long, value_name = "DURATION")]
+    pub export_file_rotation_interval: Option<String>,
+    /// Export files to keep besides the current one; 0 for all [default: 5]
+    #[arg(long, value_name = "COUNT")]
+    pub export_file_max_backups: Option<usize>,
+    /// Compress export files that are not written to any more, with gzip
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub export_file_compress: Option<bool>,
     /// Show the credentials of processes in events
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub enable_process_cred: Option<bool>,
@@ -103,6 +115,12 @@ impl Flags {
             tracing_policy_dir: self.tracing_policy_dir.or(under.tracing_policy_dir),
             export_filename: self.export_filename.or(under.export_filename),
             export_file_perm: self.export_file_perm.or(under.export_file_perm),
+            export_file_max_size_mb: self.export_file_max_size_mb.or(under.export_file_max_size_mb),
+            export_file_rotation_interval: self
+                .export_file_rotation_interval
+                .or(under.export_file_rotation_interval),
+            export_file_max_backups: self.export_file_max_backups.or(under.export_file_max_backups),
+            export_file_compress: self.export_file_compress.or(under.export_file_compress),
             enable_process_cred: self.enable_process_cred.or(under.enable_process_cred),
             enable_process_ns: self.enable_process_ns.or(under.enable_process_ns),
             expose_stack_addresses: self.expose_stack_addresses.or(under.expose_stack_addresses),

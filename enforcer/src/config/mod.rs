@@ -4,15 +4,19 @@
 //! [`Settings`] what was meant; nothing behind this module knows an option's name.
 
 mod dropin;
+mod duration;
 mod environment;
+mod export;
 mod flags;
 mod load;
 mod settings;
 
 pub use dropin::DropinError;
+pub(crate) use duration::{format_duration, parse_duration};
+pub use export::ExportSettings;
+pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
 pub use settings::{
-    Bounds, ContentSettings, ExportSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress,
-    Settings, SettingsError,
+    Bounds, ContentSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
 };

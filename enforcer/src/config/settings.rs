@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::export::ExportSettings;
 use super::flags::Flags;
 
 /// What the daemon does, decided once at start.
@@ -54,15 +55,6 @@ pub enum PolicyDirectory {
     Named(PathBuf),
     /// None.
     None,
-}
-
-/// The export file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ExportSettings {
-    /// Its path.
-    pub path: PathBuf,
-    /// Its access mode.
-    pub mode: u32,
 }
 
 /// What events show of a process.
@@ -151,6 +143,7 @@ impl Settings {
     /// # Errors
     /// The first option that makes no sense.
     pub fn new(flags: Flags, cpus: u32) -> Result<Self, SettingsError> {
+        let export = ExportSettings::new(&flags)?;
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
@@ -166,13 +159,7 @@ impl Settings {
                 .map(PathBuf::from)
                 .collect(),
             policy_dir,
-            export: match non_empty(flags.export_filename) {
-                None => None,
-                Some(path) => Some(ExportSettings {
-                    path: path.into(),
-                    mode: file_mode(flags.export_file_perm.as_deref().unwrap_or("600"))?,
-                }),
-            },
+            export,
             content: ContentSettings {
                 credentials: flags.enable_process_cred.unwrap_or(false),
                 namespaces: flags.enable_process_ns.unwrap_or(false),
@@ -217,12 +204,10 @@ impl Settings {
             ServerAddress::Loopback(address) => address.to_string(),
         };
         let servers: Vec<String> = self.servers.iter().map(server).collect();
-        let export = self.export.as_ref().map(|export| export.path.display().to_string());
         let pairs = [
             ("server-address", servers.join(",")),
             ("metrics-server", self.metrics_server.map(|address| address.to_string()).unwrap_or_default()),
             ("run-dir", self.run_dir.display().to_string()),
-            ("export-filename", export.unwrap_or_default()),
             ("rb-size-total", self.bounds.ring_bytes.to_string()),
             ("process-cache-size", self.bounds.processes.to_string()),
             ("execve-map-entries", self.bounds.kernel_processes.to_string()),
@@ -236,7 +221,8 @@ impl Settings {
             ("cluster-name", self.cluster_name.clone()),
             ("log-level", self.log.level.to_string().to_lowercase()),
         ];
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let export = self.export.iter().flat_map(ExportSettings::describe);
+        pairs.into_iter().chain(export).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The default Unix socket of this run directory.
@@ -254,7 +240,7 @@ fn resolver(text: Option<&str>) -> Result<SocketAddr, SettingsError> {
     address.map_err(|_not_one| value_error("policy-resolver", text, "an address is needed, ADDRESS:PORT"))
 }
 
-fn non_empty(text: Option<String>) -> Option<String> {
+pub(super) fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -263,7 +249,7 @@ fn nonzero(number: Option<u32>) -> Option<u32> {
     number.filter(|number| *number != 0)
 }
 
-fn value_error(
+pub(super) fn value_error(
     option: &'static str,
     value: impl std::fmt::Display,
     reason: impl Into<String>,
@@ -355,11 +341,6 @@ fn socket_address(text: &str, default_port: u16) -> Option<SocketAddr> {
     };
     let ip = if host == "localhost" { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { host.parse().ok()? };
     Some(SocketAddr::new(ip, port))
-}
-
-fn file_mode(text: &str) -> Result<u32, SettingsError> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode != 0 && *mode <= 0o777);
-    mode.ok_or_else(|| value_error("export-file-perm", text, "expected an octal mode from 1 to 777"))
 }
 
 fn log_level(debug: bool, level: Option<&str>) -> Result<tracing::Level, SettingsError> {
@@ -476,14 +457,13 @@ mod tests {
     #[test]
     fn wrong_values_name_their_option() {
         for (option, value) in [
-            ("export-file-perm", "888"),
             ("log-level", "loud"),
             ("log-format", "xml"),
             ("process-cache-size", "1"),
             ("metrics-server", "host"),
             ("tracing-policy-dir", "relative"),
         ] {
-            let error = settings(&[(option, value), ("export-filename", "/x")]).unwrap_err().to_string();
+            let error = settings(&[(option, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--{option} ")), "{error}");
         }
     }

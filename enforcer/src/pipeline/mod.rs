@@ -33,7 +33,7 @@ pub use counters::{NoEvent, PipelineCounters, Totals};
 pub use decode::DecodeErrorKind;
 pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, TableStats};
 pub use layout::{HookLayout, Layouts, ValueLayout};
-pub use publish::{Delivery, Hub, Subscribe, SubscriberStats, Subscription};
+pub use publish::{Delivery, Hub, Nudge, Received, Subscribe, SubscriberStats, Subscription};
 pub use read::{RecordSource, Recorded, RingName, Sources, record_bytes};
 pub use returns::ReturnStats;
 pub use run::{Pipeline, PipelineHandle, SpawnError, Summary};

@@ -3,6 +3,8 @@
 //! Everything here runs on the tokio runtime and only looks ([`Observed`]) or asks ([`crate::policy::Policies`]); it holds no lock across an await,
 //! and a slow client costs its own queue only.
 
+mod debug;
+mod event_log;
 mod events;
 mod health;
 mod info;
@@ -13,6 +15,7 @@ mod policies;
 mod service;
 mod socket;
 
+pub use crate::sinks::EventLog;
 pub use events::EventStream;
 pub(crate) use health::complaints;
 pub use metrics::{MetricsServer, metrics_text};

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bpf_probes::abi::{Counter, Loss, RecordKind};
+use export::sink::Counts;
 
 use super::info::VERSION;
 use super::observed::Observed;
@@ -202,7 +203,9 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
     let by_name = |value: fn(&crate::pipeline::SubscriberStats) -> u64| {
         stats.iter().map(|listener| (label("listener", listener.name.clone()), value(listener))).collect()
     };
-    let exported: u64 = observed.sinks.iter().map(|(_, counters)| counters.counts().written).sum();
+    let counts: Vec<Counts> = observed.sinks.iter().map(|(_, counters)| counters.counts()).collect();
+    let sum = |value: fn(&Counts) -> u64| alone(counts.iter().map(value).sum());
+    let newest = counts.iter().map(|counts| u64::try_from(counts.newest).unwrap_or_default()).max();
     let dropped = observed
         .sinks
         .iter()
@@ -223,7 +226,13 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
             "Events that wait for a listener",
             by_name(|listener| listener.waiting as u64),
         ),
-        counter("tetragon_events_exported", "Events written", alone(exported)),
+        counter("tetragon_events_exported", "Events written", sum(|counts| counts.written)),
+        counter("tetragon_events_exported_bytes", "Bytes of events written", sum(|counts| counts.bytes)),
+        gauge(
+            "tetragon_events_last_exported_timestamp",
+            "When the last event happened that was given to a sink, in seconds since 1970",
+            alone(newest.unwrap_or_default()),
+        ),
         counter("enforcer_sink_dropped_events", "Events that a sink gave up", dropped.collect()),
     ]
 }

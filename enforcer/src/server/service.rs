@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use api::wire::event_log_service_server::EventLogServiceServer;
 use api::wire::fine_guidance_sensors_server::{FineGuidanceSensors, FineGuidanceSensorsServer};
 use api::wire::{
     AddTracingPolicyRequest, AddTracingPolicyResponse, ConfigureTracingPolicyRequest,
@@ -23,11 +24,14 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tracing_policy::source::MAX_BYTES;
 
+use super::event_log::EventLogs;
 use super::events::{self, EventStream};
 use super::observed::Observed;
 use super::socket::BoundSocket;
-use super::{health, info, policies};
+use super::{debug, health, info, policies};
+use crate::log::LevelControl;
 use crate::policy::Policies;
+use crate::sinks::EventLog;
 
 /// Largest message in bytes that the server takes: a policy of the largest size, and what is around it.
 pub const MAX_REQUEST: usize = MAX_BYTES + 64 * 1024;
@@ -45,32 +49,47 @@ struct Shared {
     features: FeatureSet,
     settings: Vec<(String, String)>,
     listener_queue: usize,
+    level: LevelControl,
     listeners: AtomicU64,
 }
 
 impl Service {
     /// A service that shows `observed` and asks `policies`. `features` and `settings` are what it tells of the kernel and of itself;
-    /// `listener_queue` is how many events wait for a listener at most.
+    /// `listener_queue` is how many events wait for a listener at most; `level` is how much the daemon logs.
     pub fn new(
         observed: Observed,
         policies: Policies,
         features: FeatureSet,
         settings: Vec<(String, String)>,
         listener_queue: usize,
+        level: LevelControl,
     ) -> Self {
-        let shared =
-            Shared { observed, policies, features, settings, listener_queue, listeners: AtomicU64::new(0) };
+        let shared = Shared {
+            observed,
+            policies,
+            features,
+            settings,
+            listener_queue,
+            level,
+            listeners: AtomicU64::new(0),
+        };
         Self { shared: Arc::new(shared) }
     }
 }
 
-/// Serves on one socket until `stop`, and then until the streams have ended.
+/// Serves `service`, and the service of the export file `log`, on one socket until `stop`, and then until the streams have ended.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub async fn serve(service: Service, socket: BoundSocket, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    service: Service,
+    log: Option<EventLog>,
+    socket: BoundSocket,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let log = EventLogServiceServer::new(EventLogs::new(log));
     let server = FineGuidanceSensorsServer::new(service).max_decoding_message_size(MAX_REQUEST);
-    let router = Server::builder().add_service(server);
+    let router = Server::builder().add_service(server).add_service(log);
     let served = match &socket {
         BoundSocket::Unix(unix) => {
             let incoming = UnixListenerStream::new(unix.listener()?);
@@ -191,11 +210,11 @@ impl FineGuidanceSensors for Service {
         Err(Status::unimplemented("RuntimeHook is not supported yet: policies are not scoped to containers"))
     }
 
-    async fn get_debug(&self, _: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
-        Err(Status::unimplemented("GetDebug is not supported yet; start the daemon with --log-level"))
+    async fn get_debug(&self, request: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
+        debug::get(&self.shared.level, request.into_inner()).map(Response::new)
     }
 
-    async fn set_debug(&self, _: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {
-        Err(Status::unimplemented("SetDebug is not supported yet; start the daemon with --log-level"))
+    async fn set_debug(&self, request: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {
+        debug::set(&self.shared.level, request.get_ref()).map(Response::new)
     }
 }

@@ -49,7 +49,11 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 impl Instance {
     /// Starts a daemon that writes its events to a file, and waits until it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// The same, with the files that `directory` holds.
+    pub(crate) fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
         let run_dir = directory.path().join("run");
         let log = fs::File::create(directory.path().join("log")).unwrap();
         let export = format!("--export-filename={}", directory.path().join("events.log").display());
@@ -88,17 +92,34 @@ impl Instance {
 
     /// A client, and a runtime for it.
     pub(crate) fn client(&self) -> (tokio::runtime::Runtime, FineGuidanceSensorsClient<Channel>) {
+        let (runtime, channel) = self.channel();
+        (runtime, FineGuidanceSensorsClient::new(channel))
+    }
+
+    /// A connection, and a runtime for it.
+    pub(crate) fn channel(&self) -> (tokio::runtime::Runtime, Channel) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let address = format!("unix:{}", self.socket().display());
         let endpoint = tonic::transport::Endpoint::from_shared(address).unwrap();
         let channel = runtime.block_on(endpoint.connect()).unwrap();
-        (runtime, FineGuidanceSensorsClient::new(channel))
+        (runtime, channel)
+    }
+
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Kills it, and gives back its files.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
     }
 
     /// Asks it to end, and waits.
     pub(crate) fn stop(mut self) -> Ended {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.signal(nix::sys::signal::Signal::SIGTERM);
         wait_until("the daemon ends", || self.child.try_wait().unwrap().is_some());
         Ended { status: self.child.wait().unwrap(), log: self.log() }
     }

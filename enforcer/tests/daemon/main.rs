@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod classes;
+mod export;
 mod instance;
 mod lifecycle;
 mod policies;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::event::Event;
 use api::json::write_event;
@@ -13,6 +14,10 @@ use crate::sink::{Counters, WriteError};
 const WRITE_AT: usize = 64 << 10;
 /// Capacity that an empty buffer keeps.
 const KEPT_CAPACITY: usize = 256 << 10;
+/// Between two attempts to write what is held back, where no event comes.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+/// How often lines are written again that were written to a file nobody can find, before they are held back.
+const ATTEMPTS: u32 = 3;
 
 /// Where lines go.
 pub(super) trait Target {
@@ -21,6 +26,16 @@ pub(super) trait Target {
 
     /// Takes back the last `count` bytes appended.
     fn take_back(&mut self, count: usize) -> io::Result<()>;
+
+    /// How many bytes of `lines`, which are whole and not empty, to append now: the first line at least. May go on elsewhere first.
+    fn room(&mut self, lines: &[u8]) -> usize {
+        lines.len()
+    }
+
+    /// Called when something was appended: `false` where nobody can find it any more, and the target has gone on elsewhere.
+    fn settle(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl Target for File {
@@ -51,27 +66,49 @@ pub(super) struct Lines<T> {
 }
 
 impl<T: Target> Lines<T> {
-    /// Lines to `target`, of which at most `bound` bytes are held back. `torn` says that it ends with part of a line.
-    pub(super) fn new(target: T, bound: usize, torn: bool) -> Self {
-        Self { target, pending: Vec::new(), bound, torn, counters: Arc::default() }
+    /// Lines to `target`, which ends with a whole line. At most `bound` bytes are held back.
+    pub(super) fn new(target: T, bound: usize) -> Self {
+        Self { target, pending: Vec::new(), bound, torn: false, counters: Arc::default() }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
     }
 
-    /// Goes on with another target.
-    pub(super) fn replace_target(&mut self, target: T, torn: bool) {
-        self.target = target;
-        self.torn = torn;
+    pub(super) const fn target(&self) -> &T {
+        &self.target
     }
 
-    /// Renders and writes `batch`.
-    pub(super) fn write(&mut self, name: &str, batch: &[Arc<Event>]) -> Result<(), WriteError> {
+    pub(super) const fn target_mut(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// Whether lines wait for another attempt.
+    pub(super) const fn is_holding(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Says that the target has changed, and ends with a whole line.
+    pub(super) const fn target_is_whole(&mut self) {
+        self.torn = false;
+    }
+
+    /// Tries again to write what is held back.
+    pub(super) fn retry(&mut self, name: &str) -> Result<(), WriteError> {
+        let failure = self.write_out().err();
+        self.report(name, failure, 0)
+    }
+
+    /// Renders and writes `events`.
+    pub(super) fn write(
+        &mut self,
+        name: &str,
+        events: &mut dyn Iterator<Item = &Event>,
+    ) -> Result<(), WriteError> {
         let mut failure = None;
         let mut dropped = 0;
-        for event in batch {
-            self.counters.add_received(1);
+        for event in events {
+            self.counters.add_received(event);
             write_event(event, &mut self.pending);
             self.pending.push(b'\n');
             // After a failure only room matters: the target is asked again with the next batch.
@@ -114,21 +151,43 @@ impl<T: Target> Lines<T> {
 
     /// Appends all that is pending. After an error the target holds whole lines only, and the rest stays pending.
     fn write_out(&mut self) -> io::Result<()> {
-        let mut appended = 0;
-        let result = self.append(&mut appended);
-        let whole = self.pending[..appended].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        self.counters.add_written(count_lines(&self.pending[..whole]));
-        if appended > whole {
-            self.torn = self.target.take_back(appended - whole).is_err();
-        }
-        self.pending.drain(..whole);
+        let mut done = 0;
+        let result = self.append_pieces(&mut done);
+        self.counters.add_written(count_lines(&self.pending[..done]), done as u64);
+        self.pending.drain(..done);
         if self.pending.is_empty() {
             self.pending.shrink_to(KEPT_CAPACITY);
         }
         result
     }
 
-    fn append(&mut self, appended: &mut usize) -> io::Result<()> {
+    /// Appends what is pending from `done` on, which it moves behind what can be found in the target.
+    fn append_pieces(&mut self, done: &mut usize) -> io::Result<()> {
+        let mut attempts = 0;
+        while *done < self.pending.len() {
+            let end = *done + self.target.room(&self.pending[*done..]);
+            let mut appended = *done;
+            let result = self.append(&mut appended, end);
+            let whole = *done + whole_lines(&self.pending[*done..], appended - *done);
+            if appended > whole {
+                self.torn = self.target.take_back(appended - whole).is_err();
+            }
+            if self.target.settle()? {
+                *done = whole;
+                result?;
+            } else {
+                self.torn = false;
+                attempts += 1;
+                if attempts == ATTEMPTS {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends what is pending from `appended` to `end`, and moves `appended` along.
+    fn append(&mut self, appended: &mut usize, end: usize) -> io::Result<()> {
         while self.torn {
             match self.target.append(b"\n") {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -137,8 +196,8 @@ impl<T: Target> Lines<T> {
                 Err(error) => return Err(error),
             }
         }
-        while *appended < self.pending.len() {
-            match self.target.append(&self.pending[*appended..]) {
+        while *appended < end {
+            match self.target.append(&self.pending[*appended..end]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => *appended += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -147,6 +206,12 @@ impl<T: Target> Lines<T> {
         }
         Ok(())
     }
+}
+
+/// How many of the first `most` bytes of `lines` are whole lines; where that is none and `most` is not all, 0.
+pub(super) fn whole_lines(lines: &[u8], most: usize) -> usize {
+    let within = &lines[..most.min(lines.len())];
+    within.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
 }
 
 /// How many lines end in `bytes`: JSON text has no line end inside.
@@ -164,7 +229,7 @@ mod tests {
     use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
 
     use super::{Lines, Target};
-    use crate::sink::Counts;
+    use crate::sink::{Counts, WriteError};
 
     /// A disk with room for so many bytes, that writes at most seven bytes at a time.
     #[derive(Debug, Default)]
@@ -190,13 +255,20 @@ mod tests {
         }
     }
 
-    fn event(arg0: u64) -> Arc<Event> {
+    fn event(arg0: u64) -> Event {
         let kind = EventKind::Test(TestEvent { arg0, ..TestEvent::default() });
-        Arc::new(Event::new(kind, Timestamp::from_nanos(0), Arc::new(Node::named("n"))))
+        Event::new(kind, Timestamp::from_nanos(0), Arc::new(Node::named("n")))
     }
 
-    fn batch(numbers: impl IntoIterator<Item = u64>) -> Vec<Arc<Event>> {
-        numbers.into_iter().map(event).collect()
+    /// Events received, written and dropped.
+    fn counts(lines: &Lines<Disk>) -> (u64, u64, u64) {
+        let Counts { received, written, dropped, .. } = lines.counters.counts();
+        (received, written, dropped)
+    }
+
+    fn write(lines: &mut Lines<Disk>, numbers: impl IntoIterator<Item = u64>) -> Result<(), WriteError> {
+        let events: Vec<_> = numbers.into_iter().map(event).collect();
+        lines.write("disk", &mut events.iter())
     }
 
     /// The `arg0` of each line; panics where a line is not whole.
@@ -209,63 +281,62 @@ mod tests {
 
     #[test]
     fn short_writes_lose_nothing() {
-        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, false);
-        lines.write("disk", &batch(1..=1000)).unwrap();
+        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20);
+        write(&mut lines, 1..=1000).unwrap();
         assert_eq!(numbers(&lines.target.content), (1..=1000).collect::<Vec<_>>());
-        assert_eq!(lines.counters.counts(), Counts { received: 1000, written: 1000, dropped: 0 });
+        assert_eq!(counts(&lines), (1000, 1000, 0));
     }
 
     #[test]
     fn a_full_disk_holds_whole_lines_and_the_rest_follows_when_there_is_room() {
-        let mut lines = Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20, false);
-        let error = lines.write("disk", &batch(1..=9)).unwrap_err();
+        let mut lines = Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20);
+        let error = write(&mut lines, 1..=9).unwrap_err();
         assert!(error.to_string().contains("cannot write events to disk"), "{error}");
         assert_eq!(numbers(&lines.target.content), [1, 2]);
         lines.target.room = 1 << 20;
-        lines.write("disk", &batch(10..=10)).unwrap();
+        write(&mut lines, 10..=10).unwrap();
         assert_eq!(numbers(&lines.target.content), (1..=10).collect::<Vec<_>>());
-        assert_eq!(lines.counters.counts(), Counts { received: 10, written: 10, dropped: 0 });
+        assert_eq!(counts(&lines), (10, 10, 0));
     }
 
     // proves: REL-03 (files)
     #[test]
     fn what_exceeds_the_buffer_on_a_full_disk_is_dropped_and_counted() {
-        let mut lines = Lines::new(Disk::default(), 300, false);
-        assert!(lines.write("disk", &batch(1..=9)).is_err());
+        let mut lines = Lines::new(Disk::default(), 300);
+        assert!(write(&mut lines, 1..=9).is_err());
         let held = numbers(&lines.pending);
         assert_eq!(held, [1, 2, 3, 4]);
-        assert_eq!(lines.counters.counts(), Counts { received: 9, written: 0, dropped: 5 });
+        assert_eq!(counts(&lines), (9, 0, 5));
         assert!(lines.finish("disk").is_err());
-        assert_eq!(lines.counters.counts(), Counts { received: 9, written: 0, dropped: 9 });
+        assert_eq!(counts(&lines), (9, 0, 9));
     }
 
     #[test]
     fn a_disk_that_fills_up_midway_keeps_what_fits_and_holds_what_may_wait() {
-        let mut lines = Lines::new(Disk { room: 500, ..Disk::default() }, 300, false);
-        assert!(lines.write("disk", &batch(1..=20)).is_err());
+        let mut lines = Lines::new(Disk { room: 500, ..Disk::default() }, 300);
+        assert!(write(&mut lines, 1..=20).is_err());
         assert_eq!(numbers(&lines.target.content), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(numbers(&lines.pending), [8, 9, 10, 11]);
-        assert_eq!(lines.counters.counts(), Counts { received: 20, written: 7, dropped: 9 });
+        assert_eq!(counts(&lines), (20, 7, 9));
     }
 
     #[test]
     fn a_torn_line_that_cannot_be_taken_back_is_ended_before_the_next() {
-        let mut lines =
-            Lines::new(Disk { room: 100, cannot_take_back: true, ..Disk::default() }, 1 << 20, false);
-        assert!(lines.write("disk", &batch(1..=2)).is_err());
+        let mut lines = Lines::new(Disk { room: 100, cannot_take_back: true, ..Disk::default() }, 1 << 20);
+        assert!(write(&mut lines, 1..=2).is_err());
         lines.target.room = 1 << 20;
-        lines.write("disk", &[]).unwrap();
-        let content = String::from_utf8(lines.target.content).unwrap();
+        lines.retry("disk").unwrap();
+        let content = String::from_utf8(lines.target.content.clone()).unwrap();
         let whole = content.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
         assert_eq!((content.lines().count(), whole.count()), (3, 2));
-        assert_eq!(lines.counters.counts(), Counts { received: 2, written: 2, dropped: 0 });
+        assert_eq!(counts(&lines), (2, 2, 0));
     }
 
     #[test]
     fn a_large_batch_with_a_small_bound_is_written_as_it_comes() {
-        let mut lines = Lines::new(Disk { room: 10 << 20, ..Disk::default() }, 128 << 10, false);
-        lines.write("disk", &batch(1..=5000)).unwrap();
-        assert_eq!(lines.counters.counts(), Counts { received: 5000, written: 5000, dropped: 0 });
+        let mut lines = Lines::new(Disk { room: 10 << 20, ..Disk::default() }, 128 << 10);
+        write(&mut lines, 1..=5000).unwrap();
+        assert_eq!(counts(&lines), (5000, 5000, 0));
         assert!(lines.pending.is_empty() && lines.pending.capacity() <= super::KEPT_CAPACITY);
     }
 }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use api::event::Event;
 
-use super::lines::Lines;
+use super::lines::{Lines, RETRY};
 use crate::sink::{Counters, OpenError, Sink, WriteError};
 
 /// How many bytes of lines may be held back.
@@ -28,7 +29,7 @@ impl StdoutSink {
     pub fn open() -> Result<Self, OpenError> {
         let stdout =
             io::stdout().as_fd().try_clone_to_owned().map_err(|source| OpenError::Stdout { source })?;
-        Ok(Self { lines: Lines::new(File::from(stdout), BOUND, false) })
+        Ok(Self { lines: Lines::new(File::from(stdout), BOUND) })
     }
 }
 
@@ -37,8 +38,16 @@ impl Sink for StdoutSink {
         "stdout"
     }
 
-    fn write(&mut self, batch: &[Arc<Event>]) -> Result<(), WriteError> {
-        self.lines.write("stdout", batch)
+    fn write(&mut self, events: &mut dyn Iterator<Item = &Event>) -> Result<(), WriteError> {
+        self.lines.write("stdout", events)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.lines.is_holding().then(|| Instant::now() + RETRY)
+    }
+
+    fn tick(&mut self) -> Result<(), WriteError> {
+        self.lines.retry("stdout")
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {

@@ -119,10 +119,10 @@ fn collect(kernel: &'static str, tree: &Path, target: &Path) -> Result<PathBuf, 
     Ok(target.to_path_buf())
 }
 
-/// `make` with nothing of the environment that the kernel's build would listen to.
+/// `make` with nothing of the environment that the kernel's build would listen to, after everything else that wants a CPU.
 fn make(tree: &Path) -> Command {
-    let mut make = Command::new("make");
-    make.arg("-C")
+    let mut make = Command::new("nice");
+    make.args(["-n", "19", "make", "-C"])
         .arg(tree)
         .env("LC_ALL", "C")
         .env("KBUILD_BUILD_TIMESTAMP", "1")

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::wire;
+use api::wire::event_log_service_client::EventLogServiceClient;
 use api::wire::fine_guidance_sensors_client::FineGuidanceSensorsClient;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::{Channel, Endpoint};
@@ -48,9 +49,21 @@ impl Client {
         &self,
         make: impl AsyncFn(Service) -> Result<Response<T>, Status>,
     ) -> Result<T, CallError> {
+        self.wait(&async |channel| make(self.service(channel)).await)
+    }
+
+    /// The same of the service that has the settings of the daemon's file of events.
+    pub(crate) fn call_event_log<T>(
+        &self,
+        make: impl AsyncFn(EventLogServiceClient<Channel>) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
+        self.wait(&async |channel| make(EventLogServiceClient::new(channel)).await)
+    }
+
+    fn wait<T>(&self, make: &impl AsyncFn(Channel) -> Result<Response<T>, Status>) -> Result<T, CallError> {
         block_on(async {
             tokio::select! {
-                result = self.with_retries(&make) => result,
+                result = self.with_retries(make) => result,
                 interrupted = interruption() => Err(interrupted?),
             }
         })
@@ -61,7 +74,11 @@ impl Client {
         &self,
         request: &wire::GetEventsRequest,
     ) -> Result<Streaming<wire::GetEventsResponse>, CallError> {
-        self.with_retries(&async |mut service: Service| service.get_events(request.clone()).await).await
+        self.with_retries(&async |channel| self.service(channel).get_events(request.clone()).await).await
+    }
+
+    fn service(&self, channel: Channel) -> Service {
+        FineGuidanceSensorsClient::new(channel).max_decoding_message_size(self.max_message)
     }
 
     /// What an error within a stream means.
@@ -71,7 +88,7 @@ impl Client {
 
     async fn with_retries<T>(
         &self,
-        make: &impl AsyncFn(Service) -> Result<Response<T>, Status>,
+        make: &impl AsyncFn(Channel) -> Result<Response<T>, Status>,
     ) -> Result<T, CallError> {
         let mut wait = FIRST_WAIT;
         for _ in 0..self.retries {
@@ -91,11 +108,10 @@ impl Client {
 
     async fn once<T>(
         &self,
-        make: &impl AsyncFn(Service) -> Result<Response<T>, Status>,
+        make: &impl AsyncFn(Channel) -> Result<Response<T>, Status>,
     ) -> Result<T, CallError> {
         let call = async {
-            let service = self.connect().await?.max_decoding_message_size(self.max_message);
-            let response = make(service).await;
+            let response = make(self.connect().await?).await;
             response.map(Response::into_inner).map_err(|status| CallError::of_status(&self.address, &status))
         };
         let late = |_elapsed| CallError::Timeout {
@@ -105,14 +121,13 @@ impl Client {
         tokio::time::timeout(self.timeout, call).await.map_err(late)?
     }
 
-    async fn connect(&self) -> Result<Service, CallError> {
+    async fn connect(&self) -> Result<Channel, CallError> {
         let uri = match &self.address {
             Address::Unix(_) => self.address.to_string(),
             Address::Tcp(host) => format!("http://{host}"),
         };
         let failed = |error| CallError::of_connection(&self.address, &error);
-        let channel = Endpoint::new(uri).map_err(failed)?.connect().await.map_err(failed)?;
-        Ok(FineGuidanceSensorsClient::new(channel))
+        Endpoint::new(uri).map_err(failed)?.connect().await.map_err(failed)
     }
 }
 

@@ -1,7 +1,16 @@
 //! One subcommand a file. Each takes its arguments, calls the daemon and prints.
 
+mod answer;
+pub(crate) mod dump;
+pub(crate) mod eventlog;
+pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod getevents;
+pub(crate) mod info;
+pub(crate) mod loglevel;
 pub(crate) mod policy;
+pub(crate) mod probe;
+pub(crate) mod rthooks;
+pub(crate) mod sensors;
 pub(crate) mod status;
 pub(crate) mod version;

@@ -1,12 +1,17 @@
 //! Tables of text.
 
-/// Spaces between columns.
-const GAP: usize = 3;
-
 /// Rows of cells, aligned to the left. The last cell of a row is not padded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Row>,
+    /// Spaces between columns.
+    gap: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::with_gap(3)
+    }
 }
 
 #[derive(Debug)]
@@ -17,6 +22,11 @@ enum Row {
 }
 
 impl Table {
+    /// A table with so many spaces between its columns.
+    pub(crate) fn with_gap(gap: usize) -> Self {
+        Self { rows: Vec::new(), gap }
+    }
+
     /// Adds a row.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(Row::Cells(cells.into_iter().map(Into::into).collect()));
@@ -39,7 +49,7 @@ impl Table {
         for row in &self.rows {
             let cells = match row {
                 Row::Inner(table) => {
-                    table.render_into(text, indent + widths.first().map_or(0, |width| width + GAP));
+                    table.render_into(text, indent + widths.first().map_or(0, |width| width + self.gap));
                     continue;
                 }
                 Row::Cells(cells) => cells,
@@ -48,7 +58,7 @@ impl Table {
             for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
                 text.push_str(cell);
                 if index + 1 < cells.len() {
-                    text.extend(std::iter::repeat_n(' ', width + GAP - cell.chars().count()));
+                    text.extend(std::iter::repeat_n(' ', width + self.gap - cell.chars().count()));
                 }
             }
             text.push('\n');

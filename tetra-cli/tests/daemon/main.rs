@@ -1,6 +1,7 @@
 //! The command against a daemon.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod admin;
 mod getevents;
 mod policies;
 mod service;

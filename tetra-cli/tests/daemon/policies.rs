@@ -1,6 +1,6 @@
 //! `tetra tracingpolicy`.
 
-use crate::service::{Daemon, printed, refused, serde_json_line};
+use crate::service::{Daemon, printed, refused, serde_json_line, tetra};
 
 // proves: CLI-12 (add)
 #[test]
@@ -52,4 +52,30 @@ fn policies_are_listed_as_a_table_and_as_json() {
     let policy = &list["policies"][0];
     assert_eq!((&policy["state"], &policy["mode"]), (&"TP_STATE_ENABLED".into(), &"TP_MODE_ENFORCE".into()));
     assert_eq!(policy["kernel_memory_bytes"], "1500");
+}
+
+// proves: CLI-12 (domains)
+#[test]
+fn domains_are_listed_in_brackets_and_as_json() {
+    let daemon = Daemon::start();
+    assert_eq!(printed(&daemon.tetra(&["tp", "domains"])), "[grpc k8s static]\n");
+    let list = serde_json_line(&printed(&daemon.tetra(&["tp", "domains", "-o", "json"])));
+    assert_eq!(list["domains"], serde_json::json!(["grpc", "k8s", "static"]));
+}
+
+// proves: CLI-12 (modify)
+#[test]
+fn a_modified_policy_is_printed_without_a_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    let policy = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\n\
+        spec:\n  kprobes:\n  - call: x # here\n    syscall: false\n";
+    std::fs::write(&path, policy).unwrap();
+    let file = path.to_str().unwrap();
+    let nowhere = folder.path().join("none.sock");
+    assert_eq!(printed(&tetra(&nowhere, &["tp", "modify", file])), policy);
+    let monitored = printed(&tetra(&nowhere, &["tp", "modify", file, "-m", "monitor"]));
+    assert!(monitored.contains("{name: policy-mode, value: monitor}") && monitored.contains("x # here"));
+    std::fs::write(&path, "kind: [").unwrap();
+    assert!(refused(&tetra(&nowhere, &["tp", "modify", file])).contains("cannot modify"));
 }

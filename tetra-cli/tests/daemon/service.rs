@@ -6,7 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use api::wire;
+use api::wire::event_log_service_server::{EventLogService, EventLogServiceServer};
 use api::wire::fine_guidance_sensors_server::{FineGuidanceSensors, FineGuidanceSensorsServer};
+use api::wire::{get_debug_response, set_debug_request, set_debug_response};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -14,7 +16,7 @@ use tonic::{Request, Response, Status};
 /// What the service was asked, as text.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     asked: Asked,
     events: Vec<wire::GetEventsResponse>,
@@ -108,7 +110,43 @@ impl FineGuidanceSensors for Service {
         &self,
         _request: Request<wire::ListDomainsRequest>,
     ) -> Result<Response<wire::ListDomainsResponse>, Status> {
-        Err(Status::unimplemented("no domains"))
+        let domains = ["grpc", "k8s", "static"].map(str::to_owned).to_vec();
+        Ok(Response::new(wire::ListDomainsResponse { domains }))
+    }
+
+    async fn list_sensors(
+        &self,
+        _request: Request<wire::ListSensorsRequest>,
+    ) -> Result<Response<wire::ListSensorsResponse>, Status> {
+        Err(Status::unimplemented("no sensors"))
+    }
+
+    async fn get_debug(
+        &self,
+        request: Request<wire::GetDebugRequest>,
+    ) -> Result<Response<wire::GetDebugResponse>, Status> {
+        let request = request.into_inner();
+        self.note(&request);
+        let process = wire::ProcessInternal { color: "inUse".to_owned(), ..wire::ProcessInternal::default() };
+        let arg = match request.flag() {
+            wire::ConfigFlag::LogLevel => get_debug_response::Arg::Level(wire::LogLevel::Info.into()),
+            wire::ConfigFlag::DumpProcessCache => {
+                get_debug_response::Arg::Processes(wire::DumpProcessCacheResArgs {
+                    processes: vec![process.clone(), process],
+                })
+            }
+        };
+        Ok(Response::new(wire::GetDebugResponse { flag: request.flag, arg: Some(arg) }))
+    }
+
+    async fn set_debug(
+        &self,
+        request: Request<wire::SetDebugRequest>,
+    ) -> Result<Response<wire::SetDebugResponse>, Status> {
+        let request = request.into_inner();
+        let arg =
+            request.arg.map(|set_debug_request::Arg::Level(level)| set_debug_response::Arg::Level(level));
+        Ok(Response::new(wire::SetDebugResponse { flag: request.flag, arg }))
     }
 
     noted! {
@@ -116,14 +154,34 @@ impl FineGuidanceSensors for Service {
         configure_tracing_policy(ConfigureTracingPolicyRequest) -> ConfigureTracingPolicyResponse;
         enable_tracing_policy(EnableTracingPolicyRequest) -> EnableTracingPolicyResponse;
         disable_tracing_policy(DisableTracingPolicyRequest) -> DisableTracingPolicyResponse;
-        list_sensors(ListSensorsRequest) -> ListSensorsResponse;
         enable_sensor(EnableSensorRequest) -> EnableSensorResponse;
         disable_sensor(DisableSensorRequest) -> DisableSensorResponse;
         remove_sensor(RemoveSensorRequest) -> RemoveSensorResponse;
         get_info(GetInfoRequest) -> GetInfoResponse;
         runtime_hook(RuntimeHookRequest) -> RuntimeHookResponse;
-        get_debug(GetDebugRequest) -> GetDebugResponse;
-        set_debug(SetDebugRequest) -> SetDebugResponse;
+    }
+}
+
+#[tonic::async_trait]
+impl EventLogService for Service {
+    async fn get_event_log_params(
+        &self,
+        _request: Request<wire::GetEventLogParamsRequest>,
+    ) -> Result<Response<wire::GetEventLogParamsResponse>, Status> {
+        let settings = wire::GetEventLogParamsResponse {
+            max_size: 10,
+            rotation_interval: "1h0m0s".to_owned(),
+            max_backups: 5,
+        };
+        Ok(Response::new(settings))
+    }
+
+    async fn set_event_log_params(
+        &self,
+        request: Request<wire::SetEventLogParamsRequest>,
+    ) -> Result<Response<wire::SetEventLogParamsResponse>, Status> {
+        self.note(&request.into_inner());
+        Ok(Response::new(wire::SetEventLogParamsResponse {}))
     }
 }
 
@@ -156,8 +214,10 @@ impl Daemon {
         let listener = runtime.block_on(async { tokio::net::UnixListener::bind(path) }).unwrap();
         runtime.spawn(async move {
             let incoming = UnixListenerStream::new(listener);
+            let settings = EventLogServiceServer::new(service.clone());
             let service = FineGuidanceSensorsServer::new(service);
-            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await
+            let server = tonic::transport::Server::builder().add_service(service).add_service(settings);
+            server.serve_with_incoming(incoming).await
         });
         Self { folder, asked, _runtime: runtime }
     }

@@ -11,12 +11,14 @@
 //! | could a program run there? | [`Binary::offset_is_executable`] |
 //! | which build is it? | [`Binary::build_id`] |
 //! | where is this static probe, and what does it pass? | [`Binary::usdt`] |
+//! | which functions and static probes are there? | [`Binary::functions`], [`Binary::probes`] |
 
 mod file;
 mod go;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod image;
+mod list;
 mod operand;
 mod symbol;
 #[cfg(test)]

@@ -111,8 +111,8 @@ struct Found {
 }
 
 /// A symbol table with what belongs to it.
-struct Table<'d> {
-    symbols: &'d [elf::Sym64<LittleEndian>],
+pub(super) struct Table<'d> {
+    pub(super) symbols: &'d [elf::Sym64<LittleEndian>],
     names: &'d [u8],
     versions: &'d [elf::Versym<LittleEndian>],
 }
@@ -174,7 +174,7 @@ impl<'d> Binary<'d> {
             .ok_or_else(|| SymbolError::NoCode { symbol: symbol.to_owned(), address })
     }
 
-    fn table(&self, kind: elf::SectionType) -> Option<Table<'d>> {
+    pub(super) fn table(&self, kind: elf::SectionType) -> Option<Table<'d>> {
         let section = self.sections().iter().find(|section| section.sh_type(ENDIAN) == kind)?;
         let symbols = section.data_as_array(ENDIAN, self.bytes()).ok()?;
         let names = self.linked(section.sh_link(ENDIAN))?;
@@ -276,7 +276,7 @@ impl<'d> Binary<'d> {
 
 impl<'d> Table<'d> {
     /// The names from this symbol's on: up to the first NUL it is its own.
-    fn name(&self, entry: &elf::Sym64<LittleEndian>) -> Option<&'d [u8]> {
+    pub(super) fn name(&self, entry: &elf::Sym64<LittleEndian>) -> Option<&'d [u8]> {
         let at = usize::try_from(entry.st_name(ENDIAN)).ok()?;
         self.names.get(at..).filter(|_| at != 0)
     }
@@ -308,7 +308,7 @@ fn versioned<'n>(name: &'n [u8], base: &[u8]) -> Option<(bool, &'n [u8])> {
 }
 
 /// A text that ends with a NUL, where it is short enough to be told.
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.get(..bytes.len().min(LONGEST_SUGGESTION))?;
     let end = bytes.iter().position(|byte| *byte == 0)?;
     std::str::from_utf8(bytes.get(..end)?).ok().filter(|name| !name.is_empty())

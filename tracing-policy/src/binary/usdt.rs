@@ -16,7 +16,7 @@ use object::read::elf::SectionHeader;
 use super::file::{Binary, ENDIAN, FileOffset};
 use super::operand::{self, OperandError, UsdtArgument};
 
-const SECTION: &[u8] = b".note.stapsdt";
+pub(super) const SECTION: &[u8] = b".note.stapsdt";
 const BASE: &[u8] = b".stapsdt.base";
 const OWNER: &[u8] = b"stapsdt";
 const TYPE: u32 = 3;
@@ -79,12 +79,12 @@ fn listed(probes: &[String]) -> String {
 }
 
 /// A note as it is in the file.
-struct Raw<'d> {
+pub(super) struct Raw<'d> {
     address: u64,
     base: u64,
     semaphore: u64,
-    provider: &'d [u8],
-    name: &'d [u8],
+    pub(super) provider: &'d [u8],
+    pub(super) name: &'d [u8],
     arguments: &'d [u8],
 }
 
@@ -122,7 +122,7 @@ impl<'d> Binary<'d> {
         }
     }
 
-    fn raw_notes(&self, section: &'d super::file::Section) -> Vec<Raw<'d>> {
+    pub(super) fn raw_notes(&self, section: &'d super::file::Section) -> Vec<Raw<'d>> {
         let Ok(Some(notes)) = section.notes(ENDIAN, self.bytes()) else { return Vec::new() };
         notes
             .map_while(Result::ok)

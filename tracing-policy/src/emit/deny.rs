@@ -135,12 +135,12 @@ impl Emitter<'_> {
                 f.lookup(&map, key, past_last);
                 f.copy(R6, R0);
                 f.constant(R0, 0);
-                f.constant(R1, 1);
+                // the mark that an entry is taken is its number and one: see `entry_number`
+                f.load(Size::Word, R1, R10, key.offset());
+                f.alu(AluOp::Add, R1, 1);
                 let exchange = atomic::AtomicOp::CompareExchange;
                 f.emit(atomic::atomic(exchange, Size::Double, R6, 0, R1));
                 f.jump_if(Condition::Eq, R0, 0, claimed);
-                f.load(Size::Word, R1, R10, key.offset());
-                f.alu(AluOp::Add, R1, 1);
                 f.store(Size::Word, R10, key.offset(), R1);
                 f.jump(next);
                 f.bind(past_last);
@@ -158,5 +158,19 @@ impl Emitter<'_> {
             f.store_imm(Size::Double, R10, key.offset(), 0);
             Ok(())
         })
+    }
+    /// `dst = the number of the entry that R6 points to`. Uses `R0` to `R5`.
+    pub(super) fn entry_number(&self, f: &mut Function<'_>, dst: Register) -> Result<(), BuildError> {
+        if self.memory.is_claimed && f.facts().fetching_atomics {
+            load(f, Size::Word, dst, 0)?;
+            f.alu(AluOp::Sub, dst, 1);
+            return Ok(());
+        }
+        f.call(Helper::GetSmpProcessorId);
+        if self.memory.is_claimed {
+            f.alu(AluOp::Mul, R0, i32::try_from(CLAIMS).unwrap_or(1));
+        }
+        f.copy(dst, R0);
+        Ok(())
     }
 }

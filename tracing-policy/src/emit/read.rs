@@ -3,7 +3,7 @@
 use Register::{R0, R1, R2, R3, R4, R5, R7, R8, R9};
 use bpf_probes::abi::value_flag;
 use bpf_probes::asm::Label;
-use bpf_probes::builder::{BuildError, Function};
+use bpf_probes::builder::{BuildError, Function, LoopForm};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size, alu};
 use bpf_probes::routine::layout::{PATH_END, PATH_START};
 use bpf_probes::routine::{LENGTH_MASK, PATH_WALK};
@@ -237,6 +237,10 @@ impl Emitter<'_> {
         let (error, out) = (f.label(), f.label());
         let area = self.memory.areas[bytes.area];
         f.comment("the path");
+        if self.facts.loops == LoopForm::Bounded {
+            self.entry_number(f, R4)?;
+            f.constant(R5, u64::from(area));
+        }
         load(f, Size::Double, R1, bytes.dentry)?;
         load(f, Size::Double, R2, bytes.mount)?;
         f.jump_if(Condition::Eq, R1, 0, error);

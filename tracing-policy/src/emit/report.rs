@@ -57,7 +57,7 @@ impl Emitter<'_> {
     /// The functions that reads call.
     pub(super) fn add_routines(&self, program: &mut Program) -> Result<(), BuildError> {
         if self.hook.reads.iter().any(|read| read.ty.is_path()) {
-            add_path_walk(program, self.facts)?;
+            add_path_walk(program, self.facts, &self.memory.map)?;
         }
         self.add_pieces(program)?;
         self.add_look_ups(program)?;

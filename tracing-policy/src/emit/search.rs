@@ -63,6 +63,9 @@ impl Emitter<'_> {
             store_imm(f, Size::Double, self.state().searches[index], 0)?;
             load(f, Size::Word, R1, bytes.testable)?;
             f.jump_if(Condition::Eq, R1, 0, none);
+            if self.facts.loops == LoopForm::Bounded {
+                self.entry_number(f, R4)?;
+            }
             address(f, R1, self.memory.areas[bytes.area]);
             load(f, Size::Word, R2, bytes.start)?;
             load(f, Size::Word, R3, bytes.header)?;
@@ -93,14 +96,18 @@ impl Emitter<'_> {
         for (index, search) in self.hook.searches.iter().enumerate() {
             let machine = Automaton::new(&search.values, search.case);
             program.add(self.whole(index, &machine)?);
-            program.add(self.step(index, &machine)?);
+            program.add(self.step(index, search.read, &machine)?);
         }
         Ok(())
     }
 
-    /// `search(area, start, length) -> filters found`.
+    /// `search(area, start, length) -> filters found`; with the number of the entry of working memory behind, where rounds are verified apart.
     fn whole(&self, index: usize, machine: &Automaton) -> Result<Subprogram, BuildError> {
-        let prototype = Prototype::Static { arguments: 3 };
+        let arguments = match self.facts.loops {
+            LoopForm::Callback => 3,
+            LoopForm::Bounded => 4,
+        };
+        let prototype = Prototype::Static { arguments };
         let mut f = Function::new(&name(index), prototype, self.facts).with_frame(32);
         f.copy(R6, R1);
         f.alu(AluOp::Sub, R2, PATH_START.cast_signed());
@@ -123,9 +130,10 @@ impl Emitter<'_> {
             LoopForm::Bounded => {
                 let end = f.label();
                 f.copy(R8, R3);
+                f.copy(R9, R4);
                 f.repeat(R7, MOST_ROUNDS, |f| {
                     f.jump_if_reg(Condition::Ge, R7, R8, end);
-                    f.copy(R1, R6);
+                    f.copy(R1, R9);
                     f.call_subprogram(&step_name(index));
                     Ok(())
                 })?;
@@ -137,16 +145,17 @@ impl Emitter<'_> {
         f.finish()
     }
 
-    /// `step(area)` or, as a callback, `step(index, &area)`: eight bytes, without a jump.
-    fn step(&self, index: usize, machine: &Automaton) -> Result<Subprogram, BuildError> {
+    /// `step(index, &area)`, a callback; or `step(number)`, which is verified once and not in each round: eight bytes, without a jump.
+    fn step(&self, index: usize, read: ReadId, machine: &Automaton) -> Result<Subprogram, BuildError> {
         let prototype = match self.facts.loops {
             LoopForm::Callback => Prototype::LoopCallback,
-            LoopForm::Bounded => Prototype::Static { arguments: 1 },
+            LoopForm::Bounded => Prototype::Global { arguments: 1 },
         };
         let mut f = Function::new(&step_name(index), prototype, self.facts).with_frame(32);
+        let none = f.label();
         match self.facts.loops {
             LoopForm::Callback => f.load(Size::Double, R6, R2, 0),
-            LoopForm::Bounded => f.copy(R6, R1),
+            LoopForm::Bounded => self.area_of_entry(&mut f, read, none)?,
         }
         f.load(Size::Word, R1, R6, at::POSITION);
         f.copy(R2, R1);
@@ -188,7 +197,21 @@ impl Emitter<'_> {
         }
         f.store(Size::Word, R6, at::STATE, R7);
         f.store(Size::Double, R6, at::FOUND, R8);
+        f.bind(none);
         f.return_constant(0);
         f.finish()
+    }
+
+    /// `R6 = the area of what was read, in the entry of working memory whose number is in R1`: pointers cannot be handed to what is verified apart (before 5.12).
+    fn area_of_entry(&self, f: &mut Function<'_>, read: ReadId, none: Label) -> Result<(), BuildError> {
+        let area = self.state().bytes(read).map_or(0, |bytes| self.memory.areas[bytes.area]);
+        f.scope(|f| {
+            let key = f.slot(8)?;
+            f.store(Size::Word, R10, key.offset(), R1);
+            f.lookup(&self.memory.map.name, key, none);
+            f.copy(R6, R0);
+            f.alu(AluOp::Add, R6, area.cast_signed());
+            Ok(())
+        })
     }
 }

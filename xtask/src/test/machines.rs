@@ -1,4 +1,4 @@
-//! Scenarios on stock kernels: one or two machines a kernel, as many at once as this host has CPUs and memory.
+//! Scenarios on stock kernels: up to three machines a kernel, as many at once as this host has CPUs and memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -13,7 +13,7 @@ use e2e::kernels::{Origin, VARIANTS, Variant};
 use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
 use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
 
-use super::{Arguments, Tally};
+use super::{Arguments, Tally, units};
 use crate::{build, machine, terminal};
 
 /// MiB of one machine.
@@ -25,6 +25,10 @@ const LIMIT: (u64, u64) = (300, 400);
 const SAMPLED: &str = "6.12";
 const SAMPLES: (&str, &str) = ("../shared/samples", "/usr/share/samples");
 
+/// The scenario that runs tests which load programs themselves, and where the machine has them.
+const VERIFIED: &str = "no_program_is_expensive_to_verify";
+const LIVE: (&str, &str, &str) = ("tracing-policy", "live", "/usr/bin/e2e-live");
+
 /// One machine: a kernel and the scenarios to run on it.
 #[derive(Clone, Debug)]
 struct Round {
@@ -33,11 +37,46 @@ struct Round {
     names: Vec<String>,
 }
 
+impl Round {
+    /// Whether the tests of [`LIVE`] run in it.
+    fn verifies(&self) -> bool {
+        self.names.iter().any(|name| name == VERIFIED)
+    }
+}
+
+/// What machines are made of.
+#[derive(Clone, Debug)]
+struct Machinery {
+    binaries: BTreeMap<String, PathBuf>,
+    /// The tests of [`LIVE`].
+    live: Option<PathBuf>,
+}
+
 /// What came of one scenario on one kernel.
 #[derive(Clone, Debug)]
 struct Cell {
     variant: &'static str,
     report: Report,
+}
+
+/// The variants of the kernel that is built here.
+fn built() -> impl Iterator<Item = &'static Variant> {
+    VARIANTS.iter().filter(|variant| variant.kernel.origin == Origin::Built)
+}
+
+/// Whether machines with the kernel that is built here are asked for.
+pub(super) fn wants_built(arguments: &Arguments) -> bool {
+    let asked = |variant: &Variant| arguments.kernels.iter().any(|name| name == variant.name);
+    arguments.kernels.is_empty() || built().any(asked)
+}
+
+/// Builds that kernel unless it is there, with what other layers leave of the CPUs. The machine that boots it waits, and says so if it failed.
+pub(super) fn build_ahead() {
+    for variant in built() {
+        if let Err(error) = machine::kernel(variant.name) {
+            terminal::progress(&format!("kernel {}: {error:#}", variant.name));
+        }
+    }
 }
 
 /// Runs the matrix.
@@ -48,11 +87,17 @@ pub(crate) fn run(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
         None => build::binaries(&wanted, build::VM_PROFILE)?,
     };
     let listed = listed(&binaries)?;
-    let (alone, together) = rounds(arguments, &listed)?;
+    let Rounds { alone, together } = rounds(arguments, &listed)?;
+    let live = if together.iter().any(Round::verifies) {
+        Some(units::optimised_suite(LIVE.0, LIVE.1)?)
+    } else {
+        None
+    };
+    let machinery = Machinery { binaries, live };
     let cells = Mutex::new(Vec::new());
-    // Machines of which the CPUs take turns need one CPU of the host, the others two.
-    at_once(together, places(1)?, &binaries, &cells);
-    at_once(alone, places(2)?, &binaries, &cells);
+    // Machines of which the CPUs take turns need one CPU of the host; those for speed seldom need both of theirs; in contention nobody else may have any.
+    at_once(together, places(1)?, &machinery, &cells);
+    at_once(alone, places(2)?, &machinery, &cells);
     let cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
     table(&cells);
     for Cell { variant, report } in cells {
@@ -76,8 +121,16 @@ fn listed(binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<Listed>> {
     text.lines().map(|line| Listed::parse(line).with_context(|| format!("e2e-guest list: {line}"))).collect()
 }
 
-/// Which machines to boot: those that want the host's CPUs for themselves, and those that share them.
-fn rounds(arguments: &Arguments, listed: &[Listed]) -> Result<(Vec<Round>, Vec<Round>)> {
+/// Which machines to boot.
+#[derive(Debug, Default)]
+struct Rounds {
+    /// Those that want the host's CPUs for themselves.
+    alone: Vec<Round>,
+    /// Those that share them.
+    together: Vec<Round>,
+}
+
+fn rounds(arguments: &Arguments, listed: &[Listed]) -> Result<Rounds> {
     for name in &arguments.scenarios {
         if !listed.iter().any(|listed| listed.name == *name) {
             bail!("no scenario is called {name}; e2e-guest list names them");
@@ -89,34 +142,42 @@ fn rounds(arguments: &Arguments, listed: &[Listed]) -> Result<(Vec<Round>, Vec<R
             bail!("no kernel is called {name}; there are {}", known.join(", "));
         }
     }
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for variant in &VARIANTS {
-        if !arguments.kernels.is_empty() && !arguments.kernels.iter().any(|name| name == variant.name) {
-            continue;
-        }
-        // A kernel booted in another way has the same front ends; only what contends is worth repeating.
-        let wanted = |machines: Machines| machines == Machines::Contended || variant.append.is_empty();
-        let names = |in_turn: bool| -> Vec<String> {
-            let asked = |name: &String| arguments.scenarios.is_empty() || arguments.scenarios.contains(name);
-            let here = |kernels: Kernels| match kernels {
-                Kernels::All => true,
-                Kernels::Stock => variant.kernel.origin == Origin::Packaged,
-                Kernels::Sampled => variant.name == SAMPLED,
-            };
-            let found = listed.iter().filter(|listed| wanted(listed.machines) && here(listed.kernels));
-            let found = found.filter(|listed| asked(&listed.name));
-            let found = found.filter(|listed| (listed.machines == Machines::Plain) == in_turn);
-            found.map(|listed| listed.name.clone()).collect()
-        };
-        for (names, emulation, rounds) in
-            [(names(true), Emulation::InTurn, &mut together), (names(false), Emulation::Parallel, &mut alone)]
-        {
-            if !names.is_empty() {
-                rounds.push(Round { variant, emulation, names });
+    let mut rounds = Rounds::default();
+    for machines in [Machines::Plain, Machines::Parallel, Machines::Contended] {
+        for variant in &VARIANTS {
+            let names = names(arguments, listed, variant, machines);
+            if names.is_empty() {
+                continue;
             }
+            let (emulation, kind) = match machines {
+                Machines::Plain => (Emulation::InTurn, &mut rounds.together),
+                Machines::Parallel => (Emulation::Parallel, &mut rounds.together),
+                Machines::Contended => (Emulation::Parallel, &mut rounds.alone),
+            };
+            kind.push(Round { variant, emulation, names });
         }
     }
-    Ok((alone, together))
+    // it may still be building
+    rounds.together.sort_by_key(|round| round.variant.kernel.origin == Origin::Built);
+    Ok(rounds)
+}
+
+/// The scenarios of one kind that are asked for on one kernel.
+fn names(arguments: &Arguments, listed: &[Listed], variant: &Variant, machines: Machines) -> Vec<String> {
+    // A kernel booted in another way has the same front ends; only what contends is worth repeating.
+    let wanted = machines == Machines::Contended || variant.append.is_empty();
+    if !wanted || !(arguments.kernels.is_empty() || arguments.kernels.iter().any(|name| name == variant.name))
+    {
+        return Vec::new();
+    }
+    let asked = |name: &String| arguments.scenarios.is_empty() || arguments.scenarios.contains(name);
+    let here = |kernels: Kernels| match kernels {
+        Kernels::All => true,
+        Kernels::Stock => variant.kernel.origin == Origin::Packaged,
+        Kernels::Sampled => variant.name == SAMPLED,
+    };
+    let found = listed.iter().filter(|listed| listed.machines == machines && here(listed.kernels));
+    found.filter(|listed| asked(&listed.name)).map(|listed| listed.name.clone()).collect()
 }
 
 /// How many machines that need `cpus` of the host fit at once.
@@ -132,19 +193,14 @@ fn places(cpus: usize) -> Result<usize> {
 }
 
 /// Runs rounds, `places` of them at a time.
-fn at_once(
-    rounds: Vec<Round>,
-    places: usize,
-    binaries: &BTreeMap<String, PathBuf>,
-    cells: &Mutex<Vec<Cell>>,
-) {
+fn at_once(rounds: Vec<Round>, places: usize, machinery: &Machinery, cells: &Mutex<Vec<Cell>>) {
     let queue = Mutex::new(VecDeque::from(rounds));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     thread::scope(|scope| {
         for _ in 0..places {
             scope.spawn(|| {
                 while let Some(round) = next() {
-                    let reports = complete(&round, boot(&round, binaries));
+                    let reports = complete(&round, boot(&round, machinery));
                     let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
                     cells.extend(
                         reports.into_iter().map(|report| Cell { variant: round.variant.name, report }),
@@ -156,16 +212,19 @@ fn at_once(
 }
 
 /// Boots one machine; the reports until something broke, and what that was.
-fn boot(round: &Round, binaries: &BTreeMap<String, PathBuf>) -> (Vec<Report>, Option<String>) {
+fn boot(round: &Round, machinery: &Machinery) -> (Vec<Report>, Option<String>) {
     let mut reports = Vec::new();
-    let broken = try_boot(round, binaries, &mut reports).err().map(|error| format!("{error:#}"));
+    let broken = try_boot(round, machinery, &mut reports).err().map(|error| format!("{error:#}"));
     (reports, broken)
 }
 
-fn try_boot(round: &Round, binaries: &BTreeMap<String, PathBuf>, reports: &mut Vec<Report>) -> Result<()> {
+fn try_boot(round: &Round, machinery: &Machinery, reports: &mut Vec<Report>) -> Result<()> {
     let name = round.variant.name;
     let (kernel, append) = machine::kernel(name)?;
-    let mut image = machine::image(&kernel, binaries)?;
+    let mut image = machine::image(&kernel, &machinery.binaries)?;
+    if let Some(live) = machinery.live.as_deref().filter(|_| round.verifies()) {
+        machine::add(&mut image, live, LIVE.2)?;
+    }
     if name == SAMPLED {
         let samples = build::workspace().join(SAMPLES.0);
         machine::add(&mut image, &samples, SAMPLES.1).context("samples of upstream's events")?;
@@ -256,7 +315,7 @@ mod tests {
     use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
     use e2e::vm::Emulation;
 
-    use super::{Arguments, Round, complete, rounds};
+    use super::{Arguments, Round, Rounds, complete, rounds};
 
     fn arguments(kernels: &[&str], scenarios: &[&str]) -> Arguments {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -273,29 +332,31 @@ mod tests {
 
     #[test]
     fn kernels_booted_in_another_way_run_only_what_contends() {
-        let (alone, together) = rounds(&arguments(&["6.12", "6.12+preempt=full"], &[]), &listed()).unwrap();
+        let all = arguments(&["6.12", "6.12+preempt=full"], &[]);
+        let Rounds { alone, together } = rounds(&all, &listed()).unwrap();
         let names = |rounds: &[Round]| -> Vec<(&str, Vec<String>)> {
             rounds.iter().map(|round| (round.variant.name, round.names.clone())).collect()
         };
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(&together), [("6.12", words(&["Plain", "Plain everywhere"]))]);
-        let contended = ["Contended", "Contended everywhere"];
-        let both = ["Parallel", "Contended", "Parallel everywhere", "Contended everywhere"];
-        assert_eq!(names(&alone), [("6.12", words(&both)), ("6.12+preempt=full", words(&contended))]);
+        let shared = [["Plain", "Plain everywhere"], ["Parallel", "Parallel everywhere"]];
+        assert_eq!(names(&together), shared.map(|kind| ("6.12", words(&kind))));
+        let contended = words(&["Contended", "Contended everywhere"]);
+        assert_eq!(names(&alone), [("6.12", contended.clone()), ("6.12+preempt=full", contended)]);
     }
 
     #[test]
     fn the_kernel_that_is_built_runs_only_what_asks_for_it() {
-        let (alone, together) = rounds(&arguments(&["custom"], &[]), &listed()).unwrap();
+        let Rounds { alone, together } = rounds(&arguments(&["custom"], &[]), &listed()).unwrap();
         assert_eq!(together[0].names, ["Plain everywhere"]);
-        assert_eq!(alone[0].names, ["Parallel everywhere", "Contended everywhere"]);
+        assert_eq!(together[1].names, ["Parallel everywhere"]);
+        assert_eq!(alone[0].names, ["Contended everywhere"]);
     }
 
     #[test]
     fn an_unknown_kernel_or_scenario_is_an_error() {
         assert!(rounds(&arguments(&["6.13"], &[]), &listed()).is_err());
         assert!(rounds(&arguments(&[], &["Plane"]), &listed()).is_err());
-        let (alone, together) = rounds(&arguments(&["5.10"], &["Plain"]), &listed()).unwrap();
+        let Rounds { alone, together } = rounds(&arguments(&["5.10"], &["Plain"]), &listed()).unwrap();
         assert_eq!((alone.len(), together.len()), (0, 1));
     }
 

@@ -3,6 +3,7 @@
 //! A layer adds to one [`Tally`]; it never ends the run, so that one run shows all that is wrong. Under `CI=true`
 //! what is skipped has failed; elsewhere it is named.
 
+mod clock;
 mod gates;
 mod machines;
 mod tally;
@@ -12,11 +13,13 @@ pub(crate) use tally::Tally;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{bench, fuzz, setup, terminal};
+use clock::Clock;
 
 /// A kind of test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,21 +72,58 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         terminal::progress(&format!("{error:#}"));
     }
-    for layer in Layer::value_variants().iter().copied().filter(|layer| chosen(*layer)) {
-        let name = format!("{layer:?}").to_lowercase();
-        terminal::progress(&format!("layer {name}"));
-        let ran = match layer {
-            Layer::Lint => gates::run(&mut tally),
-            Layer::Unit => units::unit(&mut tally),
-            Layer::Fuzz => fuzz::gate(&mut tally),
-            Layer::Native => units::native(&mut tally),
-            Layer::Vm => machines::run(arguments, &mut tally),
-            Layer::Cost => bench::gate(arguments.binaries.as_deref(), &mut tally),
-        };
-        // A layer that cannot run at all has failed, and the next ones still run.
-        if let Err(error) = ran {
-            tally.fail(&format!("layer {name}"), &format!("{error:#}"));
+    let needs_built = chosen(Layer::Vm) && machines::wants_built(arguments);
+    let building = needs_built.then(|| thread::spawn(machines::build_ahead));
+    // A machine that counts instructions counts the same beside others, on one CPU of the host.
+    let beside = chosen(Layer::Vm) && chosen(Layer::Cost);
+    let alone = |layer: &Layer| chosen(*layer) && !(beside && *layer == Layer::Cost);
+    for layer in Layer::value_variants().iter().copied().filter(alone) {
+        if beside && layer == Layer::Vm {
+            tally.absorb(both(layer, Layer::Cost, arguments));
+        } else {
+            run_layer(layer, arguments, &mut tally);
         }
     }
+    if let Some(Err(_panic)) = building.map(thread::JoinHandle::join) {
+        tally.fail("the custom kernel", "the thread that builds it panicked");
+    }
     Ok(tally.close())
+}
+
+/// Runs two layers at the same time.
+fn both(one: Layer, other: Layer, arguments: &Arguments) -> Tally {
+    let run = |layer| {
+        let mut tally = Tally::default();
+        run_layer(layer, arguments, &mut tally);
+        tally
+    };
+    thread::scope(|scope| {
+        let other_run = scope.spawn(move || run(other));
+        let mut tally = run(one);
+        match other_run.join() {
+            Ok(others) => tally.absorb(others),
+            Err(_panic) => tally.fail(&format!("layer {other:?}"), "it panicked"),
+        }
+        tally
+    })
+}
+
+/// Runs one layer and says what it took.
+fn run_layer(layer: Layer, arguments: &Arguments, tally: &mut Tally) {
+    let name = format!("{layer:?}").to_lowercase();
+    terminal::progress(&format!("layer {name}"));
+    let clock = Clock::start();
+    let ran = match layer {
+        Layer::Lint => gates::run(tally),
+        Layer::Unit => units::unit(tally),
+        Layer::Fuzz => fuzz::gate(tally),
+        Layer::Native => units::native(tally),
+        Layer::Vm => machines::run(arguments, tally),
+        Layer::Cost => bench::gate(arguments.binaries.as_deref(), tally),
+    };
+    terminal::progress(&format!("layer {name} took {clock}"));
+    // A layer that cannot run at all has failed, and the next ones still run.
+    if let Err(error) = ran {
+        tally.fail(&format!("layer {name}"), &format!("{error:#}"));
+    }
 }

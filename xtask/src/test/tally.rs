@@ -44,6 +44,13 @@ impl Tally {
         self.skipped.push((name.to_owned(), reason.to_owned()));
     }
 
+    /// Adds what another counted.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.skipped.extend(other.skipped);
+    }
+
     /// Prints what failed and was skipped, then the totals as the last line.
     pub(crate) fn close(self) -> ExitCode {
         for (name, reason) in &self.failed {

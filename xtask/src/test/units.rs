@@ -52,9 +52,7 @@ pub(crate) fn unit(tally: &mut Tally) -> Result<()> {
 /// Runs the tests on the interpreter as machines run programs, optimised: in a tenth of the time, so that there is time for a million random cases.
 fn optimised(tally: &mut Tally) -> Result<()> {
     let (package, target) = OPTIMISED;
-    terminal::progress(&format!("building {package}/{target} (profile {})", build::VM_PROFILE));
-    let built = build_tests(&["--profile", build::VM_PROFILE, "-p", package, "--test", target])?;
-    for suite in built {
+    for suite in build_optimised(package, target)? {
         let mut command = command(&suite);
         command.arg("--show-output").env("AGREEMENT_CASES", CASES);
         let text = run(&suite.name, &mut command, tally)?;
@@ -63,6 +61,18 @@ fn optimised(tally: &mut Tally) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Builds one binary of tests as what runs in machines is built, and says where it is.
+pub(super) fn optimised_suite(package: &str, target: &str) -> Result<PathBuf> {
+    let built = build_optimised(package, target)?;
+    let suite = built.into_iter().next().with_context(|| format!("cargo did not say where {target} is"))?;
+    Ok(suite.binary)
+}
+
+fn build_optimised(package: &str, target: &str) -> Result<Vec<Suite>> {
+    terminal::progress(&format!("building {package}/{target} (profile {})", build::VM_PROFILE));
+    build_tests(&["--profile", build::VM_PROFILE, "-p", package, "--test", target])
 }
 
 /// All tests whose names start with `root_`.

@@ -233,6 +233,11 @@ pub(super) fn preemption(release: &str, version: &str) -> Preemption {
     }
 }
 
+/// The configuration that the running kernel was built with; nothing where it lies nowhere.
+pub fn kernel_configuration() -> Option<String> {
+    configuration(&kernel_line("osrelease"))
+}
+
 /// The kernel's configuration: where it lies as text, or packed by the kernel itself (`CONFIG_IKCONFIG_PROC`).
 fn configuration(release: &str) -> Option<String> {
     let text = || {

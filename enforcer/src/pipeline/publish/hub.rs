@@ -3,10 +3,11 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use api::event::Event;
 
-use super::queue::{Delivery, Queue, Selection};
+use super::queue::{Delivery, Queue, Received, Selection};
 use api::filter::FilterLists;
 
 /// What a subscriber wants.
@@ -169,12 +170,39 @@ impl Subscription {
 
     /// The same, for a thread.
     pub fn recv_blocking(&mut self) -> Option<Delivery> {
-        self.subscriber.queue.wait()
+        loop {
+            match self.recv_until(None) {
+                Received::Events(delivery) => return Some(delivery),
+                Received::Nothing => {}
+                Received::End => return None,
+            }
+        }
+    }
+
+    /// The same, for a thread that waits until `deadline` or a nudge only.
+    pub fn recv_until(&mut self, deadline: Option<Instant>) -> Received {
+        self.subscriber.queue.wait(deadline)
+    }
+
+    /// By which others end the wait of this subscriber's thread.
+    pub fn nudge(&self) -> Nudge {
+        Nudge(Arc::clone(&self.subscriber))
     }
 
     /// What became of the events offered so far.
     pub fn stats(&self) -> SubscriberStats {
         self.subscriber.stats()
+    }
+}
+
+/// Ends the wait of one subscriber's thread.
+#[derive(Clone, Debug)]
+pub struct Nudge(Arc<Subscriber>);
+
+impl Nudge {
+    /// Ends it, or the next one.
+    pub fn nudge(&self) {
+        self.0.queue.nudge();
     }
 }
 
@@ -200,7 +228,7 @@ mod tests {
     use api::wire::Filter;
 
     use super::super::BATCH;
-    use super::{Hub, Subscribe, SubscriberStats, Subscription};
+    use super::{Hub, Instant, Received, Subscribe, SubscriberStats, Subscription};
     use api::filter::FilterLists;
 
     fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {
@@ -318,6 +346,24 @@ mod tests {
         assert_eq!(subscription.recv_blocking().unwrap().len(), 2);
         assert!(subscription.recv_blocking().is_none());
         assert!(subscribe(&hub, 10, FilterLists::none()).recv_blocking().is_none());
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_time_or_by_a_nudge() {
+        let hub = Hub::new();
+        let mut subscription = subscribe(&hub, 10, FilterLists::none());
+        assert!(matches!(subscription.recv_until(Some(Instant::now())), Received::Nothing));
+        let nudge = subscription.nudge();
+        let waits = std::thread::spawn(move || {
+            assert!(matches!(subscription.recv_until(None), Received::Nothing));
+            subscription
+        });
+        nudge.nudge();
+        let mut subscription = waits.join().unwrap();
+        hub.publish(&mut events(0..2));
+        nudge.nudge();
+        assert!(matches!(subscription.recv_until(None), Received::Events(_)), "events come first");
+        assert!(matches!(subscription.recv_until(None), Received::Nothing));
     }
 
     #[test]

@@ -6,8 +6,8 @@
 mod hub;
 mod queue;
 
-pub use hub::{Hub, Subscribe, SubscriberStats, Subscription};
-pub use queue::Delivery;
+pub use hub::{Hub, Nudge, Subscribe, SubscriberStats, Subscription};
+pub use queue::{Delivery, Received};
 
 /// Most events in a batch.
 pub(crate) const BATCH: usize = 256;

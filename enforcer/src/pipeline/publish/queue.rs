@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use api::event::Event;
 
@@ -83,7 +84,19 @@ struct State {
     queued: u64,
     lost: u64,
     closed: bool,
+    nudged: bool,
     waker: Option<Waker>,
+}
+
+/// What a thread that waited got.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// Events.
+    Events(Delivery),
+    /// None before the time was over or someone nudged.
+    Nothing,
+    /// None, and none will come.
+    End,
 }
 
 impl Queue {
@@ -153,18 +166,33 @@ impl Queue {
         Poll::Pending
     }
 
-    /// The same, waiting in this thread.
-    pub(super) fn wait(&self) -> Option<Delivery> {
+    /// The same, waiting in this thread, until `deadline` or a nudge.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Received {
         let mut state = self.lock();
         loop {
             if let Some(delivery) = state.take() {
-                return Some(delivery);
+                return Received::Events(delivery);
             }
             if state.closed {
-                return None;
+                return Received::End;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if std::mem::take(&mut state.nudged) || left.is_some_and(|left| left.is_zero()) {
+                return Received::Nothing;
+            }
+            state = match left {
+                Some(left) => {
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
+    }
+
+    /// Ends the wait of the subscriber's thread, or its next.
+    pub(super) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.changed.notify_all();
     }
 
     /// Events queued since the start, lost, and waiting now.

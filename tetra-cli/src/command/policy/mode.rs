@@ -1,4 +1,4 @@
-//! A policy's text with another `policy-mode`: what `tetra tracingpolicy add --mode` sends.
+//! A policy's text with another `policy-mode`: what `tetra tracingpolicy add --mode` sends and `modify --mode` prints.
 
 use tracing_policy::diagnostic::render;
 use tracing_policy::schema::TracingPolicy;
@@ -84,7 +84,8 @@ fn checked(name: &str, text: String, mode: &'static str) -> Result<String, ModeE
     if set { Ok(text) } else { Err(form()) }
 }
 
-fn parse(name: &str, text: &str) -> Result<TracingPolicy, ModeError> {
+/// The policy in `text`.
+pub(super) fn parse(name: &str, text: &str) -> Result<TracingPolicy, ModeError> {
     let source = SourceText::new(name, text);
     tracing_policy::parse::policy(&source)
         .map_err(|errors| ModeError::NotAPolicy(render::terminal(&source, &errors, render::Style::Plain)))

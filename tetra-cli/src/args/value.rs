@@ -1,0 +1,63 @@
+//! Values of options as typed.
+
+use std::time::Duration;
+
+use api::name::EventType;
+
+/// A type of event by its name, in letters of either case.
+pub(super) fn event_type(text: &str) -> Result<EventType, String> {
+    EventType::from_name(&text.to_ascii_uppercase()).ok_or_else(|| {
+        let names: Vec<_> = EventType::ALL.iter().map(|known| known.name()).collect();
+        format!("event types are {}", names.join(", "))
+    })
+}
+
+/// A duration such as `30s`, `1m30s`, `1.5h` or `200ms`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let refuse = || "a duration is numbers with units, such as 30s, 1m30s or 200ms".to_owned();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refuse)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
+        seconds += number.parse::<f64>().map_err(|_source| refuse())? * factor;
+        rest = tail;
+    }
+    if text.is_empty() {
+        return Err(refuse());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_source| refuse())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{duration, event_type};
+
+    #[test]
+    fn durations_read_as_in_go() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_mins(90)));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for text in ["", "30", "s", "-1s", "1x", "1s2", "1.2.3s", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_event_type_is_told_the_known_ones() {
+        assert!(event_type("process_exec").is_ok());
+        assert!(event_type("EXEC").is_err_and(|error| error.contains("PROCESS_KPROBE")));
+    }
+}
