@@ -122,6 +122,7 @@ fn argument_count(helper: Helper) -> u8 {
         | Helper::CopyFromUser
         | Helper::Strncmp
         | Helper::ImaFileHash
+        | Helper::ImaInodeHash
         | Helper::MapLookupPercpuElem => 3,
         Helper::MapUpdateElem
         | Helper::GetNsCurrentPidTgid

@@ -110,7 +110,7 @@ pub struct World {
     pub faults: ReadFaults,
     /// What `bpf_d_path` and `bpf_path_d_path` make of a `struct path` at an address, without NUL.
     pub paths: BTreeMap<u64, Vec<u8>>,
-    /// What `bpf_ima_file_hash` says of a `struct file` at an address: algorithm and digest.
+    /// What `bpf_ima_file_hash` and `bpf_ima_inode_hash` say of a `struct file` or `struct inode` at an address: algorithm and digest.
     pub hashes: BTreeMap<u64, (u32, Vec<u8>)>,
     /// Return addresses that `bpf_get_stackid` finds in the kernel, innermost first.
     pub kernel_stack: Vec<u64>,

@@ -92,6 +92,8 @@ helpers! {
     TaskStorageDelete = 157, "task_storage_delete";
     /// `() -> struct task_struct *` with its type (5.11)
     GetCurrentTaskBtf = 158, "get_current_task_btf";
+    /// `(struct inode *, buf, size) -> algorithm or -errno` (5.11); LSM programs that sleep
+    ImaInodeHash = 161, "ima_inode_hash";
     /// `(ctx) -> address of the traced function` (5.15)
     GetFuncIp = 173, "get_func_ip";
     /// `(ctx) -> cookie` (5.15)

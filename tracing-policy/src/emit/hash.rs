@@ -178,7 +178,7 @@ impl Emitter<'_> {
 /// The program that takes the hash where it is asked for. It sleeps, so that it takes no stub; it is the same for all policies.
 ///
 /// # Errors
-/// When the kernel's types lack `struct linux_binprm`.
+/// When the kernel's types lack `struct linux_binprm` or `struct file`.
 pub(crate) fn take_hash(body: Body<'_>, kernel: &KernelView) -> Result<CollectionSpec, BuildError> {
     let facts = Facts::of(kernel);
     let mut f = Function::new(STUB, Prototype::Main, &facts).with_frame(128);
@@ -188,10 +188,14 @@ pub(crate) fn take_hash(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     note_key(&mut f, key, body.target);
     f.lookup(map_name::HASHES, key, out);
     f.load(Size::Double, R7, R9, 0);
-    if matches!(body.target, AttachSpec::Lsm { hook } if hook.starts_with("bprm_")) {
-        let file = f.facts().offset_of("linux_binprm", "file")?;
-        let file = f.offset(file)?;
-        f.load(Size::Double, R7, R7, file);
+    let is_hook = |name: &str| matches!(body.target, AttachSpec::Lsm { hook } if hook.starts_with(name));
+    let mut helper = Helper::ImaFileHash;
+    if is_hook("bprm_") {
+        follow(&mut f, "linux_binprm", "file")?;
+    } else if is_hook("file_open") {
+        // It is about to be opened, and the kernel warns who reads it (`fs/read_write.c: __kernel_read`): what IMA has measured before is all there is.
+        follow(&mut f, "file", "f_inode")?;
+        helper = Helper::ImaInodeHash;
     }
     f.jump_if(Condition::Eq, R7, 0, out);
     clear(&mut f, hash);
@@ -199,7 +203,7 @@ pub(crate) fn take_hash(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     f.slot_address(R2, hash);
     f.alu(AluOp::Add, R2, i32::from(field(offset_of!(FileHash, digest))));
     f.constant(R3, bpf_probes::abi::DIGEST_BYTES as u64);
-    f.call(Helper::ImaFileHash);
+    f.call(helper);
     f.store(Size::Word, R10, hash.at(offset(offset_of!(FileHash, algorithm))), R0);
     f.store_imm(Size::Word, R10, hash.at(offset(offset_of!(FileHash, answered))), 1);
     f.update(map_name::HASHES, key, hash);
@@ -214,4 +218,12 @@ pub(crate) fn take_hash(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
         code,
     };
     Ok(CollectionSpec { maps: Vec::new(), imports: vec![shared::hashes()], programs: vec![program] })
+}
+
+/// `R7 = a field of the object at R7`, by a load that keeps the type for the verifier.
+fn follow(f: &mut Function<'_>, container: &str, name: &str) -> Result<(), BuildError> {
+    let at = f.facts().offset_of(container, name)?;
+    let at = f.offset(at)?;
+    f.load(Size::Double, R7, R7, at);
+    Ok(())
 }

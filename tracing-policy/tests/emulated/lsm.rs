@@ -1,6 +1,7 @@
 //! LSM hooks: one program that reports and denies.
 
 use bpf_probes::abi::{Action, Counter, FileHash, HookRecord, ValueHeader, hook_flag, map_name, value_flag};
+use bpf_probes::builder::Facts;
 use bpf_probes::emulate::Context;
 use bpf_probes::kernel::KernelView;
 use tracing_policy::policy::Role;
@@ -183,7 +184,11 @@ fn what_cannot_be_judged_is_denied_only_where_something_denies() {
 fn open_by_all(it: &mut Emulated<'_>, path: &str, hash: Option<(u32, Vec<u8>)>) -> i32 {
     let file = it.objects.file(&mut it.machine, it.view, path, 0o100_640);
     if let Some(hash) = hash {
-        it.machine.world_mut().hashes.insert(file, hash);
+        // the file is not open yet: the kernel is asked about its inode
+        let at = file + u64::from(Facts::of(it.view).offset_of("file", "f_inode").unwrap());
+        let world = it.machine.world_mut();
+        let inode = u64::read_from_bytes(world.kernel.read(at, 8).unwrap()).unwrap();
+        world.hashes.insert(inode, hash);
     }
     for body in it.compiled.bodies.iter().rev() {
         it.machine.load(&body.collection).unwrap();

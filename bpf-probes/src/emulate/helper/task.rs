@@ -50,8 +50,8 @@ impl Run<'_> {
         Ok(Value::number(self.context.cookie))
     }
 
-    /// `(file, buffer, size)`: what the kernel measured of the file, and by which algorithm.
-    pub(super) fn ima_file_hash(&mut self, call: Helper) -> Return {
+    /// `(file or inode, buffer, size)`: what the kernel measured of it, and by which algorithm.
+    pub(super) fn ima_hash(&mut self, call: Helper) -> Return {
         let file = self.argument(1)?;
         if file.tag == Tag::Number || file.bits == 0 {
             let reason = "must be an object of the kernel";
