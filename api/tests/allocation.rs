@@ -1,9 +1,13 @@
-//! Writing an event allocates nothing once its processes are rendered and the buffer is large enough.
+//! Writing an event allocates nothing once its processes are rendered and the buffer is large enough, and neither does offering
+//! one to an aggregation that does not hold its kind.
 #![expect(unsafe_code, reason = "an allocator that counts")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Instant;
+
+use api::filter::{AGGREGATION_WINDOW, Aggregation, Offered};
 
 struct Counting;
 
@@ -51,4 +55,17 @@ fn a_second_writing_of_an_event_allocates_nothing() {
         assert!(between > before, "the counter does not count");
         assert_eq!(after - between, 0, "{text}");
     }
+}
+
+#[test]
+fn an_event_that_is_not_held_is_not_copied() {
+    let text = r#"{"process_exec":{"process":{"pid":7},"ancestors":[{"pid":2},{"pid":1}]}}"#;
+    let event = api::json::read_event(text.as_bytes()).unwrap();
+    let mut aggregation = Aggregation::new(AGGREGATION_WINDOW, 10);
+    let before = ALLOCATIONS.get();
+    drop(event.clone());
+    let between = ALLOCATIONS.get();
+    assert!(between > before, "a copy allocates");
+    assert_eq!(aggregation.offer(&event, Instant::now()), Offered::Passes);
+    assert_eq!(ALLOCATIONS.get(), between);
 }

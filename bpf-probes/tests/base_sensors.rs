@@ -24,6 +24,7 @@ fn facts(btf: &Btf) -> Facts<'_> {
         loops: if helper("BPF_FUNC_loop") { LoopForm::Callback } else { LoopForm::Bounded },
         fetching_atomics: helper("BPF_FUNC_snprintf"),
         allocating_maps: btf.func_named("bpf_mem_alloc_init").is_ok(),
+        ancestor_cgroup_id: true,
     }
 }
 

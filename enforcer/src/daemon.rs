@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::event::Node;
+use api::filter::Aggregation;
 use bpf_probes::abi::map_name;
 use bpf_probes::kernel::{FeatureSet, KernelView};
 use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view};
-use export::json::{FileOptions, FileSink};
+use export::json::FileSink;
 use export::sink::OpenError;
+use export::{Limit, Shape, Shaped};
 use tokio_util::sync::CancellationToken;
 use tracing_policy::ir::RecordLayout;
 use tracing_policy::source::SourceText;
@@ -268,7 +270,8 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
         processes: bounds.kernel_processes,
     };
     let hub = Hub::new();
-    let (sinks, log) = open_sinks(settings, &hub)?;
+    let node = node(settings);
+    let (sinks, log) = open_sinks(settings, &hub, Arc::clone(&node))?;
     let mut base = Base::load(view, sizes)?;
     let sources = Sources {
         events: Box::new(base.ring(map_name::EVENTS)?),
@@ -280,7 +283,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
     let processes = base.introduce(&mut replay)?;
     let layouts = Arc::new(Layouts::default());
     let requests = settings.policy_requests.map(Requests::start).transpose().map_err(StartError::Thread)?;
-    let config = Config { requests: requests.clone(), ..pipeline_config(settings) };
+    let config = Config { requests: requests.clone(), ..pipeline_config(settings, node) };
     let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
     Ok(KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes })
 }
@@ -288,33 +291,43 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
 /// The sinks that write, and how to change the export file's.
 type Sinks = (Vec<SinkThread>, Option<EventLog>);
 
-fn open_sinks(settings: &Settings, hub: &Hub) -> Result<Sinks, StartError> {
+fn open_sinks(settings: &Settings, hub: &Hub, node: Arc<Node>) -> Result<Sinks, StartError> {
     let Some(export) = &settings.export else { return Ok((Vec::new(), None)) };
-    let options = FileOptions { mode: export.mode, rotation: export.rotation, ..FileOptions::default() };
-    let sink = FileSink::open(&export.path, options)?;
+    let sink = FileSink::open(&export.path, export.file.clone())?;
     let rotation = sink.rotation();
     let subscribe = Subscribe {
         name: "export".to_owned(),
         capacity: settings.bounds.listener_queue,
-        filter: api::filter::FilterLists::none(),
+        filter: export.events.clone(),
     };
+    let shape = Shape {
+        aggregation: export.aggregation.map(|how| Aggregation::new(how.window, how.held)),
+        limit: export.rate_limit.map(|limit| Limit::new(limit, Instant::now())),
+    };
+    let sink = Shaped::new(sink, shape, node);
     let thread = SinkThread::start(Box::new(sink), hub.subscribe(subscribe)).map_err(StartError::Thread)?;
     let log = EventLog::new(rotation, thread.nudge());
     Ok((vec![thread], Some(log)))
 }
 
-fn pipeline_config(settings: &Settings) -> Config {
+/// What events say of this node.
+fn node(settings: &Settings) -> Arc<Node> {
     let name = node_name(|variable| std::env::var_os(variable));
-    let node = Node { cluster_name: settings.cluster_name.as_str().into(), ..Node::named(&name) };
+    Arc::new(Node { cluster_name: settings.cluster_name.as_str().into(), ..Node::named(&name) })
+}
+
+fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
+    let defaults = Config::new(&node.name);
     Config {
-        node: Arc::new(node),
+        node,
+        redaction: Arc::clone(&settings.redaction),
         process_entries: settings.bounds.processes,
         calls: settings.bounds.calls,
         process_credentials: settings.content.credentials,
         process_namespaces: settings.content.namespaces,
         stack_addresses: settings.content.stack_addresses,
         proc_root: settings.procfs.clone(),
-        ..Config::new(&name)
+        ..defaults
     }
 }
 

@@ -4,4 +4,9 @@
 //! the daemon, and what it cannot deliver it counts. This crate knows no BPF, no policy and no Kubernetes.
 
 pub mod json;
+mod limit;
+mod shaped;
 pub mod sink;
+
+pub use limit::Limit;
+pub use shaped::{Shape, Shaped};

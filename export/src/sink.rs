@@ -16,6 +16,7 @@ pub struct Counters {
     written: AtomicU64,
     dropped: AtomicU64,
     bytes: AtomicU64,
+    limited: AtomicU64,
     newest: AtomicI64,
 }
 
@@ -30,6 +31,8 @@ pub struct Counts {
     pub dropped: u64,
     /// Bytes of the events written.
     pub bytes: u64,
+    /// Events that a limit held back before they were handed to the sink.
+    pub limited: u64,
     /// Seconds since 1970 at which the last event received happened.
     pub newest: i64,
 }
@@ -42,6 +45,7 @@ impl Counters {
             written: self.written.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            limited: self.limited.load(Ordering::Relaxed),
             newest: self.newest.load(Ordering::Relaxed),
         }
     }
@@ -56,6 +60,10 @@ impl Counters {
     pub(crate) fn add_written(&self, events: u64, bytes: u64) {
         self.written.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_limited(&self) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add_dropped(&self, events: u64) {

@@ -67,3 +67,54 @@ pub(crate) fn loader(guest: &Guest) -> Outcome {
     ensure!(loaded.iter().all(|one| one.path.starts_with('/')), "{loaded:?}");
     Ok(())
 }
+
+/// A function of security modules is an enforcer's too, and what is told in vain is counted.
+pub(crate) fn of_security_modules(guest: &Guest) -> Outcome {
+    // sched_yield tells, getppid takes back: both of this process only
+    const TELLS: i64 = libc::SYS_sched_yield;
+    const TAKES_BACK: i64 = libc::SYS_getppid;
+    let own = std::process::id();
+    let text = named(
+        POLICY,
+        &format!(
+            "  enforcers: [{{calls: [security_path_symlink]}}]
+  tracepoints:
+  - subsystem: raw_syscalls
+    event: sys_enter
+    raw: true
+    args: [{{index: 1, type: syscall64}}]
+    selectors:
+    - matchPIDs: [{{operator: In, values: [{own}]}}]
+      matchArgs: [{{index: 1, operator: Equal, values: ['{TELLS}']}}]
+      matchActions: [{{action: NotifyEnforcer, argError: -13}}]
+    - matchPIDs: [{{operator: In, values: [{own}]}}]
+      matchArgs: [{{index: 1, operator: Equal, values: ['{TAKES_BACK}']}}]
+      matchActions: [{{action: CleanupEnforcerNotification}}]
+"
+        ),
+    );
+    let tell = || std::thread::yield_now();
+    let take_back = || nix::unistd::getppid();
+    let link = |name: &str| std::os::unix::fs::symlink("/etc/passwd", guest.folder.join(name));
+    let daemon = Settings::default().start(guest)?;
+    daemon.add(POLICY, &text)?;
+    link("before")?;
+    tell();
+    let denied = link("denied").map_err(|error| error.raw_os_error());
+    ensure!(denied == Err(Some(libc::EACCES)), "the link that is to be denied: {denied:?}");
+    link("after")?;
+    let missed = |reason: &str| {
+        daemon.metric("tetragon_enforcer_missed_notifications_total", &format!("reason=\"{reason}\""))
+    };
+    ensure!((missed("overwritten")?, missed("no_action")?) == (0, 0), "some are missed before");
+    tell();
+    tell();
+    take_back();
+    take_back();
+    link("taken back")?;
+    let counted = (missed("overwritten")?, missed("no_action")?);
+    ensure!(counted == (1, 1), "told anew and taken back: {counted:?}");
+    let told = daemon.acted(POLICY, "notify_enforcer")?;
+    ensure!(told == 3, "{told} notifications are counted");
+    Ok(())
+}

@@ -12,12 +12,24 @@ use crate::policies;
 
 const POLICY: &str = "detect-shadow-read";
 
+/// What a hook says in each of its events.
+const SAID: &str = r#"    message: 'a "secret" is read'
+    tags: [observability.filesystem, "one\ttwo"]
+"#;
+
+/// Whether an event says what its hook says, as Go quotes it.
+fn said(hook: &Hook) -> Outcome {
+    ensure!(hook.message == r#"a \"secret\" is read"#, "message {:?}", hook.message);
+    ensure!(hook.tags == ["observability.filesystem", r"one\ttwo"], "tags {:?}", hook.tags);
+    Ok(())
+}
+
 /// An LSM hook denies and reports: by an LSM program, or where such programs do not run by the function that asks the hook.
 pub(crate) fn lsm(guest: &Guest) -> Outcome {
     let kprobe = "  kprobes:\n  - call: security_file_open\n    syscall: false\n";
     let policy = policies::shadow("{action: Override, argError: -13}");
     ensure!(policy.contains(kprobe), "the policy is another: {policy}");
-    let policy = policy.replace(kprobe, "  lsmhooks:\n  - hook: file_open\n");
+    let policy = policy.replace(kprobe, &format!("  lsmhooks:\n  - hook: file_open\n{SAID}"));
     let mut daemon = Settings::default().start(guest)?;
     daemon.add(POLICY, &policy)?;
     let mut events = daemon.events()?;
@@ -31,6 +43,7 @@ pub(crate) fn lsm(guest: &Guest) -> Outcome {
     ensure!(hooks.len() == 1, "{} events of the hook: {hooks:?}", hooks.len());
     ensure!(hooks[0].function_name == "file_open", "hook {}", hooks[0].function_name);
     ensure!(hooks[0].action == "KPROBE_ACTION_OVERRIDE", "action {}", hooks[0].action);
+    said(hooks[0])?;
     ensure!(hooks[0].path() == Some("/etc/shadow"), "path {:?}", hooks[0].path());
     ensure!(hooks[0].process.pid == reader.pid, "pid {}, not {}", hooks[0].process.pid, reader.pid);
     let counted = daemon.acted(POLICY, "override")?;
@@ -59,7 +72,8 @@ spec:
       matchActions:
       - action: Sigkill
 ";
-    let mut daemon = Settings::default().policy(TEXT).start(guest)?;
+    let text = TEXT.replace("    args:\n", &format!("{SAID}    args:\n"));
+    let mut daemon = Settings::default().policy(&text).start(guest)?;
     let mut events = daemon.events()?;
     must(&["cat", "/etc/passwd"])?;
     let killed = run(&["tac", "/etc/passwd"])?;
@@ -77,6 +91,7 @@ spec:
     );
     ensure!(hook.action == "KPROBE_ACTION_SIGKILL", "action {}", hook.action);
     ensure!(hook.args.len() == 2, "{} arguments", hook.args.len());
+    said(hook)?;
     let name = hook.args[0].string_arg.as_deref().unwrap_or_default();
     ensure!(name.ends_with("/tac"), "file {name}");
     ensure!(hook.args[1].int_arg == Some(killed.pid.into()), "pid {:?}", hook.args[1].int_arg);

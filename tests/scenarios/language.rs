@@ -192,7 +192,7 @@ fn calls(matching: bool) -> Outcome {
 }
 
 /// Sets the capabilities in effect, of those permitted, of a thread that then ends.
-fn capset(wanted: u64) -> Outcome {
+pub(crate) fn capset(wanted: u64) -> Outcome {
     let set = move || -> io::Result<()> {
         /// `_LINUX_CAPABILITY_VERSION_3`, for the calling thread.
         const HEADER: [u32; 2] = [0x2008_0522, 0];

@@ -117,20 +117,51 @@ pub(crate) fn int_0x80_told_apart(guest: &Guest) -> Outcome {
     let seen = daemon.settle(&mut events)?;
     let own = std::process::id();
     let hooks = seen.iter().filter_map(|event| event.process_tracepoint.as_ref());
-    let count = hooks.filter(|hook| hook.process.pid == own).count();
-    ensure!(count == 1, "{count} events of the tracepoint");
+    let hooks: Vec<_> = hooks.filter(|hook| hook.process.pid == own).collect();
+    ensure!(hooks.len() == 1, "{} events of the tracepoint", hooks.len());
+    let call = hooks[0].args.first().and_then(|argument| argument.other.get("syscall_id"));
+    let expected = serde_json::json!({ "id": DUP, "abi": "i386" });
+    ensure!(call == Some(&expected), "the call is shown as {call:?}");
     Ok(())
 }
 
-/// A policy that goes without a function says so.
+/// A policy that goes without a function, or without a file that is another, says so for each of its entries.
 pub(crate) fn enabled_in_part(guest: &Guest) -> Outcome {
-    let daemon = Settings::default().start(guest)?;
-    let hooks = "{call: security_file_open, syscall: false}, {call: no_such_function, syscall: false, ignore: {callNotFound: true}}";
-    daemon.add(POLICY, &policy("", hooks))?;
-    let list = daemon.tetra_must(&["tracingpolicy", "list"])?;
-    let text = list.text();
-    for word in ["partially_enabled", "no_such_function", "call_not_found"] {
-        ensure!(text.contains(word), "no {word} in {text}");
+    let mut daemon = Settings::default().start(guest)?;
+    let mut events = daemon.events()?;
+    let missing = "syscall: false, ignore: {callNotFound: true}";
+    let spec = format!(
+        "  lists: [{{name: some, values: [security_file_open, no_such_member]}}]
+  kprobes:
+  - {{call: security_inode_unlink, syscall: false}}
+  - {{call: no_such_function, {missing}}}
+  - {{call: 'list:some', {missing}}}
+  uprobes:
+  - path: /usr/bin/tetra
+    symbols: [main]
+    binaryDigests: ['sha256:{:064}']
+    ignore: {{digestVerificationFailure: true}}
+",
+        0
+    );
+    daemon.add(POLICY, &named(POLICY, &spec))?;
+    let list = daemon.tetra_must(&["tracingpolicy", "list"])?.text();
+    ensure!(list.contains("partially_enabled"), "the policy is not partially enabled: {list}");
+    for (section, entry, word, state) in [
+        ("kprobes", "0", "security_inode_unlink", " loaded"),
+        ("kprobes", "1", "no_such_function", " call_not_found"),
+        ("kprobes", "2", "no_such_member", "partial_call_not_found"),
+        ("uprobes", "0", "/usr/bin/tetra:main", "digest_rejected"),
+    ] {
+        let of_entry = |line: &&str| line.split_whitespace().take(2).eq([section, entry]);
+        let line = list.lines().find(of_entry).unwrap_or_default();
+        ensure!(
+            line.contains(word) && line.trim_end().ends_with(state),
+            "{section} {entry}: {line:?} in {list}"
+        );
     }
+    must(&["cat", "/etc/passwd"])?;
+    let found = functions(&daemon.settle(&mut events)?);
+    ensure!(found.contains("security_file_open"), "what is there is not hooked: {found:?}");
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod churn;
+mod classes;
 mod contention;
 mod enforcers;
 mod gap;
@@ -17,7 +18,9 @@ mod machine;
 mod many;
 mod measure;
 mod network;
+mod objects;
 mod overload;
+mod overrides;
 mod paths;
 mod policies;
 mod processes;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use e2e::kernels;
 use e2e::load::spawn;
 use e2e::scenario::{Daemon, Guest, Settings};
 
-use crate::policies::{Action, file_open};
+use crate::policies::{Action, file_open, seek};
 use crate::processes::tiny;
 use crate::say;
 
@@ -25,6 +26,8 @@ const OPENS: u64 = 1000;
 const EXECS: u32 = 300;
 const FURTHER: u64 = 10;
 const PREFIXES: usize = 10_000;
+const KEYS: u64 = 100_000;
+const MANY_ON_A_HOOK: u64 = 100;
 const MANY_POLICIES: u32 = 100;
 
 /// Measures one group.
@@ -69,7 +72,15 @@ fn instructions(guest: &Guest) -> Outcome {
     }
     let eleven = mean(OPENS, || open("/etc/passwd"))?;
     result("each_further_policy", eleven.saturating_sub(one) / FURTHER);
-    for number in 0..FURTHER {
+    // ten in all, then a hundred
+    daemon.delete("further-0")?;
+    result("open_ten_policies_miss", mean(OPENS, || open("/etc/passwd"))?);
+    for number in FURTHER..MANY_ON_A_HOOK {
+        let name = format!("further-{number}");
+        daemon.add(&name, &file_open(&name, "Prefix", &[&format!("/etc/other-{number}")], Action::Post))?;
+    }
+    result("open_hundred_policies_miss", mean(OPENS, || open("/etc/passwd"))?);
+    for number in 1..MANY_ON_A_HOOK {
         daemon.delete(&format!("further-{number}"))?;
     }
     daemon.delete("cost")?;
@@ -78,6 +89,20 @@ fn instructions(guest: &Guest) -> Outcome {
     let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
     daemon.add("cost", &file_open("cost", "Prefix", &prefixes, Action::Post))?;
     result("open_ten_thousand_prefixes_miss", mean(OPENS, || open("/etc/passwd"))?);
+    daemon.delete("cost")?;
+
+    // no two of them touch, so that none of them become one range
+    let keys: Vec<String> = (0..KEYS).map(|number| (3 * number).to_string()).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    daemon.add("cost", &seek("cost", "InMap", &keys))?;
+    let file = File::open("/etc/passwd")?;
+    let seeks = || -> Outcome {
+        for _ in 0..OPENS {
+            (&file).seek(SeekFrom::Start(3 * KEYS + 1))?;
+        }
+        Ok(())
+    };
+    result("seek_hundred_thousand_keys_miss", mean(OPENS, seeks)?);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Connections over the loopback interface, and the filters that tell them apart.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -123,6 +125,62 @@ fn unix(daemon: &mut Daemon, events: &mut Events) -> Outcome {
         .collect();
     ensure!(paths == ["/run/enforcer.test", "@enforcer test"], "security_socket_bind: {paths:?}");
     drop((named, hidden));
+    Ok(())
+}
+
+/// Hooks whose filters are all negated: who has an address, a port or a path passes them.
+const NEGATED: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: connections}
+spec:
+  kprobes:
+  - call: security_socket_connect
+    syscall: false
+    args: [{index: 0, type: socket}, {index: 1, type: sockaddr}]
+    selectors:
+    - matchArgs: [{index: 0, operator: NotDAddr, values: [192.0.2.1]}]
+    - matchArgs: [{index: 0, operator: NotSPort, values: ['1']}]
+    - matchArgs: [{index: 0, operator: NotDPortPriv}]
+    - matchArgs: [{index: 1, operator: NotSAddr, values: [192.0.2.1]}]
+    - matchArgs: [{index: 1, operator: NotSPort, values: ['1']}]
+  - call: security_file_permission
+    syscall: false
+    args: [{index: 0, type: file}, {index: 1, type: int}]
+    selectors:
+    - matchPIDs: [{operator: In, values: [SELF]}]
+      matchArgs: [{index: 0, operator: NotEqual, values: [/none]}, {index: 1, operator: Equal, values: ['2']}]
+    - matchPIDs: [{operator: In, values: [SELF]}]
+      matchArgs: [{index: 0, operator: NotPrefix, values: [/none]}, {index: 1, operator: Equal, values: ['2']}]
+    - matchPIDs: [{operator: In, values: [SELF]}]
+      matchArgs: [{index: 0, operator: NotPostfix, values: [none]}, {index: 1, operator: Equal, values: ['2']}]
+";
+
+/// A Unix socket has no address and no port, a pipe and a socket no path: no filter of one lets them pass, negated or not.
+pub(crate) fn without(guest: &Guest) -> Outcome {
+    let text = NEGATED.replace("SELF", &std::process::id().to_string());
+    let mut daemon = Settings::default().policy(&text).start(guest)?;
+    let mut events = daemon.events()?;
+    let path = guest.folder.join("socket");
+    let (unix, tcp) = (UnixListener::bind(&path)?, TcpListener::bind("127.0.0.1:0")?);
+    let (mut reader, mut writer) = std::io::pipe()?;
+    let mut file = File::create(guest.folder.join("file"))?;
+    daemon.settle(&mut events)?;
+
+    let mut stream = UnixStream::connect(&path)?;
+    stream.write_all(b"x")?;
+    writer.write_all(b"x")?;
+    let seen = daemon.settle(&mut events)?;
+    let count = seen.iter().filter(|event| event.of_policy(POLICY).is_some()).count();
+    ensure!(count == 0, "{count} events of what has no address or path: {seen:?}");
+
+    drop(TcpStream::connect(tcp.local_addr()?)?);
+    file.write_all(b"x")?;
+    let seen = daemon.settle(&mut events)?;
+    let counts = ["security_socket_connect", "security_file_permission"]
+        .map(|function| hooks(&seen, function).count());
+    ensure!(counts == [1, 1], "{counts:?} events of what has them");
+    reader.read_exact(&mut [0])?;
+    drop(unix);
     Ok(())
 }
 

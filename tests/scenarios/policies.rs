@@ -33,13 +33,10 @@ impl Action {
 
 /// A policy on `security_file_open` with one filter on the path.
 pub(crate) fn file_open(name: &str, operator: &str, values: &[&str], action: Action) -> String {
-    let mut text = format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  kprobes:
+    let mut text = named(
+        name,
+        &format!(
+            "  kprobes:
   - call: security_file_open
     syscall: false
     args:
@@ -50,6 +47,7 @@ spec:
         operator: {operator}
         values:
 "
+        ),
     );
     for value in values {
         // Writing to a String does not fail.
@@ -57,6 +55,24 @@ spec:
     }
     writeln!(text, "      matchActions: {}", action.text()).unwrap_or_default();
     text
+}
+
+/// A policy on lseek(2) with one filter on the offset.
+pub(crate) fn seek(name: &str, operator: &str, values: &[&str]) -> String {
+    named(
+        name,
+        &format!(
+            "  kprobes:
+  - call: sys_lseek
+    syscall: true
+    args:
+    - {{index: 1, type: uint64}}
+    selectors:
+    - matchArgs:
+      - {{index: 1, operator: {operator}, values: {values:?}}}
+"
+        ),
+    )
 }
 
 /// The policy of the main job, in the words in which users write it.

@@ -8,9 +8,9 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many, network,
-    overload, paths, processes, refusals, reports, returns, samples, selectors, shadow, syscalls, uprobes,
-    usdts, verification,
+    arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
+    network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples, selectors,
+    shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -83,19 +83,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_read_of_shadow_is_denied_and_reported", shadow::deny),
     // proves: HOOK-01, ACT-01
     plain("a_read_of_shadow_is_reported", shadow::post),
-    // proves: POL-13 (enforce, monitor), POL-15, ACT-17, API-04 (add, configure)
+    // proves: POL-13, POL-15, ACT-17, API-04 (add, configure)
     plain("monitor_mode_reports_and_counts_and_does_nothing", shadow::monitor),
     plain("tetra_prints_the_kill_in_compact_form", shadow::compact),
-    // proves: HOOK-16, EVT-07, ACT-05 (for LSM hooks)
+    // proves: HOOK-16, POL-11 (of LSM hooks, in a machine), EVT-07, ACT-05 (for LSM hooks)
     plain("an_lsm_hook_denies_and_reports", kinds::lsm),
     // proves: ACT-15
     plain("a_report_carries_the_hash_of_the_file", kinds::hashes),
-    // proves: HOOK-07 (in a machine), EVT-04
+    // proves: HOOK-07 (in a machine), POL-11 (of tracepoints, in a machine), EVT-04
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
     // proves: HOOK-10 (in a machine), HOOK-12 (in a machine), EVT-05
     plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
-    // proves: HOOK-15 (in a machine), HOOK-13 (semaphore, in a machine), ACT-08 (in a machine), EVT-06
+    // proves: HOOK-11 (in a machine), ACT-12 (uprobe, in a machine)
+    plain("functions_of_a_program_are_seen_to_return", uprobes::returns),
+    // proves: ACT-06 (in a machine, refusal too), ACT-07 (offset, in a machine)
+    plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
+    // proves: HOOK-15 (in a machine, semaphores), ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
+    // proves: ARG-06, ARG-07, ARG-11
+    plain("objects_of_the_kernel_are_shown_as_they_are", objects::shown_as_they_are),
     // proves: ARG-06 (file)
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
@@ -114,7 +120,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
-    // proves: ACT-03 (override_return)
+    // proves: ACT-03, POL-07 (override-method, in a machine)
     plain("a_system_call_returns_the_value_of_a_policy", syscalls::any_value)
         .with(&[Feature::OverrideReturn])
         .on_all_kernels(),
@@ -134,24 +140,42 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
     // proves: SEL-08 (In, NotIn)
     plain("a_parent_is_told_by_its_binary", selectors::parents),
+    // proves: SEL-05
+    plain("processes_are_told_by_their_numbers_and_those_of_their_ancestors", classes::numbers),
+    // proves: SEL-06
+    plain("processes_are_told_by_their_binaries", classes::binaries),
+    // proves: SEL-07
+    plain("children_are_told_by_the_binaries_of_their_ancestors", classes::children),
+    // proves: POL-01, POL-14
+    plain("a_policy_is_known_by_its_namespace_name_and_domain", selectors::identities),
+    // proves: SEL-30
+    plain("what_has_no_address_and_no_path_passes_no_filter_of_one", network::without),
+    // proves: SEL-13 (host and pods, without a watcher), K8S-02 (hostSelector, podSelector)
+    plain("policies_for_pods_and_for_the_host_are_told_apart", selectors::workloads),
     // proves: SEL-10 (while a process runs)
     plain("a_namespace_that_a_process_changes_is_told_once", selectors::changes),
-    // proves: POL-02, SEL-31
+    // proves: POL-02, POL-03 (of clients), SEL-31
     plain("bad_policies_are_refused_and_harm_nobody", refusals::at_run_time),
+    // proves: POL-03 (of files)
     plain("a_bad_policy_at_start_ends_the_daemon", refusals::at_start),
     plain("ten_thousand_values_load_and_match", many::values),
     plain("fifty_policies_on_one_hook_all_act", many::policies),
     // proves: POL-09 (in a machine), HOOK-18 (in a machine), ACT-11 (in a machine)
     plain("an_enforcer_denies_and_kills_who_it_was_told_about", enforcers::notified),
+    // proves: POL-09, ACT-11
+    plain(
+        "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
+        enforcers::of_security_modules,
+    ),
     // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
     // proves: POL-05 (generated_ftrace, in a machine)
     plain("a_pattern_stands_for_the_functions_that_match_it", lists::pattern),
-    // proves: HOOK-21 (in a machine), SEL-18 (list:NAME, in a machine), POL-06 (in a machine)
+    // proves: HOOK-21 (in a machine), ARG-16 (in a machine), SEL-18 (list:NAME, in a machine), POL-06 (in a machine)
     plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
-    // proves: POL-12 (callNotFound, in a machine), POL-16 (partially enabled, in a machine)
+    // proves: POL-12, POL-16 (partially enabled, in a machine)
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("no_program_is_expensive_to_verify", verification::cheap),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),

@@ -11,6 +11,7 @@ use e2e::event::Hook;
 use e2e::expect::{Failure, Outcome};
 use e2e::scenario::{Guest, Settings, must, run};
 
+use crate::policies::named;
 use crate::processes::{ROOM, expect_nothing_lost};
 
 const THREADS: i32 = 8;
@@ -73,12 +74,10 @@ fn number(thread: i32, call: i32) -> i32 {
 }
 
 fn sought(descriptors: &[String]) -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: sought}}
-spec:
-  kprobes:
+    named(
+        "sought",
+        &format!(
+            "  kprobes:
   - call: sys_lseek
     return: true
     returnArg: {{index: 0, type: int}}
@@ -90,17 +89,16 @@ spec:
       matchArgs: [{{index: 0, operator: Equal, values: {descriptors:?}}}]
       matchReturnArgs: [{{index: 0, operator: GT, values: ['0']}}]
 ",
-        std::process::id()
+            std::process::id()
+        ),
     )
 }
 
 fn read() -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: read}}
-spec:
-  kprobes:
+    named(
+        "read",
+        &format!(
+            "  kprobes:
   - call: vfs_read
     syscall: false
     return: true
@@ -112,7 +110,8 @@ spec:
     - matchPIDs: [{{operator: In, values: [{}]}}]
       matchArgs: [{{index: 0, operator: Equal, values: [/dev/zero]}}]
 ",
-        std::process::id()
+            std::process::id()
+        ),
     )
 }
 
@@ -158,12 +157,10 @@ pub(crate) fn acted_on(guest: &Guest) -> Outcome {
 }
 
 fn failing(folder: &Path) -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: failing}}
-spec:
-  kprobes:
+    named(
+        "failing",
+        &format!(
+            "  kprobes:
   - call: sys_openat
     return: true
     returnArg: {{index: 0, type: int}}
@@ -174,6 +171,7 @@ spec:
       matchReturnArgs: [{{index: 0, operator: LT, values: ['0']}}]
       matchReturnActions: [{{action: Sigkill}}]
 ",
-        folder.display()
+            folder.display()
+        ),
     )
 }

@@ -6,21 +6,21 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use e2e::ensure;
-use e2e::expect::{Failure, Outcome};
+use e2e::expect::{Context, Failure, Outcome};
 use e2e::scenario::{Daemon, Guest, Settings, must, run};
+use serde_json::Value;
+
+use crate::policies::named;
 
 /// What every reader opens.
-const FILE: &str = "/etc/hosts";
+pub(crate) const FILE: &str = "/etc/hosts";
 
 /// A policy that reports who opens [`FILE`], with a filter of the process.
-fn policy(name: &str, filter: &str) -> String {
-    let mut text = format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  kprobes:
+pub(crate) fn policy(name: &str, filter: &str) -> String {
+    let mut text = named(
+        name,
+        &format!(
+            "  kprobes:
   - call: security_file_open
     syscall: false
     args:
@@ -28,6 +28,7 @@ spec:
     selectors:
     - matchArgs: [{{index: 0, operator: Equal, values: [{FILE}]}}]
 "
+        ),
     );
     // Writing to a String does not fail.
     writeln!(text, "      {filter}").unwrap_or_default();
@@ -35,7 +36,7 @@ spec:
 }
 
 /// Runs a command and says which policies reported it or its children.
-fn reporters(
+pub(crate) fn reporters(
     daemon: &mut Daemon,
     policies: &[&str],
     command: impl FnOnce() -> Outcome,
@@ -49,7 +50,8 @@ fn reporters(
     Ok(policies.iter().filter(reported).map(|name| (*name).to_owned()).collect())
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+/// Names as [`reporters`] returns them.
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
@@ -84,6 +86,94 @@ pub(crate) fn namespaces(guest: &Guest) -> Outcome {
         })?;
         ensure!(found == set(expected), "unshare {flags:?}: {found:?} reported, not {expected:?}");
     }
+    Ok(())
+}
+
+/// Without anybody who tells of pods every process is the host's: a policy for the host sees it, one for pods loads and does not, whatever the cgroup.
+pub(crate) fn workloads(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().start(guest)?;
+    let scoped =
+        |name: &str, scope: &str| policy(name, "").replace("spec:\n", &format!("spec:\n  {scope}\n"));
+    let web = "podSelector: {matchLabels: {app: web}}";
+    daemon.add("all", &scoped("all", "containerSelector: {}\n  podSelector: {}\n  hostSelector: {}"))?;
+    daemon.add("host", &scoped("host", "hostSelector: {}"))?;
+    daemon.add("pods", &scoped("pods", web))?;
+    daemon.add("own", &policy("own", "matchWorkloads: {hostSelector: {}}"))?;
+    daemon.add("others", &policy("others", &format!("matchWorkloads: {{{web}}}")))?;
+    let found = reporters(&mut daemon, &["all", "host", "pods", "own", "others"], || {
+        must(&["cat", FILE])?;
+        Ok(())
+    })?;
+    let expected = ["all", "host", "own"];
+    ensure!(found == set(&expected), "{found:?} reported, not {expected:?}");
+    Ok(())
+}
+
+/// The same name is another policy in another namespace or domain: each is listed, disabled and deleted for itself. One of a namespace is for pods alone.
+pub(crate) fn identities(guest: &Guest) -> Outcome {
+    let mut daemon = Settings::default().policy(&policy("one", "")).start(guest)?;
+    let of_namespace = |namespace: &str| {
+        policy("one", "")
+            .replace("kind: TracingPolicy", "kind: TracingPolicyNamespaced")
+            .replace("name: one", &format!("name: one\n  namespace: {namespace}"))
+    };
+    let texts = [policy("one", ""), of_namespace("shop"), of_namespace("default")];
+    let mut paths = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        let path = guest.folder.join(format!("identity-{number}.yaml"));
+        std::fs::write(&path, text)?;
+        paths.push(path.display().to_string());
+    }
+    for domain in ["grpc", "k8s"] {
+        for path in &paths {
+            daemon.tetra_must(&["tracingpolicy", "add", "--domain", domain, path])?;
+            let again = daemon.tetra(&["tracingpolicy", "add", "--domain", domain, path])?;
+            ensure!(!again.success() && again.stderr.contains("exists"), "added twice: {}", again.stderr);
+        }
+    }
+    let all = |domain: &'static str| ["", "default", "shop"].map(|namespace| (domain, namespace, "enabled"));
+    let mut expected: BTreeSet<_> = all("grpc").into_iter().chain(all("k8s")).collect();
+    expected.insert(("static", "", "enabled"));
+    same(&daemon, &expected)?;
+    // only the three for everybody see this process
+    let mut events = daemon.events()?;
+    daemon.settle(&mut events)?;
+    must(&["cat", FILE])?;
+    let seen = daemon.settle(&mut events)?;
+    let count = seen.iter().filter(|event| event.of_policy("one").is_some()).count();
+    ensure!(count == 3, "{count} events, not one of each policy for everybody");
+    let [_, _, shop] = all("k8s");
+    daemon.tetra_must(&["tracingpolicy", "disable", "--namespace", "shop", "--domain", "k8s", "one"])?;
+    expected.remove(&shop);
+    expected.insert(("k8s", "shop", "disabled"));
+    same(&daemon, &expected)?;
+    daemon.tetra_must(&["tracingpolicy", "delete", "--namespace", "shop", "--domain", "k8s", "one"])?;
+    expected.remove(&("k8s", "shop", "disabled"));
+    daemon.tetra_must(&["tracingpolicy", "delete", "--domain", "static", "one"])?;
+    expected.remove(&("static", "", "enabled"));
+    same(&daemon, &expected)
+}
+
+/// Whether these are the policies that the daemon has: domain, namespace, state.
+fn same(daemon: &Daemon, expected: &BTreeSet<(&str, &str, &str)>) -> Outcome {
+    let answer = daemon.tetra_must(&["tracingpolicy", "list", "-o", "json"])?;
+    let list: Value = serde_json::from_slice(&answer.stdout).context("tracingpolicy list")?;
+    let policies = list.get("policies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let word = |policy: &Value, key: &str| {
+        policy
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .trim_start_matches("TP_STATE_")
+            .to_lowercase()
+    };
+    let found: BTreeSet<_> =
+        policies.iter().map(|it| (word(it, "domain"), word(it, "namespace"), word(it, "state"))).collect();
+    let expected: BTreeSet<_> = expected
+        .iter()
+        .map(|(domain, name, state)| ((*domain).to_owned(), (*name).to_owned(), (*state).to_owned()))
+        .collect();
+    ensure!(found == expected, "{found:?}, not {expected:?}");
     Ok(())
 }
 

@@ -81,7 +81,26 @@ pub(crate) fn monitor(guest: &Guest) -> Outcome {
         only_event(&seen, &reader)?;
     }
     expect_count(&daemon, "monitor_signal", 2)?;
-    expect_count(&daemon, "signal", 1)
+    expect_count(&daemon, "signal", 1)?;
+    modes(&daemon, &policy, guest)
+}
+
+/// A mode that is given with the policy goes before the policy's own, and where nothing enforces there is no choice.
+fn modes(daemon: &Daemon, policy: &str, guest: &Guest) -> Outcome {
+    daemon.delete(POLICY)?;
+    let file = guest.folder.join("with-mode.yaml");
+    std::fs::write(&file, policy)?;
+    let file = file.display().to_string();
+    daemon.tetra_must(&["tracingpolicy", "add", "--mode", "enforce", &file])?;
+    let reader = run(&["cat", "/etc/shadow"])?;
+    ensure!(reader.killed(), "added with mode enforce: cat /etc/shadow ended with {}", reader.status);
+    daemon.delete(POLICY)?;
+    daemon.add(POLICY, &policies::shadow("action: Post"))?;
+    let list = daemon.tetra_must(&["tracingpolicy", "list"])?.text();
+    ensure!(list.contains("monitor_only"), "a policy that enforces nothing:\n{list}");
+    let refused = daemon.tetra(&["tracingpolicy", "set-mode", POLICY, "enforce"])?;
+    ensure!(!refused.success(), "a policy that enforces nothing was set to enforce");
+    Ok(())
 }
 
 /// The stream in compact form has the lines that users know.

@@ -271,6 +271,11 @@ pub(crate) fn any_value(guest: &Guest) -> Outcome {
     ensure!(reported == 100, "{reported} events, not 100");
     daemon.tetra_must(&["tracingpolicy", "set-mode", POLICY, "monitor"])?;
     ensure!(ask(ASKED) == Err(Errno::ESRCH), "in monitor mode: {:?}", ask(ASKED));
+    daemon.delete(POLICY)?;
+    let other = text.replace("spec:", "spec:\n  options: [{name: override-method, value: fmod-ret}]");
+    daemon.add(POLICY, &other.replace(&format!("argError: {RETURNED}"), "argError: -71"))?;
+    ensure!(ask(ASKED) == Err(Errno::EPROTO), "by fmod_ret: {:?}", ask(ASKED));
+    ensure!(ask(0) == Ok(own), "by fmod_ret: {:?}", ask(0));
     expect_no_notes()
 }
 

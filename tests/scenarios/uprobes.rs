@@ -5,15 +5,14 @@ use e2e::event::Hook;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must, run};
 
+use crate::policies::named;
+
 /// A policy on the function of bash that looks a variable up by its name.
 fn policy(name: &str, options: &str, variable: &str, action: &str) -> String {
-    format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {name}
-spec:
-  options: [{options}]
+    named(
+        name,
+        &format!(
+            "  options: [{options}]
   uprobes:
   - path: /usr/bin/bash
     symbols: [find_variable]
@@ -25,6 +24,7 @@ spec:
       matchActions:
       - {{action: {action}}}
 "
+        ),
     )
 }
 
@@ -72,5 +72,62 @@ pub(crate) fn functions(guest: &Guest) -> Outcome {
     ensure!(counted == 1, "{counted} signals are counted");
     daemon.tetra_must(&["tracingpolicy", "delete", "kill"])?;
     must(&["bash", "-c", ": $FORBIDDEN"])?;
+    Ok(())
+}
+
+/// Policies on the same function by what it returns: the address of a variable, or nothing.
+pub(crate) fn returns(guest: &Guest) -> Outcome {
+    let policy = |name: &str, options: &str, value: &str, selector: &str| {
+        named(
+            name,
+            &format!(
+                "  options: [{options}]
+  uprobes:
+  - path: /usr/bin/bash
+    symbols: [find_variable]
+    return: true
+    returnArg: {{index: 0, type: uint64}}
+    args:
+    - {{index: 0, type: string}}
+    selectors:
+    - matchArgs:
+      - {{index: 0, operator: Equal, values: [{value}]}}
+      {selector}
+"
+            ),
+        )
+    };
+    let unset = "matchReturnArgs: [{index: 0, operator: Equal, values: ['0']}]";
+    let single = "{name: disable-uprobe-multi, value: 'true'}";
+    let kill = format!("{unset}\n      matchReturnActions: [{{action: Sigkill}}]");
+    let mut daemon = Settings::default().start(guest)?;
+    daemon.add("unset", &policy("unset", "", "WATCHED", unset))?;
+    daemon.add("single", &policy("single", single, "WATCHED", unset))?;
+    daemon.add("kill", &policy("kill", "", "NEEDED", &kill))?;
+    let mut events = daemon.events()?;
+    let set = run(&["bash", "-c", "WATCHED=1 NEEDED=1; : $WATCHED $NEEDED"])?;
+    ensure!(set.success(), "bash ended with {}", set.status);
+    let watched = run(&["bash", "-c", ": $WATCHED $OTHER"])?;
+    ensure!(watched.success(), "bash ended with {}", watched.status);
+    let killed = run(&["bash", "-c", "echo before; : $NEEDED; echo after"])?;
+    ensure!(killed.killed() && killed.text() == "before\n", "{}: {}", killed.status, killed.text());
+    let seen = daemon.settle(&mut events)?;
+    let hooks = seen.iter().filter_map(|event| event.process_uprobe.as_ref());
+    let shown = |hook: &Hook| {
+        let arguments = hook.args.iter().map(|it| it.string_arg.as_deref().or(it.size_arg.as_deref()));
+        let arguments: Vec<&str> = arguments.map(Option::unwrap_or_default).collect();
+        (hook.policy_name.clone(), hook.process.pid, arguments.join(" "), hook.action.clone())
+    };
+    let mut found: Vec<_> = hooks.map(shown).collect();
+    found.sort_unstable();
+    let one = |policy: &str, pid, arguments: &str, action: &str| {
+        (policy.to_owned(), pid, arguments.to_owned(), format!("KPROBE_ACTION_{action}"))
+    };
+    let expected = [
+        one("kill", killed.pid, "NEEDED 0", "SIGKILL"),
+        one("single", watched.pid, "WATCHED 0", "POST"),
+        one("unset", watched.pid, "WATCHED 0", "POST"),
+    ];
+    ensure!(found == expected, "events: {found:?}");
     Ok(())
 }

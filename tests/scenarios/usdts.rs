@@ -10,6 +10,8 @@ use e2e::event::Hook;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings};
 
+use crate::policies::named;
+
 const POLICY: &str = "probe";
 
 /// Counts who watches; the kernel raises it. It must be in the file, and zeros of a program are not.
@@ -61,13 +63,10 @@ fn there(number: i32, text: &CStr) -> u32 {
 /// Every place of a probe reports what it passes and has its argument written; its semaphore is raised as long.
 pub(crate) fn probe(guest: &Guest) -> Outcome {
     let path = std::env::current_exe()?;
-    let text = format!(
-        "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata:
-  name: {POLICY}
-spec:
-  usdts:
+    let text = named(
+        POLICY,
+        &format!(
+            "  usdts:
   - path: {}
     provider: enforcer
     name: hit
@@ -81,7 +80,8 @@ spec:
       matchActions:
       - {{action: Set, argIndex: 2, argValue: 32}}
 ",
-        path.display()
+            path.display()
+        ),
     );
     let mut daemon = Settings::default().start(guest)?;
     let mut events = daemon.events()?;

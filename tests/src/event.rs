@@ -1,6 +1,9 @@
 //! The part of an event's JSON that scenarios look at; what is not named here is ignored.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 /// One line of the export file or of `tetra getevents -o json`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,6 +104,10 @@ pub struct Hook {
     pub ima_hash: String,
     /// Which policy.
     pub policy_name: String,
+    /// The hook's message.
+    pub message: String,
+    /// The hook's tags.
+    pub tags: Vec<String>,
     /// The kernel's stack, the innermost frame first.
     pub kernel_stack_trace: Vec<Frame>,
     /// The program's.
@@ -135,6 +142,8 @@ pub struct Argument {
     pub int_arg: Option<i64>,
     /// An unsigned number.
     pub uint_arg: Option<u64>,
+    /// The same of 64 bits, in decimal.
+    pub size_arg: Option<String>,
     /// A buffer, in base64.
     pub bytes_arg: Option<String>,
     /// Of type `sock` or `socket`.
@@ -145,6 +154,9 @@ pub struct Argument {
     pub sockaddr_arg: Option<SocketAddress>,
     /// Of type `sockaddr_un`.
     pub sockaddrun_arg: Option<SocketPath>,
+    /// Of other types, and what else there is, by the name of the field.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A socket or packet as an argument.

@@ -14,6 +14,8 @@ pub enum Feature {
     ModifyReturnOfSyscalls,
     /// `bpf_override_return`: kprobe programs may make system calls return at once.
     OverrideReturn,
+    /// Programs at places in programs may write the registers of the thread.
+    UserRegisterWrite,
     /// `bpf_loop`, task storage, ancestor cgroup ids.
     BpfLoop,
     /// The `bpf_rdonly_cast` kfunc.
@@ -104,6 +106,7 @@ pub static KERNELS: [Kernel; 5] = [
             Feature::ActiveBpfLsm,
             Feature::ProbeMulti,
             Feature::ModifyReturnOfSyscalls,
+            Feature::UserRegisterWrite,
             Feature::BpfLoop,
             Feature::ReadOnlyCast,
             Feature::Preemptible,
@@ -146,6 +149,7 @@ impl Variant {
             | Feature::ProbeMulti
             | Feature::ModifyReturnOfSyscalls
             | Feature::OverrideReturn
+            | Feature::UserRegisterWrite
             | Feature::BpfLoop
             | Feature::ReadOnlyCast => self.kernel.has.contains(&feature),
         }

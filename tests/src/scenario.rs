@@ -157,6 +157,8 @@ impl Settings {
         let mut command = Command::new(DAEMON);
         command.args(["--server-address", SOCKET, "--metrics-server", METRICS, "--bpf-dir", "tetragon"]);
         command.arg("--export-filename").arg(folder.join("events.json"));
+        // who reads it follows one file
+        command.args(["--export-file-max-size-mb", "100000"]);
         for (index, text) in self.policies.iter().enumerate() {
             let path = folder.join(format!("start-{index}.yaml"));
             fs::write(&path, text).context(&path.display().to_string())?;

@@ -40,6 +40,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let connection = arguments.connection;
     match arguments.command {
         Command::Getevents(options) => command::getevents::run(&connection, &options)?,
+        Command::Top(options) => command::top::run(&connection, options)?,
         Command::Status => command::status::run(&connection)?,
         Command::Tracingpolicy(command) => command::policy::run(&connection, &command)?,
         Command::Explain(options) => command::explain::run(&options)?,

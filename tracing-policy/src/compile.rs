@@ -8,7 +8,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::emit::{self, Body, Notes};
 use crate::ir::SourceMap;
 use crate::lower::{self, Purpose};
-use crate::policy::{Attachment, Exactness, ResolvedHook, Role, Seat};
+use crate::policy::{Attachment, Convention, Exactness, ResolvedHook, Role, Seat};
+use crate::resolve;
 
 /// A hook of one policy with the numbers that the daemon gave it.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +56,7 @@ pub struct CompiledHook {
 /// What this kernel lacks, at the place of the first policy that needs it.
 pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<CompiledHook, Vec<Diagnostic>> {
     let mut bodies: Vec<CompiledBody> = Vec::new();
-    let mut errors = Vec::new();
+    let mut errors: Vec<Diagnostic> = both_ends(riders).into_iter().collect();
     for rider in riders {
         for attachment in &rider.hook.attachments {
             let seat = seat(riders, attachment);
@@ -70,6 +71,17 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
         }
     }
     if errors.is_empty() { Ok(CompiledHook { bodies }) } else { Err(errors) }
+}
+
+/// The override of one policy that returns at once from a function that another wants to see return.
+fn both_ends(riders: &[Rider<'_>]) -> Option<Diagnostic> {
+    let in_user_space = |rider: &&Rider<'_>| rider.hook.key.convention == Convention::User;
+    if !riders.iter().filter(in_user_space).any(|rider| rider.hook.returned.is_some()) {
+        return None;
+    }
+    let mut selectors = riders.iter().flat_map(|rider| &rider.hook.selectors);
+    let rewrite = selectors.find_map(|selector| selector.rewrite.as_ref().filter(|it| it.moves_stack()))?;
+    Some(resolve::both_ends(rewrite))
 }
 
 /// The place of an attachment's program. Who only reports rides ahead of the program that overrides, where there is one.
@@ -125,6 +137,7 @@ fn body(
     let built: Result<CollectionSpec, BuildError> = match attachment.role {
         Role::DenyNoted => emit::returner(body, kernel),
         Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
+        Role::Override if key.convention == Convention::User => emit::rewriter(body, kernel),
         Role::Override => emit::overrider(body, kernel),
         Role::TakeHash => emit::take_hash(body, kernel),
         Role::FaultIn { arguments } => emit::fault_in(body, arguments, kernel),

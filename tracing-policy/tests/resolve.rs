@@ -5,12 +5,17 @@ use std::path::Path;
 
 use bpf_probes::kernel::KernelView;
 use tracing_policy::diagnostic::Code;
-use tracing_policy::policy::{ClassTest, Convention, EventForm, Resolved, Role};
+use tracing_policy::policy::{ClassTest, Convention, EventForm, HookSection, Resolved, Role};
 use tracing_policy::source::SourceText;
 
 fn kernel(version: &str) -> KernelView {
+    KernelView::from_files(|name| recorded(version, name)).unwrap()
+}
+
+/// A file of a recorded kernel.
+fn recorded(version: &str, name: &str) -> Option<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf-probes/testdata").join(version);
-    KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap()
+    std::fs::read(folder.join(name)).ok()
 }
 
 fn resolve(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
@@ -18,12 +23,15 @@ fn resolve(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
 }
 
 fn resolve_spec(version: &str, spec: &str) -> Result<Resolved, Vec<Code>> {
+    resolve_on(&kernel(version), spec)
+}
+
+fn resolve_on(kernel: &KernelView, spec: &str) -> Result<Resolved, Vec<Code>> {
     let text =
         format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n{spec}");
     let source = SourceText::new("t.yaml", text);
     let (policy, _) = tracing_policy::read(&source).unwrap();
-    tracing_policy::resolve(policy, &kernel(version))
-        .map_err(|errors| errors.iter().map(|error| error.code).collect())
+    tracing_policy::resolve(policy, kernel).map_err(|errors| errors.iter().map(|error| error.code).collect())
 }
 
 fn mechanisms(version: &str, hook: &str) -> Vec<(String, Role)> {
@@ -136,7 +144,7 @@ fn tests_of_the_process_become_classes_and_equal_ones_one() {
     let resolved = resolve("6.12", &hook).unwrap();
     let hook = &resolved.hooks[0];
     assert_eq!(hook.classes.len(), 2);
-    assert!(matches!(&hook.classes[1], ClassTest::Descendants { pids } if *pids == [7]));
+    assert!(matches!(&hook.classes[1], ClassTest::Descendants { pids, .. } if *pids == [7]));
     assert_eq!(hook.class_uses[0].len(), 1);
     assert_eq!(hook.class_uses[1].len(), 2);
     assert!(hook.selectors.iter().all(|selector| selector.binaries.is_empty() && selector.pids.is_empty()));
@@ -193,6 +201,54 @@ fn a_symbol_that_may_be_missing_is_left_out_with_a_warning() {
     assert_eq!(warned, [Code::NoSuchFunction]);
     let absent: Vec<_> = resolved.absent.iter().map(|hook| hook.function.as_str()).collect();
     assert_eq!(absent, ["function security_file_opne"]);
+}
+
+/// Where hooks stand in a policy, and what they are on.
+fn entries(resolved: &Resolved) -> Vec<(HookSection, u32, &str)> {
+    let absent = resolved.absent.iter().map(|hook| (hook.section, hook.entry, hook.function.as_str()));
+    let hooks = resolved.hooks.iter().map(|hook| (hook.section, hook.entry, hook.key.function.as_str()));
+    hooks.chain(absent).collect()
+}
+
+// proves: POL-16 (number of the entry)
+#[test]
+fn a_hook_has_the_number_of_its_entry_whatever_became_of_the_entries_before_it() {
+    use HookSection::{Enforcers, Kprobes};
+    let spec = "  lists: [{name: all, type: generated_syscalls}]
+  kprobes:
+  - {call: 'list:all'}
+  - {call: security_file_opne, syscall: false, ignore: {callNotFound: true}}
+  - {call: security_file_open, syscall: false, args: [{index: 0, type: auto, resolve: f_flags}]}
+";
+    let no_call = |name: &str| {
+        let text = String::from_utf8(recorded("6.12", name)?).unwrap();
+        Some(
+            text.lines()
+                .filter(|line| !line.contains("_sys_"))
+                .fold(String::new(), |text, line| text + line + "\n")
+                .into_bytes(),
+        )
+    };
+    let kernel =
+        KernelView::from_files(
+            |name| if name == "functions" { no_call(name) } else { recorded("6.12", name) },
+        );
+    let resolved = resolve_on(&kernel.unwrap(), spec).unwrap();
+    let expected = [(Kprobes, 2, "security_file_open"), (Kprobes, 1, "function security_file_opne")];
+    assert_eq!(entries(&resolved), expected);
+    let spec = "  kprobes:
+  - call: security_file_open
+    syscall: false
+    selectors: [{matchActions: [{action: NotifyEnforcer, argError: -1}]}]
+  enforcers: [{calls: [sys_symlink]}, {calls: [sys_symlink]}, {calls: [sys_link]}]
+";
+    let resolved = resolve_spec("6.12", spec).unwrap();
+    let expected = [
+        (Kprobes, 0, "security_file_open"),
+        (Enforcers, 0, "__x64_sys_symlink"),
+        (Enforcers, 2, "__x64_sys_link"),
+    ];
+    assert_eq!(entries(&resolved), expected);
 }
 
 fn matching(pattern: &str) -> String {

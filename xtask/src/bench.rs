@@ -32,13 +32,21 @@ const fn figure(name: &'static str, title: &'static str, tetragon: Option<u64>, 
 }
 
 /// Instructions a run, of an emulated CPU that counts them.
-const INSTRUCTIONS: [Figure; 7] = [
+const INSTRUCTIONS: [Figure; 10] = [
     figure("open_prefix_miss", "open, Prefix policy, no match", Some(7383), Some(1500)),
     figure("open_equal_miss", "open, Equal policy, no match", Some(7383), Some(500)),
     figure("open_postfix_miss", "open, Postfix policy, no match", Some(7383), Some(500)),
     figure("open_match_post", "open, match, Post", Some(8493), Some(2500)),
     figure("exec_fork_exit", "exec + fork + exit, base programs", Some(21_690), Some(6000)),
     figure("each_further_policy", "each further policy on a hook, no match", Some(7400), Some(150)),
+    figure("open_ten_policies_miss", "open, ten policies on the hook, no match", Some(73_830), Some(2850)),
+    figure(
+        "open_hundred_policies_miss",
+        "open, a hundred policies on the hook, no match",
+        None,
+        Some(16_350),
+    ),
+    figure("seek_hundred_thousand_keys_miss", "lseek, InMap with 100 000 values, no match", None, Some(500)),
     figure("open_ten_thousand_prefixes_miss", "open, 10 000 prefixes, no match", Some(7383), Some(1700)),
 ];
 

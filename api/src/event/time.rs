@@ -1,5 +1,7 @@
 //! Wall-clock time.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, good for the years 1677 to 2262.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -27,9 +29,27 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// The epoch for a time before it, the last nanosecond of 64 bits for one after that.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::Timestamp;
+
+    #[test]
+    fn a_time_of_the_system_is_nanoseconds_since_the_epoch() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + second).nanos(), 1_000_000_000);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - second).nanos(), 0);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + second * 10_000_000 * 1_000).nanos(), i64::MAX);
+    }
 
     #[test]
     fn a_time_before_the_epoch_has_positive_nanoseconds() {

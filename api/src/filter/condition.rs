@@ -1,14 +1,16 @@
 //! One filter: the fields that are set, all of which must match.
 
-use regex::{RegexSet, RegexSetBuilder};
+use std::sync::Arc;
+
+use regex::RegexSet;
 
 use super::capability::CapabilityFilter;
+use super::compile;
+use super::label::Selector;
+use super::pid_set::PidSet;
 use crate::event::{Event, Pod, Process};
 use crate::name::EventType;
 use crate::wire;
-
-/// Most memory that the expressions of one field may take when compiled, in bytes.
-const EXPRESSION_BYTES: usize = 4 << 20;
 
 /// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,26 @@ pub enum FilterError {
         /// The number.
         number: i32,
     },
+    /// A label selector that is none.
+    #[error("filter field labels: {selector:?} is no selector: {reason}")]
+    Label {
+        /// The text.
+        selector: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path that no event has.
+    #[error("field filter: no event has a field {path}")]
+    Field {
+        /// The path.
+        path: String,
+    },
+    /// What to do with fields, of which there are two.
+    #[error("field filter: there is no action {number}")]
+    FieldAction {
+        /// The number.
+        number: i32,
+    },
     /// A condition on a capability set that is not exactly one.
     #[error("filter field capabilities: give exactly one of any, all, exactly and none for a set")]
     Capabilities,
@@ -47,6 +69,7 @@ enum Condition {
     Parent(OfProcess),
     Ancestor(OfProcess),
     HealthCheck(bool),
+    PidSet(Arc<PidSet>),
 }
 
 /// One test on a process of the event.
@@ -62,6 +85,7 @@ enum OfProcess {
     Pid(Vec<u32>),
     InInitTree(bool),
     Capabilities(CapabilityFilter),
+    Labels(Vec<Selector>),
 }
 
 impl Condition {
@@ -74,6 +98,7 @@ impl Condition {
             Self::Process(test) => event.process().is_some_and(|process| test.matches(process)),
             Self::Parent(test) => event.parent().is_some_and(|parent| test.matches(parent)),
             Self::Ancestor(test) => event.ancestors().iter().any(|ancestor| test.matches(ancestor)),
+            Self::PidSet(pids) => pids.matches(event),
             Self::HealthCheck(wanted) => event.process().is_some_and(|process| {
                 let probe = |process: &Process| {
                     let container = process.pod.as_ref().and_then(|pod| pod.container.as_ref());
@@ -104,6 +129,9 @@ impl OfProcess {
             Self::Pid(pids) => process.pid.is_some_and(|pid| pids.contains(&pid)),
             Self::InInitTree(wanted) => process.in_init_tree.unwrap_or(false) == *wanted,
             Self::Capabilities(filter) => filter.matches(process),
+            Self::Labels(selectors) => {
+                pod(&|pod| selectors.iter().any(|selector| selector.matches(&pod.labels)))
+            }
         }
     }
 }
@@ -120,15 +148,24 @@ impl Filter {
         self.conditions.iter().all(|condition| condition.matches(event))
     }
 
+    /// The set of processes that must learn from every event.
+    pub(super) fn pid_set(&self) -> Option<&Arc<PidSet>> {
+        self.conditions.iter().find_map(|condition| match condition {
+            Condition::PidSet(pids) => Some(pids),
+            Condition::EventSet(_)
+            | Condition::PolicyNames(_)
+            | Condition::Process(_)
+            | Condition::Parent(_)
+            | Condition::Ancestor(_)
+            | Condition::HealthCheck(_) => None,
+        })
+    }
+
     pub(super) fn compile(filter: &wire::Filter) -> Result<Self, FilterError> {
         refuse_unsupported(filter)?;
         let mut conditions = Vec::new();
         if !filter.event_set.is_empty() {
-            let types = filter
-                .event_set
-                .iter()
-                .map(|&number| EventType::from_number(number).ok_or(FilterError::EventType { number }));
-            conditions.push(Condition::EventSet(types.collect::<Result<_, _>>()?));
+            conditions.push(Condition::EventSet(compile::event_types(&filter.event_set)?));
         }
         conditions.extend(filter.health_check.map(Condition::HealthCheck));
         if !filter.policy_names.is_empty() {
@@ -145,10 +182,23 @@ impl Filter {
         if let Some(capabilities) = &filter.capabilities {
             process.push(OfProcess::Capabilities(CapabilityFilter::compile(capabilities)?));
         }
+        if !filter.labels.is_empty() {
+            process.push(OfProcess::Labels(selectors(&filter.labels)?));
+        }
         conditions.extend(process.into_iter().map(Condition::Process));
+        if !filter.pid_set.is_empty() {
+            conditions.push(Condition::PidSet(Arc::new(PidSet::new(filter.pid_set.clone()))));
+        }
         expressions(filter, &mut conditions)?;
         Ok(Self { conditions })
     }
+}
+
+fn selectors(labels: &[String]) -> Result<Vec<Selector>, FilterError> {
+    let parse = |text: &String| {
+        Selector::parse(text).map_err(|reason| FilterError::Label { selector: text.clone(), reason })
+    };
+    labels.iter().map(parse).collect()
 }
 
 /// Adds the conditions that are regular expressions.
@@ -166,13 +216,9 @@ fn expressions(filter: &wire::Filter, conditions: &mut Vec<Condition>) -> Result
         ("arguments_regex", &filter.arguments_regex, Condition::Process, OfProcess::Arguments),
         ("parent_arguments_regex", &filter.parent_arguments_regex, Condition::Parent, OfProcess::Arguments),
     ];
-    for (field, expressions, of, make) in fields {
-        if !expressions.is_empty() {
-            let set = RegexSetBuilder::new(expressions)
-                .size_limit(EXPRESSION_BYTES)
-                .build()
-                .map_err(|error| FilterError::Expression { field, source: Box::new(error) })?;
-            conditions.push(of(make(set)));
+    for (field, texts, of, make) in fields {
+        if !texts.is_empty() {
+            conditions.push(of(make(compile::expressions(field, texts)?)));
         }
     }
     Ok(())
@@ -181,9 +227,9 @@ fn expressions(filter: &wire::Filter, conditions: &mut Vec<Condition>) -> Result
 /// Every field of the message is named here or in [`Filter::compile`]: a new one does not compile until it is.
 fn refuse_unsupported(filter: &wire::Filter) -> Result<(), FilterError> {
     let wire::Filter {
-        pid_set,
-        labels,
         cel_expression,
+        pid_set: _,
+        labels: _,
         event_set: _,
         pid: _,
         in_init_tree: _,
@@ -201,15 +247,7 @@ fn refuse_unsupported(filter: &wire::Filter) -> Result<(), FilterError> {
         container_name_regex: _,
         namespace_regex: _,
     } = filter;
-    let unsupported = [
-        ("pid_set", !pid_set.is_empty()),
-        ("labels", !labels.is_empty()),
-        ("cel_expression", !cel_expression.is_empty()),
-    ];
-    match unsupported.into_iter().find(|(_, used)| *used) {
-        Some((field, _)) => Err(FilterError::Unsupported { field }),
-        None => Ok(()),
-    }
+    if cel_expression.is_empty() { Ok(()) } else { Err(FilterError::Unsupported { field: "cel_expression" }) }
 }
 
 #[cfg(test)]
@@ -226,7 +264,7 @@ mod tests {
     const EVENTS: [&str; 2] = [
         r#"{"process_exec":{"process":{"pid":7,"binary":"/bin/ls","arguments":"-l /etc","docker":"0123456789",
             "in_init_tree":true,"cap":{"effective":["CAP_KILL","CAP_BPF"]},
-            "pod":{"namespace":"prod","name":"web-1","container":{"name":"main","maybe_exec_probe":true}}},
+            "pod":{"namespace":"prod","name":"web-1","pod_labels":{"app":"web"},"container":{"name":"main","maybe_exec_probe":true}}},
             "parent":{"binary":"/bin/sh","arguments":"-c x"},"ancestors":[{"binary":"/sbin/init"}]}}"#,
         r#"{"process_kprobe":{"process":{"pid":8,"binary":"/bin/cat"},"policy_name":"p"}}"#,
     ];
@@ -238,7 +276,7 @@ mod tests {
         EVENTS.map(|event| lists.wants(&read_event(event.as_bytes()).unwrap()))
     }
 
-    // proves: FLT-01, FLT-02, FLT-03 (pid), FLT-04, FLT-05, FLT-06, FLT-08, FLT-09, FLT-10
+    // proves: FLT-01, FLT-02, FLT-03, FLT-04, FLT-05, FLT-06, FLT-07, FLT-08, FLT-09, FLT-10
     #[test]
     fn each_field_tests_what_it_names() {
         for (filter, expected) in [
@@ -259,6 +297,9 @@ mod tests {
             (r#"{"namespace_regex":["^pr"]}"#, [true, false]),
             (r#"{"namespace_regex":[""]}"#, [true, false]),
             (r#"{"pid":[1,8]}"#, [false, true]),
+            (r#"{"pid_set":[1,8]}"#, [false, true]),
+            (r#"{"labels":["app in (web)","x"]}"#, [true, false]),
+            (r#"{"labels":["!app"]}"#, [false, false]),
             (r#"{"policy_names":["q","p"]}"#, [false, true]),
             (r#"{"in_init_tree":true}"#, [true, false]),
             (r#"{"in_init_tree":false}"#, [false, true]),
@@ -290,6 +331,25 @@ mod tests {
         );
     }
 
+    // proves: FLT-03 (pid_set)
+    #[test]
+    fn descendants_are_found_until_they_end_whatever_else_the_filter_wants() {
+        let filter: Filter = read_message(br#"{"pid_set":[7],"event_set":["PROCESS_KPROBE"]}"#).unwrap();
+        let lists = FilterLists::compile(&[filter], &[]).unwrap();
+        let wants = |kind: &str, pid: u32, parent: u32| {
+            let text = format!(r#"{{"{kind}":{{"process":{{"pid":{pid}}},"parent":{{"pid":{parent}}}}}}}"#);
+            lists.wants(&read_event(text.as_bytes()).unwrap())
+        };
+        assert!(!wants("process_kprobe", 8, 1));
+        assert!(!wants("process_exec", 8, 7), "followed, not wanted");
+        assert!(
+            wants("process_kprobe", 8, 1) && wants("process_kprobe", 9, 8) && wants("process_kprobe", 7, 1)
+        );
+        assert!(!wants("process_exit", 8, 7));
+        assert!(!wants("process_kprobe", 8, 1), "its number is free again");
+        assert!(wants("process_kprobe", 9, 1));
+    }
+
     #[test]
     fn an_event_without_a_process_matches_no_process_filter() {
         let event = Arc::new(read_event(br#"{"test":{}}"#).unwrap());
@@ -307,8 +367,7 @@ mod tests {
     fn what_cannot_be_evaluated_is_refused_by_name() {
         for (filter, expected) in [
             (r#"{"cel_expression":["true"]}"#, "filter field cel_expression is not supported"),
-            (r#"{"labels":["a=b"]}"#, "filter field labels is not supported"),
-            (r#"{"pid_set":[1]}"#, "filter field pid_set is not supported"),
+            (r#"{"labels":["a=b","a in b"]}"#, "filter field labels: \"a in b\" is no selector: "),
             (r#"{"event_set":[3]}"#, "filter field event_set: there is no event type 3"),
             (r#"{"binary_regex":["("]}"#, "filter field binary_regex: "),
             (r#"{"pod_regex":["(((a{100}){100}){100}){100}"]}"#, "filter field pod_regex: "),

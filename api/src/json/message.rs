@@ -28,7 +28,7 @@ fn pool() -> &'static DescriptorPool {
     })
 }
 
-pub(super) fn descriptor<M: Name>() -> MessageDescriptor {
+pub(crate) fn descriptor<M: Name>() -> MessageDescriptor {
     pool()
         .get_message_by_name(&M::full_name())
         .expect("generated messages are in the descriptors they come from")

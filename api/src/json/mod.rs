@@ -11,6 +11,7 @@ mod property;
 mod read;
 mod write;
 
+pub(crate) use message::descriptor;
 pub use message::{ReadError, read_message, write_message};
 pub use read::read_event;
 pub(crate) use write::ProcessJson;

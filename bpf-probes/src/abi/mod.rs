@@ -35,7 +35,7 @@ pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, STACK_FRAMES, hook_flag};
 pub use limit::{LIMIT_BYTES, LIMIT_OF_RETURN, LIMITS, LimitKey};
 pub use network::{AddressValue, Endpoints, PacketValue, SocketValue};
-pub use note::{NOTES, Note, NoteKey};
+pub use note::{NOTES, Note, NoteKey, USER_REGISTERS, UserRegisters};
 pub use object::{
     CredentialsValue, MapValue, ModuleValue, PerfEventValue, ProgramValue, UserNamespaceValue, signature,
 };
@@ -44,6 +44,7 @@ pub use pending::{PENDING, Pending, PendingKey};
 pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
-    Counter, Counters, HANDOVER_CELLS, Loss, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS, map_name,
+    Counter, Counters, HANDOVER_CELLS, Loss, NumberKey, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS,
+    WORKLOAD_LEVELS, WORKLOADS, map_name,
 };
 pub use value::{ValueHeader, value_flag};

@@ -36,6 +36,19 @@ pub struct Note {
     pub is_value: u32,
 }
 
+/// Registers of a thread in user space that are numbered here: those that hold numbers and addresses, and `rip`.
+pub const USER_REGISTERS: usize = 17;
+
+/// Value of the map [`super::map_name::REGISTERS`]: what a thread's registers are to be when it goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct UserRegisters {
+    /// Which of them are written: bits by number.
+    pub written: u64,
+    /// Their values, by number: `rax`, `rbx`, `rcx`, `rdx`, `rsi`, `rdi`, `rbp`, `rsp`, `r8` to `r15`, `rip`.
+    pub values: [u64; USER_REGISTERS],
+}
+
 /// Notes that there can be at once: one for each thread that is on its way into a denied call.
 pub const NOTES: u32 = 4096;
 

@@ -73,6 +73,23 @@ pub struct BinaryKey {
     pub path: [u8; BINARY_BYTES],
 }
 
+/// Key of [`map_name::NUMBERS`]: a process number that was asked for.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct NumberKey {
+    /// The number of the thread group; 0 with [`NumberKey::OWN`] stands for all that have one there.
+    pub number: u32,
+    /// [`NumberKey::HOST`] or [`NumberKey::OWN`].
+    pub namespace: u32,
+}
+
+impl NumberKey {
+    /// The number is one of the host's pid namespace.
+    pub const HOST: u32 = 0;
+    /// The number is one of the process's own pid namespace, which is not the host's.
+    pub const OWN: u32 = 1;
+}
+
 /// Bytes of a [`BinaryKey`]'s path; the most that the kernel's trie takes (`LPM_DATA_SIZE_MAX`).
 pub const BINARY_BYTES: usize = 256;
 /// Bytes of a reversed end in [`map_name::BINARY_ENDS`]; the key is [`BinaryEndKey`].
@@ -100,8 +117,12 @@ pub mod map_name {
     pub const BINARIES: &str = "binaries";
     /// Trie of [`super::BinaryEndKey`] to [`super::ClassSet`].
     pub const BINARY_ENDS: &str = "binary_ends";
+    /// Hash of [`super::NumberKey`] to the [`super::ClassSet`] that a process has with such a number, from its fork on.
+    pub const NUMBERS: &str = "numbers";
     /// Hash of tgid to [`super::super::Recorded`]; there only while a policy asks what changed.
     pub const RECORDED: &str = "recorded";
+    /// Hash of the cgroup id (`u64`) of a pod's container to the [`super::ClassSet`] of its workload. Written by the daemon.
+    pub const WORKLOADS: &str = "workloads";
     /// One value: [`super::Control`].
     pub const CONTROL: &str = "control";
     /// One value: [`super::Counters`].
@@ -112,6 +133,8 @@ pub mod map_name {
     pub const CLAIMED: &str = "claimed";
     /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::Note`].
     pub const NOTES: &str = "notes";
+    /// Hash of [`crate::abi::NoteKey`] to [`crate::abi::UserRegisters`]; there only while a policy overrides places in programs.
+    pub const REGISTERS: &str = "registers";
     /// Hash of the address of a `struct sock` (`u64`) to [`crate::abi::SocketOwner`]; there only while a policy reports or tracks sockets.
     pub const SOCKETS: &str = "sockets";
     /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
@@ -124,6 +147,10 @@ pub mod map_name {
     pub const LIMITS: &str = "limits";
 }
 
+/// Different levels of the hierarchy of cgroups on which containers can be at once, see [`Control::levels`].
+pub const WORKLOAD_LEVELS: usize = 8;
+/// Containers that can be known at once.
+pub const WORKLOADS: u32 = 4_096;
 /// Policies that can be loaded at once.
 pub const POLICIES: usize = 2048;
 /// Stubs that can be attached at once.
@@ -135,7 +162,8 @@ pub const HANDOVER_CELLS: usize = 1024;
 pub struct Control {
     /// Classes that outlive an exec (followChildren, followForks).
     pub followed: ClassSet,
-    /// Bit 0: [`map_name::BINARIES`] has entries; bit 1: [`map_name::BINARY_ENDS`] has. Look-ups are skipped while clear.
+    /// Bit 0: [`map_name::BINARIES`] has entries; bit 1: [`map_name::BINARY_ENDS`] has; bit 2: [`map_name::NUMBERS`] has. Look-ups are skipped while
+    /// clear.
     pub tables: u32,
     /// Unused, zero.
     pub reserved: u32,
@@ -143,6 +171,11 @@ pub struct Control {
     pub live_slot: [u32; HANDOVER_CELLS],
     /// By policy number: 0 enforce, 1 monitor.
     pub mode: [u32; POLICIES],
+    /// Classes of processes that belong to no known container of a pod.
+    pub host: ClassSet,
+    /// On which levels of the hierarchy the cgroups in [`map_name::WORKLOADS`] are, a byte each, the deepest in the lowest byte; zero (the root) ends the
+    /// list. One word, so that programs see the old list or the new one. Look-ups are skipped while it is zero.
+    pub levels: u64,
 }
 
 /// Kinds of loss that programs count, by index in [`Counters::lost`].

@@ -2,6 +2,7 @@
 
 use super::deferral::Deferral;
 use super::error::PlanError;
+use super::hook::{Duties, Duty};
 use super::mechanism::{Mechanism, Role};
 use super::plan::{Plan, function_entry, function_return, trampoline, trampolines_are_exact, without};
 use super::reason::Reason;
@@ -12,30 +13,49 @@ use crate::kernel::{Feature, KernelView, SyscallName, function_of_hook};
 pub(super) fn plan_override(
     plan: &mut Plan,
     name: &SyscallName,
+    due: Duties,
     kernel: &KernelView,
 ) -> Result<(), PlanError> {
     let wrapper = name.symbol();
-    if kernel.has(Feature::OverrideReturn)
+    let can_inject = kernel.has(Feature::OverrideReturn)
         && kernel.has(Feature::Kprobe)
         // Every wrapper is on the list of a kernel that has one (ALLOW_ERROR_INJECTION in SYSCALL_DEFINE).
-        && kernel.is_error_injectable(&wrapper) != Some(false)
-    {
+        && kernel.is_error_injectable(&wrapper) != Some(false);
+    if can_inject && due.contains(Duty::AvoidErrorInjection) {
+        let mut other = plan.clone();
+        if plan_otherwise(&mut other, &wrapper, name, kernel).is_ok() {
+            other.because(Reason::ErrorInjectionAvoided);
+            *plan = other;
+            return Ok(());
+        }
+    }
+    if can_inject {
         plan.because(Reason::ErrorInjectable { function: wrapper.clone() });
         plan.because(Reason::KprobeIsExact);
         plan.attach(Mechanism::KprobeOverride { function: wrapper }, Role::DecideAndDeny);
         return Ok(());
     }
     without(plan, kernel, &[Feature::OverrideReturn]);
-    if let Some(btf_id) = kernel.function_btf(&wrapper).filter(|_| kernel.has(Feature::FmodRetSyscall)) {
+    plan_otherwise(plan, &wrapper, name, kernel)
+}
+
+/// By `fmod_ret` on the wrapper, else by a hook on the way.
+fn plan_otherwise(
+    plan: &mut Plan,
+    wrapper: &str,
+    name: &SyscallName,
+    kernel: &KernelView,
+) -> Result<(), PlanError> {
+    if let Some(btf_id) = kernel.function_btf(wrapper).filter(|_| kernel.has(Feature::FmodRetSyscall)) {
         trampoline_only_if_exact(plan, kernel);
         if trampolines_are_exact(kernel) {
-            plan.attach(Mechanism::FmodRet { function: wrapper, btf_id }, Role::DecideAndDeny);
+            plan.attach(Mechanism::FmodRet { function: wrapper.to_owned(), btf_id }, Role::DecideAndDeny);
             return Ok(());
         }
     } else {
         without(plan, kernel, &[Feature::FmodRetSyscall]);
     }
-    defer(plan, &wrapper, name, kernel)
+    defer(plan, wrapper, name, kernel)
 }
 
 /// Says why `fmod_ret` on the wrapper is or is not taken, without marking the plan as one that may miss.

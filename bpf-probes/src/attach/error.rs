@@ -107,6 +107,15 @@ impl PlanError {
         }
     }
 
+    pub(super) fn no_rewrite(point: &str, plan: &Plan, kernel: &KernelView) -> Self {
+        Self::NoDenial {
+            point: point.to_owned(),
+            release: kernel.release().to_owned(),
+            reasons: plan.reasons.clone(),
+            help: "use Sigkill instead of Override".to_owned(),
+        }
+    }
+
     pub(super) fn no_hook_on_the_way(wrapper: &str, plan: &Plan) -> Self {
         Self::NoHookOnTheWay { call: wrapper.to_owned(), reasons: plan.reasons.clone() }
     }

@@ -90,6 +90,8 @@ pub enum Duty {
     ReportReturn = 8,
     /// Read what arguments point to in user space.
     ReadUserMemory = 16,
+    /// Override otherwise than by error injection, where that can be.
+    AvoidErrorInjection = 32,
 }
 
 /// Everything that is due at a hook, for all policies on it together.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::user::UserPlace;
+use super::user::{CallEnd, UserPlace};
 use crate::btf::TypeId;
 
 /// How one program is attached.
@@ -71,11 +71,15 @@ pub enum Mechanism {
     Uprobe {
         /// The place.
         place: UserPlace,
+        /// Which end of the call.
+        end: CallEnd,
     },
     /// At a place in a file, by a link of its own (6.6).
     UprobeMulti {
         /// The place.
         place: UserPlace,
+        /// Which end of the call.
+        end: CallEnd,
     },
 }
 
@@ -92,8 +96,10 @@ impl Mechanism {
             Self::Lsm { .. } => "lsm",
             Self::RawTracepoint { .. } | Self::Tracepoint { raw: true, .. } => "raw_tp",
             Self::Tracepoint { raw: false, .. } => "tracepoint",
-            Self::Uprobe { .. } => "uprobe",
-            Self::UprobeMulti { .. } => "uprobe.multi",
+            Self::Uprobe { end: CallEnd::Entry, .. } => "uprobe",
+            Self::Uprobe { end: CallEnd::Return, .. } => "uretprobe",
+            Self::UprobeMulti { end: CallEnd::Entry, .. } => "uprobe.multi",
+            Self::UprobeMulti { end: CallEnd::Return, .. } => "uretprobe.multi",
         }
     }
 
@@ -109,7 +115,7 @@ impl Mechanism {
             Self::Lsm { hook, .. } => hook,
             Self::RawTracepoint { name } => name,
             Self::Tracepoint { event, .. } => event,
-            Self::Uprobe { place } | Self::UprobeMulti { place } => &place.path,
+            Self::Uprobe { place, .. } | Self::UprobeMulti { place, .. } => &place.path,
         }
     }
 

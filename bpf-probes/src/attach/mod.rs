@@ -25,4 +25,4 @@ pub use many::{ManyMechanism, ManyPlaces, ManyPlan, Sharing, can_share, plan_man
 pub use mechanism::{Mechanism, Role};
 pub use plan::{Attachment, Exactness, Plan, plan};
 pub use reason::Reason;
-pub use user::{FileId, UserLinks, UserPlace};
+pub use user::{CallEnd, FileId, UserLinks, UserPlace};

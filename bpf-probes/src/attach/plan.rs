@@ -151,7 +151,7 @@ fn plan_syscall(
         return Err(PlanError::no_function(&wrapper, kernel));
     }
     if due.contains(Duty::Override) {
-        deferred::plan_override(plan, name, kernel)?;
+        deferred::plan_override(plan, name, due, kernel)?;
         if due.contains(Duty::ReportReturn) {
             returning::plan_syscall_return(plan, &wrapper, kernel)?;
         }

@@ -58,6 +58,8 @@ pub enum Reason {
         /// The function.
         function: String,
     },
+    /// The policy asks for another way than error injection.
+    ErrorInjectionAvoided,
     /// The system call cannot be overridden, but passes hooks that can return the error.
     Deferred {
         /// Functions of the hooks, one a way.
@@ -79,6 +81,8 @@ pub enum Reason {
     },
     /// A uprobe stops every thread that gets there.
     UprobeIsExact,
+    /// The return of a function in user space is followed for a bounded number of calls within each other.
+    UretprobeIsBounded,
     /// The policy wants perf uprobes.
     SingleUprobe,
     /// A program that may sleep runs first.
@@ -120,6 +124,9 @@ impl fmt::Display for Reason {
             Self::ErrorInjectable { function } => {
                 write!(f, "the kernel lets BPF override the return value of {function}")
             }
+            Self::ErrorInjectionAvoided => {
+                f.write_str("the policy asks for another way than replacing what the call returns")
+            }
             Self::Deferred { hooks } => write!(
                 f,
                 "the call's return cannot be overridden here; the error is returned by {} on its way, before it takes effect",
@@ -134,6 +141,9 @@ impl fmt::Display for Reason {
                 write!(f, "{function} is passed once for each event, at the same point as the tracepoint")
             }
             Self::UprobeIsExact => f.write_str("a uprobe stops every thread that comes to the place"),
+            Self::UretprobeIsBounded => f.write_str(
+                "the kernel follows 64 calls of a thread within each other: of those further in the return is not seen, and counted",
+            ),
             Self::SingleUprobe => f.write_str("the policy disables uprobe.multi"),
             Self::FaultsIn => f.write_str(
                 "a program that may sleep brings what arguments point to into memory before they are read",

@@ -70,6 +70,15 @@ impl fmt::Display for UserPlace {
     }
 }
 
+/// Which end of a call a program at a place is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallEnd {
+    /// The place itself.
+    Entry,
+    /// The return of the function that begins at the place: the kernel puts a return address of its own in place of the one on the stack.
+    Return,
+}
+
 /// Whether places in one file may share a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum UserLinks {

@@ -33,6 +33,8 @@ pub struct Facts<'k> {
     pub fetching_atomics: bool,
     /// Whether hash maps that allocate on insert may be used by tracing programs (6.1).
     pub allocating_maps: bool,
+    /// Whether a program can ask for the ancestors of the current cgroup.
+    pub ancestor_cgroup_id: bool,
 }
 
 impl<'k> Facts<'k> {
@@ -47,6 +49,7 @@ impl<'k> Facts<'k> {
             fetching_atomics: choose(Feature::AtomicFetch),
             // the allocator that tracing programs may use came with 6.1 (kernel/bpf/memalloc.c); asking by trial makes 5.10 print a warning
             allocating_maps: view.function_btf("bpf_mem_alloc_init").is_some(),
+            ancestor_cgroup_id: choose(Feature::AncestorCgroupId),
         }
     }
 }

@@ -125,9 +125,22 @@ impl Function<'_> {
             if let Ok(mask) = i32::try_from(mask) {
                 self.alu(AluOp::And, dst, mask);
             } else {
-                self.alu(AluOp::Lsh, dst, 64 - i32::from(bits.bits));
-                self.alu(AluOp::Rsh, dst, 64 - i32::from(bits.bits));
+                self.extend(dst, bits.bits.into(), false);
             }
+        }
+    }
+
+    /// `dst = its lowest bits`, extended to 64 by the highest of them if `signed`, else by zeros; as it is from 64 bits on.
+    pub fn extend(&mut self, dst: Register, bits: u32, signed: bool) {
+        self.cut(dst, 0, bits, signed);
+    }
+
+    /// `dst = so many bits of it above the lowest `shift``, extended likewise.
+    pub fn cut(&mut self, dst: Register, shift: u32, bits: u32, signed: bool) {
+        let above = 64_u32.saturating_sub(shift + bits);
+        if above + shift > 0 {
+            self.alu(AluOp::Lsh, dst, above.cast_signed());
+            self.alu(if signed { AluOp::Arsh } else { AluOp::Rsh }, dst, (above + shift).cast_signed());
         }
     }
 

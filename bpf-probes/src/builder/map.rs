@@ -28,10 +28,24 @@ impl Function<'_> {
     /// # Errors
     /// When the frame is full.
     pub fn cpu_entry(&mut self, dst: Register, map: &str, absent: Label) -> Result<(), BuildError> {
+        self.call(Helper::GetSmpProcessorId);
+        self.entry(dst, map, Register::R0, absent)
+    }
+
+    /// `dst` becomes the address of the entry of the array `map` with the number in a register, going to `absent` if there is none.
+    ///
+    /// # Errors
+    /// When the frame is full.
+    pub fn entry(
+        &mut self,
+        dst: Register,
+        map: &str,
+        number: Register,
+        absent: Label,
+    ) -> Result<(), BuildError> {
         self.scope(|f| {
             let key = f.slot(8)?;
-            f.call(Helper::GetSmpProcessorId);
-            f.store(Size::Word, Register::R10, key.offset(), Register::R0);
+            f.store(Size::Word, Register::R10, key.offset(), number);
             f.lookup(map, key, absent);
             f.copy(dst, Register::R0);
             Ok(())

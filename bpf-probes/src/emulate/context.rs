@@ -43,6 +43,35 @@ impl Registers {
         Self { r10, r9, r8, dx, si, di, orig_ax: number, ..Self::default() }
     }
 
+    /// What these bytes of a `struct pt_regs` hold; nothing where they are too few.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut words = bytes.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes));
+        let mut word = || words.next();
+        Some(Self {
+            r15: word()?,
+            r14: word()?,
+            r13: word()?,
+            r12: word()?,
+            bp: word()?,
+            bx: word()?,
+            r11: word()?,
+            r10: word()?,
+            r9: word()?,
+            r8: word()?,
+            ax: word()?,
+            cx: word()?,
+            dx: word()?,
+            si: word()?,
+            di: word()?,
+            orig_ax: word()?,
+            ip: word()?,
+            cs: word()?,
+            flags: word()?,
+            sp: word()?,
+            ss: word()?,
+        })
+    }
+
     /// `struct pt_regs`.
     pub fn to_bytes(self) -> Vec<u8> {
         [

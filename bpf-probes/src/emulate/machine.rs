@@ -79,6 +79,8 @@ pub struct Outcome {
     pub signals: Vec<Signal>,
     /// What the last `bpf_override_return` makes the function return.
     pub override_errno: Option<i64>,
+    /// The context as the program left it, where it wrote there.
+    pub context: Option<Vec<u8>>,
     /// Plain loads through kernel pointers that read 0 because nothing was mapped there or a fault was asked for.
     pub unmapped_loads: u64,
     /// Calls of `bpf_probe_read_*` and `bpf_copy_from_user`, as [`super::ReadFaults::fail_read`] counts them.

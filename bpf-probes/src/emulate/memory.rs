@@ -79,6 +79,7 @@ impl Run<'_> {
                     inside(|| "the context".to_owned(), self.context.bytes.len(), signed(offset), size)?;
                 match access {
                     Access::Read => Ok(Region::Context { offset }),
+                    Access::Write if self.writes_context() => Ok(Region::Context { offset }),
                     Access::Write => Err(FaultKind::ReadOnly { region: "the context".to_owned() }),
                 }
             }
@@ -143,8 +144,11 @@ impl Run<'_> {
                 }
                 return self.check_depth();
             }
-            Region::Context { .. } => {
-                return Err(FaultKind::ReadOnly { region: "the context".to_owned() });
+            Region::Context { offset } => {
+                if let Some(place) = self.context.bytes.get_mut(offset..offset + bytes.len()) {
+                    place.copy_from_slice(bytes);
+                }
+                self.outcome.context = Some(self.context.bytes.clone());
             }
             Region::Record { index, offset } => {
                 if let Some(record) = self.records.get_mut(index).and_then(Option::as_mut)
@@ -236,6 +240,19 @@ impl Run<'_> {
         let region = self.region(exact(base, offset)?, bytes, Access::Write)?;
         aligned(region, bytes)?;
         self.write(region, &value.bits.to_le_bytes()[..bytes], value.tag)
+    }
+
+    /// Whether the program may write what is in the context: registers of user space (6.18).
+    fn writes_context(&self) -> bool {
+        self.program().is_some_and(|program| {
+            matches!(
+                program.kind,
+                ProgramKind::Uprobe
+                    | ProgramKind::UprobeMulti
+                    | ProgramKind::UprobeSleepable
+                    | ProgramKind::UprobeMultiSleepable
+            )
+        })
     }
 
     /// Whether the kernel knows the types of what is in the context.

@@ -14,6 +14,7 @@ mod own_btf;
 pub mod probe;
 mod program;
 mod ring;
+mod running;
 mod sys;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -29,5 +30,6 @@ pub use mapped_array::MappedArray;
 pub use own_btf::OwnBtfError;
 pub use program::{FindMap, Program, ProgramError, ProgramInfo};
 pub use ring::{Head, Ring, RingError};
+pub use running::{RunStatistics, RunningProgram, running_programs};
 pub use sys::{ObjectKind, SysError, Undisturbed, object_ids};
 pub use verifier_log::Refusal;

@@ -31,7 +31,7 @@ pub(super) fn inherit_followed(f: &mut Function<'_>, before: Register, state: Sl
 }
 
 /// `state.classes |= *R0`, a class set.
-fn join(f: &mut Function<'_>, state: Slot) {
+pub(super) fn join(f: &mut Function<'_>, state: Slot) {
     for word in 0..CLASS_WORDS {
         let at = i16::try_from(offset_of!(ProcessState, classes) + 8 * word).expect("the state is small");
         f.load(Size::Double, R1, R0, i16::try_from(8 * word).expect("eight words"));

@@ -21,7 +21,7 @@ use crate::routine::{
     submit_record, walk_in_cpu_entry,
 };
 use crate::spec::ProgramKind;
-use Register::{R0, R1, R2, R3, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
 const SEND_ARGUMENTS: &str = "send_arguments";
 const SEND_CHUNK: &str = "send_chunk";
@@ -348,10 +348,17 @@ fn arguments(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     flag(f, process_flag::TRUNCATED_ARGUMENTS);
     f.constant(R2, u64::from(MAX_ARGUMENTS));
     f.bind(fits);
+    let data_len = field(offset_of!(ExecRecord, data_len));
+    if f.facts().loops == LoopForm::Bounded {
+        f.store(Size::Word, R7, data_len, R2);
+        f.call(Helper::GetSmpProcessorId);
+        f.copy(R4, R0);
+        f.load(Size::Word, R2, R7, data_len);
+    }
     f.copy(R1, R9);
     f.copy(R3, R7);
     f.call_subprogram(SEND_ARGUMENTS);
-    f.store(Size::Word, R7, field(offset_of!(ExecRecord, data_len)), R0);
+    f.store(Size::Word, R7, data_len, R0);
     flag(f, process_flag::DATA_ARGUMENTS);
     f.jump(out);
     f.bind(small);
@@ -370,9 +377,17 @@ fn arguments(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The subprograms that send arguments which are too long for the record: `send_arguments(user address, length, record) -> bytes sent`.
+/// The subprograms that send arguments which are too long for the record: `send_arguments(user address, length, record) -> bytes sent`; with
+/// [`LoopForm::Bounded`] the number of the CPU behind these.
 fn long_arguments(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
-    let chunks = Chunks { send: SEND_ARGUMENTS, piece: SEND_CHUNK, arguments: 3, source: ChunkSource::User };
+    let chunks = Chunks {
+        send: SEND_ARGUMENTS,
+        piece: SEND_CHUNK,
+        arguments: 3,
+        source: ChunkSource::User,
+        memory: map_name::SCRATCH,
+        offset: RECORD + DATA_AT,
+    };
     let place = |f: &mut Function<'_>| {
         f.copy(R6, R3);
         f.copy(R7, R6);

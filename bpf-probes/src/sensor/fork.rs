@@ -4,8 +4,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use super::SensorError;
 use super::context::argument;
+use super::{SensorError, number};
 use crate::abi::{CLASS_WORDS, ForkRecord, Loss, ProcessState, RecordKind, map_name, process_flag};
 use crate::asm::{Code, Prototype};
 use crate::builder::{BuildError, Facts, Function, Program, Slot};
@@ -39,6 +39,8 @@ pub(super) fn fork(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorE
     begin(&mut f, record, state)?;
     inherit(&mut f, record, state, key);
     own_namespace(&mut f, record, state)?;
+    let number = at(record, offset_of!(ForkRecord, ns_tgid));
+    number::classify(&mut f, R6, R7, number, state, key)?;
     publish(&mut f, record, state, key)?;
     f.bind(out);
     f.return_constant(0);

@@ -12,6 +12,7 @@ mod fork;
 mod gains;
 mod handover;
 mod mark;
+mod number;
 mod recording;
 pub mod shared;
 

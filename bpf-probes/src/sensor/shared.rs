@@ -4,8 +4,8 @@ use std::mem::size_of;
 
 use crate::abi::{
     BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, FileHash, HASHES, HashKey,
-    LIMITS, LimitKey, NOTES, Note, NoteKey, PENDING, Pending, PendingKey, ProcessState, Recorded, SOCKETS,
-    SocketOwner, map_name,
+    LIMITS, LimitKey, NOTES, Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, Recorded,
+    SOCKETS, SocketOwner, UserRegisters, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -13,6 +13,8 @@ use crate::spec::{Entries, MapKind, MapSpec, flag};
 
 /// Values that the tries of binaries hold at most.
 const BINARY_VALUES: u32 = 200_000;
+/// Process numbers that can be asked for at once.
+const NUMBERS: u32 = 4_096;
 
 fn size<T>() -> u32 {
     u32::try_from(size_of::<T>()).expect("map values are small")
@@ -49,6 +51,11 @@ pub fn notes() -> MapSpec {
     MapSpec::hash(map_name::NOTES, size::<NoteKey>(), size::<Note>(), NOTES)
 }
 
+/// What the registers of threads are to be that override. All its memory is there from the start, as that of notes.
+pub fn registers() -> MapSpec {
+    MapSpec::hash(map_name::REGISTERS, size::<NoteKey>(), size::<UserRegisters>(), NOTES)
+}
+
 /// Whose the sockets are that are tracked.
 pub fn sockets() -> MapSpec {
     let map = MapSpec::hash(map_name::SOCKETS, size::<u64>(), size::<SocketOwner>(), SOCKETS);
@@ -83,6 +90,18 @@ pub fn limits() -> MapSpec {
 /// What processes were in and might do when their image began, `entries` large; it allocates as the process table does.
 pub fn recorded(facts: &Facts<'_>, entries: u32) -> MapSpec {
     let map = MapSpec::hash(map_name::RECORDED, 4, size::<Recorded>(), entries);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// Containers of pods, by their cgroups; it allocates as the process table does.
+pub fn workloads(facts: &Facts<'_>) -> MapSpec {
+    let map = MapSpec::hash(map_name::WORKLOADS, size::<u64>(), size::<ClassSet>(), WORKLOADS);
+    if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
+}
+
+/// Process numbers that are asked for; it allocates as the process table does.
+pub fn numbers(facts: &Facts<'_>) -> MapSpec {
+    let map = MapSpec::hash(map_name::NUMBERS, size::<NumberKey>(), size::<ClassSet>(), NUMBERS);
     if facts.allocating_maps { map.with_flags(flag::NO_PREALLOC) } else { map }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::attach::UserPlace;
+use crate::attach::{CallEnd, UserPlace};
 
 /// Where a program is to be attached.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -65,11 +65,15 @@ pub enum AttachSpec {
     Uprobe {
         /// The place.
         place: Box<UserPlace>,
+        /// Which end of the call.
+        end: CallEnd,
     },
     /// A place in a program or library, by a link of its own (`uprobe.multi`, 6.6).
     UprobeMulti {
         /// The place.
         place: Box<UserPlace>,
+        /// Which end of the call.
+        end: CallEnd,
     },
 }
 
@@ -130,7 +134,7 @@ impl AttachSpec {
     /// The place in a file, for what is attached to one.
     pub const fn user_place(&self) -> Option<&UserPlace> {
         match self {
-            Self::Uprobe { place } | Self::UprobeMulti { place } => Some(place),
+            Self::Uprobe { place, .. } | Self::UprobeMulti { place, .. } => Some(place),
             Self::None
             | Self::Kprobe { .. }
             | Self::Kretprobe { .. }
@@ -160,8 +164,10 @@ impl fmt::Display for AttachSpec {
             Self::Fexit { function } => write!(f, "fexit {function}"),
             Self::FmodRet { function } => write!(f, "fmod_ret {function}"),
             Self::Lsm { hook } => write!(f, "LSM hook {hook}"),
-            Self::Uprobe { place } => write!(f, "uprobe {place}"),
-            Self::UprobeMulti { place } => write!(f, "uprobe.multi {place}"),
+            Self::Uprobe { place, end: CallEnd::Entry } => write!(f, "uprobe {place}"),
+            Self::Uprobe { place, end: CallEnd::Return } => write!(f, "uretprobe {place}"),
+            Self::UprobeMulti { place, end: CallEnd::Entry } => write!(f, "uprobe.multi {place}"),
+            Self::UprobeMulti { place, end: CallEnd::Return } => write!(f, "uretprobe.multi {place}"),
         }
     }
 }

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use export::json::Rotation;
+use api::filter::{
+    AGGREGATION_HELD, AGGREGATION_WINDOW, FieldFilters, FilterLists, Redaction, read_field_filters,
+    read_filters, read_redaction_filters,
+};
+use api::name::{format_duration, parse_duration};
+use export::json::{FileOptions, Rotation};
 
-use super::duration::{format_duration, parse_duration};
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
 
@@ -15,50 +19,130 @@ pub(crate) const MEBIBYTE: u64 = 1 << 20;
 const DEFAULT_MEBIBYTES: u64 = 100;
 
 /// The export file.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ExportSettings {
     /// Its path.
     pub path: PathBuf,
-    /// Its access mode.
-    pub mode: u32,
-    /// When a new one is begun.
-    pub rotation: Rotation,
+    /// How it is written, and which fields of events.
+    pub file: FileOptions,
+    /// Which events are written.
+    pub events: FilterLists,
+    /// How many events a minute are written at most.
+    pub rate_limit: Option<u32>,
+    /// How events that say the same become one.
+    pub aggregation: Option<AggregationSettings>,
+}
+
+/// How events that say the same become one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AggregationSettings {
+    /// How long they are gathered.
+    pub window: Duration,
+    /// How many are held at most.
+    pub held: usize,
 }
 
 impl ExportSettings {
     /// What `flags` ask for; `None`: nothing is written.
     pub(super) fn new(flags: &Flags) -> Result<Option<Self>, SettingsError> {
-        let mode = file_mode(flags.export_file_perm.as_deref().unwrap_or("600"))?;
-        let interval =
-            non_empty(flags.export_file_rotation_interval.clone()).unwrap_or_else(|| "0".to_owned());
-        let interval = parse_duration(&interval).ok_or_else(|| {
-            value_error("export-file-rotation-interval", &interval, "expected a time such as 30m or 24h")
-        })?;
-        let size = flags.export_file_max_size_mb.unwrap_or(10);
-        let rotation = Rotation {
-            max_bytes: file_bytes(size)
-                .ok_or_else(|| value_error("export-file-max-size-mb", size, "a file cannot be that large"))?,
-            interval: rotation_interval(interval),
-            backups: flags.export_file_max_backups.unwrap_or(5),
-            compress: flags.export_file_compress.unwrap_or(false),
-        };
-        let path = non_empty(flags.export_filename.clone()).map(PathBuf::from);
-        Ok(path.map(|path| Self { path, mode, rotation }))
+        let file = file_options(flags)?;
+        let events = event_filters(flags)?;
+        let rate_limit = flags.export_rate_limit.unwrap_or(-1);
+        let aggregation = aggregation(flags)?;
+        let path = non_empty(flags.export_filename.clone()).filter(|_| rate_limit != 0).map(PathBuf::from);
+        let rate_limit = u64::try_from(rate_limit).ok().map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        Ok(path.map(|path| Self { path, file, events, rate_limit, aggregation }))
     }
 
     /// The settings by the names of their options, for people.
     pub(super) fn describe(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let Rotation { max_bytes, interval, backups, compress } = self.rotation;
+        let Rotation { max_bytes, interval, backups, compress } = self.file.rotation;
         [
             ("export-filename", self.path.display().to_string()),
-            ("export-file-perm", format!("{:o}", self.mode)),
+            ("export-file-perm", format!("{:o}", self.file.mode)),
             ("export-file-max-size-mb", (max_bytes / MEBIBYTE).to_string()),
             ("export-file-rotation-interval", format_duration(interval.unwrap_or_default())),
             ("export-file-max-backups", backups.to_string()),
             ("export-file-compress", compress.to_string()),
+            ("export-rate-limit", self.rate_limit.map_or("-1".to_owned(), |limit| limit.to_string())),
+            ("enable-export-aggregation", self.aggregation.is_some().to_string()),
         ]
         .into_iter()
     }
+}
+
+/// The defaults, but for what `flags` say.
+fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
+    let mut file = FileOptions { fields: field_filters(flags)?, ..FileOptions::default() };
+    if let Some(text) = &flags.export_file_perm {
+        file.mode = file_mode(text)?;
+    }
+    let rotation = &mut file.rotation;
+    let option = "export-file-rotation-interval";
+    if let Some(interval) = duration(option, flags.export_file_rotation_interval.as_ref())? {
+        rotation.interval = rotation_interval(interval);
+    }
+    if let Some(size) = flags.export_file_max_size_mb {
+        let too_large = || value_error("export-file-max-size-mb", size, "a file cannot be that large");
+        rotation.max_bytes = file_bytes(size).ok_or_else(too_large)?;
+    }
+    if let Some(backups) = flags.export_file_max_backups {
+        rotation.backups = backups;
+    }
+    if let Some(compress) = flags.export_file_compress {
+        rotation.compress = compress;
+    }
+    Ok(file)
+}
+
+/// The lists of events that `flags` ask for; those by `pid_set` only where processes are followed.
+fn event_filters(flags: &Flags) -> Result<FilterLists, SettingsError> {
+    let follows = flags.enable_pid_set_filter == Some(true);
+    let read = |option, text| {
+        let filters = read_filters(text).map_err(refused(option, text))?;
+        if !follows && filters.iter().any(|filter| !filter.pid_set.is_empty()) {
+            return Err(value_error(option, "pid_set", "needs --enable-pid-set-filter"));
+        }
+        Ok(filters)
+    };
+    let (option, text) = ("export-allowlist", flags.export_allowlist.as_deref().unwrap_or_default());
+    let allowed = FilterLists::compile(&read(option, text)?, &[]).map_err(refused(option, text))?;
+    let (option, text) = ("export-denylist", flags.export_denylist.as_deref().unwrap_or_default());
+    allowed.denying(&read(option, text)?).map_err(refused(option, text))
+}
+
+fn field_filters(flags: &Flags) -> Result<FieldFilters, SettingsError> {
+    let (option, text) = ("field-filters", flags.field_filters.as_deref().unwrap_or_default());
+    let filters = read_field_filters(text).map_err(refused(option, text))?;
+    FieldFilters::compile(&filters).map_err(refused(option, text))
+}
+
+/// The redaction that `flags` ask for.
+pub(super) fn redaction(flags: &Flags) -> Result<Redaction, SettingsError> {
+    let (option, text) = ("redaction-filters", flags.redaction_filters.as_deref().unwrap_or_default());
+    let filters = read_redaction_filters(text).map_err(refused(option, text))?;
+    Redaction::compile(&filters).map_err(refused(option, text))
+}
+
+/// What is wrong with the text of an option.
+fn refused<E: std::fmt::Display>(option: &'static str, text: &str) -> impl FnOnce(E) -> SettingsError {
+    move |error| value_error(option, text, error.to_string())
+}
+
+fn aggregation(flags: &Flags) -> Result<Option<AggregationSettings>, SettingsError> {
+    let option = "export-aggregation-window-size";
+    let window = duration(option, flags.export_aggregation_window_size.as_ref())?;
+    let settings = AggregationSettings {
+        window: window.unwrap_or(AGGREGATION_WINDOW),
+        held: flags.export_aggregation_buffer_size.unwrap_or(AGGREGATION_HELD),
+    };
+    Ok(Some(settings).filter(|_| flags.enable_export_aggregation == Some(true)))
+}
+
+fn duration(option: &'static str, text: Option<&String>) -> Result<Option<Duration>, SettingsError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let wrong = || value_error(option, text, "expected a time such as 30m or 24h");
+    parse_duration(text).map(Some).ok_or_else(wrong)
 }
 
 /// The bytes of a file of so many MiB; `None` where no file is so large.
@@ -80,6 +164,9 @@ fn file_mode(text: &str) -> Result<u32, SettingsError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use api::json::read_event;
+    use api::name::EventType;
+
     use super::*;
 
     fn settings(values: &[(&str, &str)]) -> Result<Option<ExportSettings>, SettingsError> {
@@ -88,10 +175,10 @@ mod tests {
 
     #[test]
     fn rotation_has_the_defaults_of_upstream() {
-        assert_eq!(settings(&[]).unwrap(), None);
+        assert!(settings(&[]).unwrap().is_none());
         let export = settings(&[("export-filename", "/x")]).unwrap().unwrap();
         let rotation = Rotation { max_bytes: 10 << 20, interval: None, backups: 5, compress: false };
-        assert_eq!((export.mode, export.rotation), (0o600, rotation));
+        assert_eq!((export.file.mode, export.file.rotation), (0o600, rotation));
         let values = [
             ("export-filename", "/x"),
             ("export-file-max-size-mb", "0"),
@@ -105,7 +192,46 @@ mod tests {
             backups: 0,
             compress: true,
         };
-        assert_eq!(settings(&values).unwrap().unwrap().rotation, rotation);
+        assert_eq!(settings(&values).unwrap().unwrap().file.rotation, rotation);
+    }
+
+    // proves: EXP-05
+    #[test]
+    fn no_rate_is_no_limit_and_none_at_all_is_no_export() {
+        let limit = |text: &str| {
+            let values = [("export-filename", "/x"), ("export-rate-limit", text)];
+            settings(&values).unwrap().map(|export| export.rate_limit)
+        };
+        assert_eq!([limit("-1"), limit("600"), limit("0")], [Some(None), Some(Some(600)), None]);
+    }
+
+    // proves: FLT-03 (option)
+    #[test]
+    fn filters_are_read_from_their_options() {
+        let values = [
+            ("export-filename", "/x"),
+            ("export-allowlist", "{\"event_set\":[\"PROCESS_EXEC\"]}\n{\"pid_set\":[1]}"),
+            ("export-denylist", "{\"health_check\":true}"),
+            ("field-filters", "{\"fields\":\"process.exec_id\"}"),
+            ("enable-pid-set-filter", "true"),
+            ("enable-export-aggregation", "true"),
+            ("export-aggregation-window-size", "5s"),
+        ];
+        let export = settings(&values).unwrap().unwrap();
+        let is_wanted = |event: &str| export.events.wants(&read_event(event.as_bytes()).unwrap());
+        let events = [
+            r#"{"process_exec":{"process":{"pid":2}}}"#,
+            r#"{"process_kprobe":{"process":{"pid":1}}}"#,
+            r#"{"process_kprobe":{"process":{"pid":2}}}"#,
+            r#"{"process_exec":{"process":{"pid":2,"pod":{"container":{"maybe_exec_probe":true}}}}}"#,
+        ];
+        assert_eq!(events.map(is_wanted), [true, true, false, false]);
+        let mut line = Vec::new();
+        let whole = br#"{"process_exec":{"process":{"exec_id":"a","pid":2}}}"#;
+        export.file.fields.copy_json(whole, EventType::ProcessExec, &mut line);
+        assert_eq!(str::from_utf8(&line).unwrap(), r#"{"process_exec":{"process":{"exec_id":"a"}}}"#);
+        let expected = AggregationSettings { window: Duration::from_secs(5), held: 10_000 };
+        assert_eq!(export.aggregation, Some(expected));
     }
 
     #[test]
@@ -114,6 +240,11 @@ mod tests {
             ("export-file-perm", "888"),
             ("export-file-rotation-interval", "-1h"),
             ("export-file-max-size-mb", "99999999999999"),
+            ("export-allowlist", "{\"pid\":1"),
+            ("export-denylist", "{\"binary_regex\":[\"(\"]}"),
+            ("export-allowlist", "{\"pid_set\":[1]}"),
+            ("field-filters", "{\"fields\":\"nothing\"}"),
+            ("export-aggregation-window-size", "x"),
         ] {
             let error = settings(&[(option, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--{option} ")), "{error}");

@@ -42,6 +42,33 @@ pub struct Flags {
     /// Compress export files that are not written to any more, with gzip
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub export_file_compress: Option<bool>,
+    /// Which events to export: filters as JSON objects, one after the other; any must match; empty for all
+    #[arg(long, value_name = "FILTERS")]
+    pub export_allowlist: Option<String>,
+    /// Which events not to export: filters as JSON objects, one after the other; none may match
+    #[arg(long, value_name = "FILTERS")]
+    pub export_denylist: Option<String>,
+    /// Which fields of events to export: field filters as JSON objects, one after the other
+    #[arg(long, value_name = "FILTERS")]
+    pub field_filters: Option<String>,
+    /// What to take out of the arguments of processes, for good: redaction filters as JSON objects, one after the other
+    #[arg(long, value_name = "FILTERS")]
+    pub redaction_filters: Option<String>,
+    /// Events to export a minute at most; -1 for all, 0 for no export [default: -1]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub export_rate_limit: Option<i64>,
+    /// Export events of hooks that say the same as one, with their number
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_export_aggregation: Option<bool>,
+    /// How long such events are gathered before they are exported [default: 15s]
+    #[arg(long, value_name = "DURATION")]
+    pub export_aggregation_window_size: Option<String>,
+    /// How many such events are held at most [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub export_aggregation_buffer_size: Option<usize>,
+    /// Take `pid_set` in the filters of the export
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_pid_set_filter: Option<bool>,
     /// Show the credentials of processes in events
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub enable_process_cred: Option<bool>,
@@ -121,6 +148,19 @@ impl Flags {
                 .or(under.export_file_rotation_interval),
             export_file_max_backups: self.export_file_max_backups.or(under.export_file_max_backups),
             export_file_compress: self.export_file_compress.or(under.export_file_compress),
+            export_allowlist: self.export_allowlist.or(under.export_allowlist),
+            export_denylist: self.export_denylist.or(under.export_denylist),
+            field_filters: self.field_filters.or(under.field_filters),
+            redaction_filters: self.redaction_filters.or(under.redaction_filters),
+            export_rate_limit: self.export_rate_limit.or(under.export_rate_limit),
+            enable_export_aggregation: self.enable_export_aggregation.or(under.enable_export_aggregation),
+            export_aggregation_window_size: self
+                .export_aggregation_window_size
+                .or(under.export_aggregation_window_size),
+            export_aggregation_buffer_size: self
+                .export_aggregation_buffer_size
+                .or(under.export_aggregation_buffer_size),
+            enable_pid_set_filter: self.enable_pid_set_filter.or(under.enable_pid_set_filter),
             enable_process_cred: self.enable_process_cred.or(under.enable_process_cred),
             enable_process_ns: self.enable_process_ns.or(under.enable_process_ns),
             expose_stack_addresses: self.expose_stack_addresses.or(under.expose_stack_addresses),

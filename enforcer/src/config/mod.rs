@@ -4,7 +4,6 @@
 //! [`Settings`] what was meant; nothing behind this module knows an option's name.
 
 mod dropin;
-mod duration;
 mod environment;
 mod export;
 mod flags;
@@ -12,8 +11,7 @@ mod load;
 mod settings;
 
 pub use dropin::DropinError;
-pub(crate) use duration::{format_duration, parse_duration};
-pub use export::ExportSettings;
+pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};

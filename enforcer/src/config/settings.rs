@@ -2,12 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::export::ExportSettings;
+use api::filter::Redaction;
+
+use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
 
 /// What the daemon does, decided once at start.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where gRPC is served; empty for nowhere.
     pub servers: Vec<ServerAddress>,
@@ -21,6 +24,8 @@ pub struct Settings {
     pub policy_dir: PolicyDirectory,
     /// Where events are written.
     pub export: Option<ExportSettings>,
+    /// What of the arguments of processes is never stored.
+    pub redaction: Arc<Redaction>,
     /// What events show of a process.
     pub content: ContentSettings,
     /// Sizes.
@@ -144,6 +149,7 @@ impl Settings {
     /// The first option that makes no sense.
     pub fn new(flags: Flags, cpus: u32) -> Result<Self, SettingsError> {
         let export = ExportSettings::new(&flags)?;
+        let redaction = Arc::new(redaction(&flags)?);
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
@@ -160,6 +166,7 @@ impl Settings {
                 .collect(),
             policy_dir,
             export,
+            redaction,
             content: ContentSettings {
                 credentials: flags.enable_process_cred.unwrap_or(false),
                 namespaces: flags.enable_process_ns.unwrap_or(false),
@@ -413,7 +420,7 @@ mod tests {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.servers, [ServerAddress::Unix("/var/run/tetragon/tetragon.sock".into())]);
         assert_eq!(settings.metrics_server, None);
-        assert_eq!(settings.export, None);
+        assert!(settings.export.is_none());
         assert!(matches!(settings.policy_dir, PolicyDirectory::Default(_)));
     }
 

@@ -42,6 +42,19 @@ impl ProcessList for ProcessesInProc {
         let binary = binary.strip_suffix(DELETED).map(<[u8]>::to_vec).unwrap_or(binary);
         Some(Running { parent: parent(&stat)?, binary })
     }
+
+    fn own_number(&self, tgid: u32) -> Option<u32> {
+        own_number(&fs::read(self.root.join(tgid.to_string()).join("status")).ok()?)
+    }
+}
+
+/// The last of the numbers in `status` that a process has in the namespaces from procfs's own inwards; 0 when there is only one. Without pid namespaces in the kernel
+/// the line is missing (`fs/proc/array.c: task_state`, 5.10).
+fn own_number(status: &[u8]) -> Option<u32> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let Some(numbers) = lines.find_map(|line| line.strip_prefix(b"NSpid:")) else { return Some(0) };
+    let inner = std::str::from_utf8(numbers).ok()?.split_ascii_whitespace().skip(1);
+    inner.last().map_or(Some(0), |number| number.parse().ok())
 }
 
 /// The fourth field of `stat`, the second behind the name, which may hold anything but ends at the last parenthesis.
@@ -60,6 +73,14 @@ mod tests {
     fn a_name_with_parentheses_and_spaces_does_not_hide_the_parent() {
         assert_eq!(parent(b"12 (a) R 1 (b) S 77 12 12 0"), Some(77));
         assert_eq!(parent(b"12 (a"), None);
+    }
+
+    #[test]
+    fn the_innermost_number_is_the_own_one_unless_there_is_only_the_hosts() {
+        assert_eq!(own_number(b"Name:\tx\nNSpid:\t300\t20\t1\nCapInh:\t0\n"), Some(1));
+        assert_eq!(own_number(b"Name:\tx\nNSpid:\t300\nCapInh:\t0\n"), Some(0));
+        assert_eq!(own_number(b"Name:\tx\n"), Some(0));
+        assert_eq!(own_number(b"NSpid:\t300\tx\n"), None);
     }
 
     #[test]

@@ -60,9 +60,8 @@ impl Cells {
         Self::stored("policy", policy as usize, self.control.store_u32(0, offset(at), u32::from(monitor)));
     }
 
-    /// Says which tables of binaries have entries.
-    pub fn set_tables(&self, binaries: bool, ends: bool) {
-        let bits = u32::from(binaries) | u32::from(ends) << 1;
+    /// Says which tables of classes have entries ([`Control::tables`]).
+    pub fn set_tables(&self, bits: u32) {
         Self::stored("table", 0, self.control.store_u32(0, offset(offset_of!(Control, tables)), bits));
     }
 
@@ -72,6 +71,15 @@ impl Cells {
             let at = offset_of!(Control, followed) + 8 * index;
             Self::stored("class word", index, self.control.store_u64(0, offset(at), *word));
         }
+    }
+
+    /// Says which classes the host's own processes have as a workload, and on which levels containers are.
+    pub fn set_host(&self, classes: ClassSet, levels: u64) {
+        for (index, word) in classes.words.iter().enumerate() {
+            let at = offset_of!(Control, host) + 8 * index;
+            Self::stored("class word", index, self.control.store_u64(0, offset(at), *word));
+        }
+        Self::stored("level", 0, self.control.store_u64(0, offset(offset_of!(Control, levels)), levels));
     }
 
     fn selector(selector: u32) -> usize {

@@ -110,6 +110,7 @@ impl KernelPort {
         self.shared(match table {
             Table::Binaries => map_name::BINARIES,
             Table::Ends => map_name::BINARY_ENDS,
+            Table::Numbers => map_name::NUMBERS,
         })
     }
 }
@@ -202,8 +203,8 @@ impl HookPort for KernelPort {
     }
 }
 
-/// A trie's key as the kernel takes it; longer ones were refused when the tables were made.
-fn trie_key(table: Table, key: &[u8]) -> Vec<u8> {
+/// A table's key as the kernel takes it; longer ones were refused when the tables were made.
+fn table_key(table: Table, key: &[u8]) -> Vec<u8> {
     let prefix_bits = u32::try_from(key.len() * 8).unwrap_or(u32::MAX);
     match table {
         Table::Binaries => {
@@ -216,6 +217,7 @@ fn trie_key(table: Table, key: &[u8]) -> Vec<u8> {
             path.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
             BinaryEndKey { prefix_bits, path }.as_bytes().to_vec()
         }
+        Table::Numbers => key.to_vec(),
     }
 }
 
@@ -224,7 +226,7 @@ impl ClassPort for KernelPort {
         let map = self.table(table)?;
         for chunk in entries.chunks(ENTRIES_AT_ONCE) {
             let entry = |(key, set): &(&[u8], ClassSet)| Entry {
-                key: trie_key(table, key),
+                key: table_key(table, key),
                 value: set.as_bytes().to_vec(),
             };
             map.fill(&chunk.iter().map(entry).collect::<Vec<_>>()).map_err(refused)?;
@@ -235,17 +237,29 @@ impl ClassPort for KernelPort {
     fn erase_table(&self, table: Table, keys: &[&[u8]]) -> Result<(), Refused> {
         let map = self.table(table)?;
         for key in keys {
-            map.delete(&trie_key(table, key)).map_err(refused)?;
+            map.delete(&table_key(table, key)).map_err(refused)?;
         }
         Ok(())
     }
 
-    fn set_tables_used(&self, binaries: bool, ends: bool) {
-        self.cells.set_tables(binaries, ends);
+    fn set_tables_used(&self, tables: u32) {
+        self.cells.set_tables(tables);
     }
 
     fn set_followed(&self, followed: ClassSet) {
         self.cells.set_followed(followed);
+    }
+
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused> {
+        self.shared(map_name::WORKLOADS)?.update(cgroup.as_bytes(), classes.as_bytes()).map_err(refused)
+    }
+
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused> {
+        self.shared(map_name::WORKLOADS)?.delete(cgroup.as_bytes()).map(|_there| ()).map_err(refused)
+    }
+
+    fn set_host(&self, classes: ClassSet, levels: u64) {
+        self.cells.set_host(classes, levels);
     }
 
     fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::event::Node;
+use api::filter::Redaction;
 
 use crate::requests::Requests;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub data_entries: usize,
     /// Calls under way whose return is waited for, at most.
     pub calls: usize,
+    /// What of the arguments of processes is never stored.
+    pub redaction: Arc<Redaction>,
     /// Events show capabilities and credentials.
     pub process_credentials: bool,
     /// Events show namespaces.
@@ -50,6 +53,7 @@ impl Config {
             gc_interval: Duration::from_secs(30),
             data_entries: 1024,
             calls: 4096,
+            redaction: Arc::default(),
             process_credentials: false,
             process_namespaces: false,
             stack_addresses: false,

@@ -6,7 +6,7 @@ use std::io;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
-use tracing_policy::policy::Mode;
+use tracing_policy::policy::{Mode, Workload};
 use tracing_policy::source::SourceText;
 
 use super::classes::ProcessList;
@@ -15,6 +15,7 @@ use super::failure::PolicyError;
 use super::identity::Identity;
 use super::port::{CellPort, ClassPort, HookPort};
 use super::store::{LayoutSink, Store};
+use super::workloads::ContainerCgroup;
 
 /// Requests that wait for the thread at most; further clients wait for room.
 const QUEUE: usize = 64;
@@ -25,6 +26,8 @@ enum Request {
     Add { domain: String, sources: Vec<SourceText>, reply: Reply<Vec<Identity>> },
     Remove { identity: Identity, reply: Reply<()> },
     Configure { identity: Identity, enable: Option<bool>, mode: Option<Mode>, reply: Reply<()> },
+    AddWorkload { cgroup: ContainerCgroup, workload: Workload, reply: Reply<()> },
+    RemoveWorkload { cgroup: u64, reply: Reply<()> },
     Stop,
 }
 
@@ -107,6 +110,22 @@ impl Policies {
     ) -> Result<(), PolicyError> {
         self.ask(|reply| Request::Configure { identity, enable, mode, reply }).await
     }
+
+    /// Tells of a container of a pod: what scopes of policies choose by. When this returns, programs know it.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub async fn add_workload(&self, cgroup: ContainerCgroup, workload: Workload) -> Result<(), PolicyError> {
+        self.ask(|reply| Request::AddWorkload { cgroup, workload, reply }).await
+    }
+
+    /// Tells that the container with this cgroup is gone.
+    ///
+    /// # Errors
+    /// See [`PolicyError`].
+    pub async fn remove_workload(&self, cgroup: u64) -> Result<(), PolicyError> {
+        self.ask(|reply| Request::RemoveWorkload { cgroup, reply }).await
+    }
 }
 
 impl PolicyThread {
@@ -138,6 +157,10 @@ where
             Request::Configure { identity, enable, mode, reply } => {
                 reply.send(configure(&mut store, &identity, enable, mode)).is_ok()
             }
+            Request::AddWorkload { cgroup, workload, reply } => {
+                reply.send(store.add_workload(cgroup, workload)).is_ok()
+            }
+            Request::RemoveWorkload { cgroup, reply } => reply.send(store.remove_workload(cgroup)).is_ok(),
             Request::Stop => return,
         };
         if !heard {

@@ -1,18 +1,19 @@
 //! Which class number stands for which test of the process, and that every process has the bits of its classes.
 //!
 //! Invariant: before a hook that reads a class goes live, every process that passes the class's test has its bit. The order makes it so:
-//! bits left by an earlier use of the number are cleared, *followed* is said, the tries are written, and only then the running processes are
+//! bits left by an earlier use of the number are cleared, *followed* is said, the tables are written, and only then the running processes are
 //! marked, pass after pass until a pass finds nothing to mark. Whoever forks or calls exec meanwhile gets the bits from the programs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bpf_probes::abi::{CLASS_WORDS, CLASSES, ClassSet};
-use tracing_policy::policy::{Children, ClassTest};
+use tracing_policy::policy::{Children, ClassTest, PidNamespace, Workload};
 
 use super::numbers::Numbers;
 use super::port::{ClassPort, Refused, Table};
 use super::tables::{self, Tables, ValueTooLong};
+use super::workloads::{ContainerCgroup, Workloads};
 
 /// Passes over the processes before we give up waiting for a moment without new ones.
 const MOST_PASSES: usize = 32;
@@ -37,13 +38,17 @@ pub trait ProcessList {
     fn tgids(&self) -> std::io::Result<Vec<u32>>;
     /// What one is; `None` if it is gone.
     fn process(&self, tgid: u32) -> Option<Running>;
+    /// Its number in a pid namespace other than the host's; 0 in the host's, `None` if it is gone.
+    fn own_number(&self, tgid: u32) -> Option<u32>;
 }
 
 /// Why classes could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassError {
     /// All numbers are out.
-    #[error("more than {CLASSES} different matchBinaries and followForks tests are loaded; remove a policy")]
+    #[error(
+        "more than {CLASSES} different matchBinaries, followForks and workload tests are loaded; remove a policy"
+    )]
     Exhausted,
     /// A value too long to be compared.
     #[error("{0}")]
@@ -87,8 +92,10 @@ pub(super) struct Classes {
     numbers: Numbers,
     /// Numbers that bits may be left of.
     used_before: ClassSet,
-    /// What the tries hold.
+    /// What the tables hold.
     tables: Tables,
+    /// Containers of pods.
+    workloads: Workloads,
 }
 
 impl Classes {
@@ -99,6 +106,7 @@ impl Classes {
             numbers: Numbers::below(CLASSES),
             used_before: ClassSet::default(),
             tables: Tables::default(),
+            workloads: Workloads::default(),
         }
     }
 
@@ -176,7 +184,39 @@ impl Classes {
         clear(port, &leftover)?;
         port.set_followed(self.followed());
         self.write_tables(port)?;
-        mark_running(&fresh, port, processes)
+        self.write_workloads(port)?;
+        fresh.retain(|(test, _)| !is_of_workload(test));
+        if fresh.is_empty() { Ok(()) } else { mark_running(&fresh, port, processes) }
+    }
+
+    /// Learns of a container of a pod, before its first process runs if it can be.
+    pub(super) fn add_workload(
+        &mut self,
+        cgroup: ContainerCgroup,
+        workload: Workload,
+        port: &impl ClassPort,
+    ) -> Result<(), ClassError> {
+        self.workloads.add(cgroup, workload)?;
+        self.write_workloads(port)
+    }
+
+    /// Whether any container of a pod is known.
+    pub(super) fn knows_pods(&self) -> bool {
+        !self.workloads.is_empty()
+    }
+
+    /// Forgets a container that is gone.
+    pub(super) fn remove_workload(&mut self, cgroup: u64, port: &impl ClassPort) -> Result<(), ClassError> {
+        if self.workloads.remove(cgroup) {
+            port.erase_workload(cgroup)?;
+            self.write_workloads(port)?;
+        }
+        Ok(())
+    }
+
+    fn write_workloads(&mut self, port: &impl ClassPort) -> Result<(), ClassError> {
+        let installed = self.by_number.iter().filter(|(_, class)| class.installed);
+        Ok(self.workloads.write(installed.map(|(number, class)| (&*class.test, *number)), port)?)
     }
 
     /// Takes one use of each test back, and out of the kernel what nobody uses any more. To be called when no hook reads it.
@@ -186,7 +226,7 @@ impl Classes {
             return Ok(());
         }
         port.set_followed(self.followed());
-        let written = self.write_tables(port);
+        let written = self.write_tables(port).and_then(|()| self.write_workloads(port));
         let mut gone = ClassSet::default();
         for number in &unused {
             gone.insert(*number);
@@ -209,27 +249,24 @@ impl Classes {
         followed
     }
 
-    /// Makes the tries hold what the installed classes need. New entries are written before old ones are erased, each in one piece, so
+    /// Makes the tables hold what the installed classes need. New entries are written before old ones are erased, each in one piece, so
     /// that no exec misses a class that stays.
     fn write_tables(&mut self, port: &impl ClassPort) -> Result<(), ClassError> {
         let installed = self.by_number.iter().filter(|(_, class)| class.installed);
         let next = Tables::of(installed.map(|(number, class)| (&*class.test, *number)))?;
-        let used = |tables: &Tables, other: &Tables, table| {
-            !tables.table(table).is_empty() || !other.table(table).is_empty()
-        };
         let old = &self.tables;
-        port.set_tables_used(used(old, &next, Table::Binaries), used(old, &next, Table::Ends));
-        for table in [Table::Binaries, Table::Ends] {
+        port.set_tables_used(old.used() | next.used());
+        for table in Table::ALL {
             let difference = old.difference(&next, table);
             if let Err(refused) = port.write_table(table, &difference.write) {
                 restore(port, old, &next);
                 return Err(refused.into());
             }
         }
-        for table in [Table::Binaries, Table::Ends] {
+        for table in Table::ALL {
             port.erase_table(table, &old.difference(&next, table).erase)?;
         }
-        port.set_tables_used(used(&next, &next, Table::Binaries), used(&next, &next, Table::Ends));
+        port.set_tables_used(next.used());
         self.tables = next;
         Ok(())
     }
@@ -241,27 +278,32 @@ impl Classes {
     }
 }
 
-/// Puts the tries back as they were after a write that failed half-way. What this kernel refuses here stays too much, never too little.
+/// Puts the tables back as they were after a write that failed half-way. What this kernel refuses here stays too much, never too little.
 fn restore(port: &impl ClassPort, old: &Tables, next: &Tables) {
-    for table in [Table::Binaries, Table::Ends] {
+    for table in Table::ALL {
         let back = next.difference(old, table);
         let failed = port.erase_table(table, &back.erase).and_then(|()| {
             let old_ones = back.write.iter().filter(|(key, _)| old.table(table).contains_key(*key));
             port.write_table(table, &old_ones.copied().collect::<Vec<_>>())
         });
         if let Err(refused) = failed {
-            tracing::warn!("binaries of a policy that was not loaded stay in the kernel's table: {refused}");
+            tracing::warn!("entries of a policy that was not loaded stay in the kernel's tables: {refused}");
         }
     }
-    let used = |table| !old.table(table).is_empty();
-    port.set_tables_used(used(Table::Binaries), used(Table::Ends));
+    port.set_tables_used(old.used());
 }
 
 fn follows(test: &ClassTest) -> bool {
     match test {
         ClassTest::Binary { children, .. } => *children == Children::Followed,
-        ClassTest::Descendants { .. } => true,
+        ClassTest::Descendants { .. } | ClassTest::InPidNamespace => true,
+        ClassTest::Workload(_) => false,
     }
+}
+
+/// Whether a class is not the process's but that of what it belongs to when it calls.
+fn is_of_workload(test: &ClassTest) -> bool {
+    matches!(test, ClassTest::Workload(_))
 }
 
 /// Clears bits of all processes, until a pass finds none.
@@ -339,14 +381,22 @@ fn look_around(
     processes: &impl ProcessList,
 ) -> Result<BTreeMap<u32, Seen>, ClassError> {
     let mut seen = BTreeMap::new();
+    let asks_for_own = tests.iter().any(|(test, _)| asks_for_own_number(test));
     for tgid in processes.tgids().map_err(ClassError::Processes)? {
         let Some(state) = port.state(tgid)? else { continue };
         let Some(process) = processes.process(tgid) else { continue };
+        let own = if asks_for_own { processes.own_number(tgid) } else { Some(0) };
+        let Some(own) = own else { continue };
         let mut passes = ClassSet::default();
         for (test, number) in tests {
             let passed = match &**test {
-                ClassTest::Descendants { pids } => pids.contains(&tgid),
+                ClassTest::Descendants { namespace: PidNamespace::Host, pids } => pids.contains(&tgid),
+                ClassTest::Descendants { namespace: PidNamespace::Own, pids } => {
+                    own != 0 && pids.contains(&own)
+                }
+                ClassTest::InPidNamespace => own != 0,
                 ClassTest::Binary { .. } => tables::passes(test, &process.binary) == Some(true),
+                ClassTest::Workload(_) => false,
             };
             if passed {
                 passes.insert(*number);
@@ -355,6 +405,14 @@ fn look_around(
         seen.insert(tgid, Seen { ktime: state.ktime, has: state.classes, passes, parent: process.parent });
     }
     Ok(seen)
+}
+
+fn asks_for_own_number(test: &ClassTest) -> bool {
+    match test {
+        ClassTest::Descendants { namespace, .. } => *namespace == PidNamespace::Own,
+        ClassTest::InPidNamespace => true,
+        ClassTest::Binary { .. } | ClassTest::Workload(_) => false,
+    }
 }
 
 /// The classes that a process is to have: its own, and the followed ones of its ancestors.

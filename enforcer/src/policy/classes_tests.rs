@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tracing_policy::policy::{Children, ClassTest, StringForm};
+use tracing_policy::policy::{
+    Children, ClassTest, ContainerScope, LabelOperator, LabelTest, PidNamespace, Requirement, StringForm,
+    WorkloadScope,
+};
+
+use bpf_probes::abi::NumberKey;
+use zerocopy::IntoBytes as _;
 
 use super::super::fake::{FakeKernel, FakeProcesses};
 use super::super::port::Table;
@@ -10,6 +16,10 @@ use super::*;
 
 fn binary(form: StringForm, value: &str, children: Children) -> ClassTest {
     ClassTest::Binary { form, values: vec![value.as_bytes().to_vec()], children }
+}
+
+fn descendants(namespace: PidNamespace, pids: &[u32]) -> ClassTest {
+    ClassTest::Descendants { namespace, pids: pids.to_vec() }
 }
 
 fn exact(value: &str) -> ClassTest {
@@ -46,7 +56,7 @@ fn running_processes_are_marked_and_descendants_where_they_are_followed() {
     let tests = [
         exact("/bin/sh"),
         binary(StringForm::Exact, "/bin/sh", Children::Followed),
-        ClassTest::Descendants { pids: vec![11] },
+        descendants(PidNamespace::Host, &[11]),
     ];
     let numbers = install(&mut Classes::new(), &processes, &tests);
     assert_eq!(numbers, [0, 1, 2]);
@@ -56,12 +66,75 @@ fn running_processes_are_marked_and_descendants_where_they_are_followed() {
     assert_eq!((followed.contains(0), followed.contains(1), followed.contains(2)), (false, true, true));
 }
 
+// proves: SEL-05 (followForks with isNamespacePID, of those that run)
+#[test]
+fn running_processes_count_by_their_numbers_in_namespaces_of_their_own() {
+    let processes = family();
+    // 10 begins a namespace, 11 another one inside, 12 is a child of 11
+    processes.own_numbers.borrow_mut().extend([(10, 1), (11, 7), (12, 2)]);
+    let own = PidNamespace::Own;
+    let tests = [
+        ClassTest::InPidNamespace,
+        descendants(own, &[7]),
+        descendants(own, &[2, 20]),
+        descendants(own, &[0]),
+        descendants(PidNamespace::Host, &[1]),
+    ];
+    let mut classes = Classes::new();
+    install(&mut classes, &processes, &tests);
+    let expected =
+        [(1, vec![4]), (10, vec![0, 4]), (11, vec![0, 1, 4]), (12, vec![0, 1, 2, 4]), (20, vec![4])];
+    assert_eq!(marks(&processes.kernel), BTreeMap::from(expected));
+    assert!((0..5).all(|class| processes.kernel.0.followed.get().contains(class)));
+    // whoever is forked from now on is looked up by the kernel
+    let key = |number, namespace| (Table::Numbers, NumberKey { number, namespace }.as_bytes().to_vec());
+    let of = |set: &ClassSet| (0..64).filter(|class| set.contains(*class)).collect::<Vec<u32>>();
+    let tables: BTreeMap<_, _> =
+        processes.kernel.0.tables.borrow().iter().map(|(key, set)| (key.clone(), of(set))).collect();
+    let expected = [
+        (key(0, NumberKey::OWN), vec![0]),
+        (key(7, NumberKey::OWN), vec![1]),
+        (key(2, NumberKey::OWN), vec![2]),
+        (key(20, NumberKey::OWN), vec![2]),
+        (key(1, NumberKey::HOST), vec![4]),
+    ];
+    assert_eq!(tables, BTreeMap::from(expected));
+    assert_eq!(processes.kernel.0.used.get(), Table::Numbers.bit());
+    classes.release(&tests, &processes.kernel).unwrap();
+    assert!(processes.kernel.0.tables.borrow().is_empty());
+    assert_eq!(processes.kernel.0.used.get(), 0);
+    assert!(marks(&processes.kernel).values().all(Vec::is_empty));
+}
+
+// proves: SEL-07 (any number of tests, those that run)
+#[test]
+fn hundreds_of_tests_that_children_follow_have_a_class_each() {
+    let processes = family();
+    for child in 100..400 {
+        processes.add(child, 1, &format!("/bin/{child}"));
+        processes.add(child + 1000, child, "/bin/cat");
+    }
+    let tests: Vec<_> =
+        (100..400).map(|it| binary(StringForm::Exact, &format!("/bin/{it}"), Children::Followed)).collect();
+    let mut classes = Classes::new();
+    let numbers = install(&mut classes, &processes, &tests);
+    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
+    let kernel = processes.kernel.0.processes.borrow();
+    for (child, number) in (100..400).zip(0..300) {
+        let one = |set: &ClassSet| {
+            set.contains(number) && set.words.iter().map(|it| it.count_ones()).sum::<u32>() == 1
+        };
+        assert!(one(&kernel[&child].classes) && one(&kernel[&(child + 1000)].classes), "{child}");
+    }
+    assert!((0..300).all(|number| processes.kernel.0.followed.get().contains(number)));
+}
+
 #[test]
 fn a_child_forked_before_its_parent_was_marked_is_marked_in_a_later_pass() {
     let processes = family();
     processes.forks.borrow_mut().insert(0, (30, 12));
     processes.forks.borrow_mut().insert(1, (31, 30));
-    install(&mut Classes::new(), &processes, &[ClassTest::Descendants { pids: vec![10] }]);
+    install(&mut Classes::new(), &processes, &[descendants(PidNamespace::Host, &[10])]);
     let marks = marks(&processes.kernel);
     assert_eq!((&marks[&30], &marks[&31], &marks[&20]), (&vec![0], &vec![0], &vec![]));
 }
@@ -77,10 +150,10 @@ fn tables_are_written_before_processes_are_marked() {
     let error = classes.install(&processes.kernel, &processes).unwrap_err();
     assert!(error.to_string().contains("mark refused"), "{error}");
     assert_eq!(processes.kernel.0.tables.borrow().len(), 1);
-    assert_eq!(processes.kernel.0.used.get(), (true, false));
+    assert_eq!(processes.kernel.0.used.get(), Table::Binaries.bit());
     classes.release(&[test], &processes.kernel).unwrap();
     assert!(processes.kernel.0.tables.borrow().is_empty());
-    assert_eq!(processes.kernel.0.used.get(), (false, false));
+    assert_eq!(processes.kernel.0.used.get(), 0);
 }
 
 #[test]
@@ -172,4 +245,71 @@ fn a_value_too_long_for_the_table_is_refused_and_taken_back() {
     assert!(matches!(error, ClassError::TooLong(_)), "{error}");
     classes.release(&test, &processes.kernel).unwrap();
     assert_eq!(classes.len(), 0);
+}
+
+fn scope(app: Option<&str>, host: bool) -> ClassTest {
+    let requirement = |app: &str| Requirement {
+        key: "app".to_owned(),
+        operator: LabelOperator::In,
+        values: vec![app.to_owned()],
+    };
+    let containers = app.map(|app| ContainerScope {
+        pod: LabelTest { requirements: vec![requirement(app)] },
+        container: LabelTest::default(),
+    });
+    ClassTest::Workload(WorkloadScope { namespace: None, containers, host })
+}
+
+fn pod(app: &str) -> Workload {
+    Workload { labels: BTreeMap::from([("app".to_owned(), app.to_owned())]), ..Workload::default() }
+}
+
+/// Classes by cgroup, those of the host under zero, and the levels.
+fn workloads(kernel: &FakeKernel) -> (BTreeMap<u64, Vec<u32>>, u64) {
+    let of = |set: &ClassSet| (0..64).filter(|class| set.contains(*class)).collect::<Vec<u32>>();
+    let (host, levels) = kernel.0.host.get();
+    let known = kernel.0.workloads.borrow();
+    let known = known.iter().map(|(cgroup, set)| (*cgroup, of(set)));
+    (known.chain([(0, of(&host))]).collect(), levels)
+}
+
+// proves: SEL-13 (containers that come and go), K8S-02 (containers that come and go)
+#[test]
+fn containers_have_the_classes_of_the_scopes_that_they_are_in_and_the_rest_is_the_host() {
+    let processes = family();
+    let kernel = processes.kernel.clone();
+    let mut classes = Classes::new();
+    let tests = [scope(Some("web"), false), scope(None, true), scope(Some("db"), true), exact("/bin/sh")];
+    install(&mut classes, &processes, &tests[..3]);
+    // nobody is marked for it, and nobody is in a container yet
+    assert!(marks(&kernel).values().all(Vec::is_empty));
+    assert_eq!(workloads(&kernel), (BTreeMap::from([(0, vec![1, 2])]), 0));
+    let at = |id, level| ContainerCgroup { id, level };
+    classes.add_workload(at(70, 4), pod("web"), &kernel).unwrap();
+    classes.add_workload(at(71, 5), pod("db"), &kernel).unwrap();
+    let expected = BTreeMap::from([(70, vec![0]), (71, vec![2]), (0, vec![1, 2])]);
+    assert_eq!(workloads(&kernel), (expected, 0x04_05));
+    // a policy that comes later finds them
+    let later = scope(Some("web"), true);
+    let numbers = install(&mut classes, &processes, std::slice::from_ref(&later));
+    assert_eq!(numbers, [3]);
+    assert_eq!(workloads(&kernel).0[&70], [0, 3]);
+    classes.release(&[later], &kernel).unwrap();
+    assert_eq!(workloads(&kernel).0, BTreeMap::from([(70, vec![0]), (71, vec![2]), (0, vec![1, 2])]));
+    classes.remove_workload(70, &kernel).unwrap();
+    classes.remove_workload(70, &kernel).unwrap();
+    assert_eq!(workloads(&kernel), (BTreeMap::from([(71, vec![2]), (0, vec![1, 2])]), 0x05));
+    // the root holds everybody, and only so many levels can be told
+    assert!(classes.add_workload(at(72, 0), pod("web"), &kernel).is_err());
+    assert!(classes.add_workload(at(72, 256), pod("web"), &kernel).is_err());
+    for (id, level) in (80..87).zip(6..) {
+        classes.add_workload(at(id, level), pod("x"), &kernel).unwrap();
+    }
+    assert_eq!(workloads(&kernel).1, 0x05_06_07_08_09_0a_0b_0c);
+    assert!(classes.add_workload(at(72, 13), pod("web"), &kernel).is_err());
+    for id in 80..87 {
+        classes.remove_workload(id, &kernel).unwrap();
+    }
+    classes.release(&tests[..3], &kernel).unwrap();
+    assert_eq!(workloads(&kernel).0, BTreeMap::from([(71, vec![]), (0, vec![])]));
 }

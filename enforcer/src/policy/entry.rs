@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tracing_policy::policy::{Exactness, HookKey, Mode, ResolvedHook};
+use tracing_policy::policy::{AbsentHook, Exactness, HookKey, Mode, ResolvedHook};
 use tracing_policy::source::SourceText;
 
 use super::hooks::Attachment;
 use super::identity::Identity;
 use super::numbers::Run;
-use super::state::{AttachmentStatus, HookStatus, PolicyStatus, State};
+use super::state::{AbsentStatus, AttachmentStatus, HookStatus, Place, PolicyStatus, State};
 
 /// A hook of an enabled policy.
 #[derive(Debug)]
@@ -23,13 +23,26 @@ pub(super) struct LoadedHook {
 pub(super) struct Loaded {
     pub(super) number: u32,
     pub(super) hooks: Vec<LoadedHook>,
-    /// What this kernel does not have and the policy goes without.
-    pub(super) absent: Vec<String>,
+    /// What the policy goes without.
+    pub(super) absent: Vec<AbsentHook>,
 }
 
 impl Loaded {
     pub(super) fn with_layouts(&self) -> Vec<(u32, &ResolvedHook)> {
         self.hooks.iter().map(|hook| (hook.layout, &*hook.hook)).collect()
+    }
+
+    fn hook_statuses(&self, attachments: &impl Fn(&HookKey) -> Vec<Attachment>) -> Vec<HookStatus> {
+        self.hooks.iter().map(|hook| hook.status(attachments(&hook.hook.key))).collect()
+    }
+
+    fn absent_statuses(&self) -> Vec<AbsentStatus> {
+        let status = |hook: &AbsentHook| AbsentStatus {
+            place: Place { section: hook.section, entry: hook.entry },
+            function: hook.function.clone(),
+            why: hook.why,
+        };
+        self.absent.iter().map(status).collect()
     }
 }
 
@@ -59,15 +72,14 @@ impl Entry {
         identity: &Identity,
         attachments: &impl Fn(&HookKey) -> Vec<Attachment>,
     ) -> PolicyStatus {
-        let hooks = self.loaded.iter().flat_map(|loaded| &loaded.hooks);
         PolicyStatus {
             id: self.id,
             identity: identity.clone(),
             state: self.state(),
             mode: self.mode,
             error: self.error.clone(),
-            hooks: hooks.map(|hook| hook.status(attachments(&hook.hook.key))).collect(),
-            absent: self.loaded.iter().flat_map(|loaded| loaded.absent.clone()).collect(),
+            hooks: self.loaded.as_ref().map_or_else(Vec::new, |loaded| loaded.hook_statuses(attachments)),
+            absent: self.loaded.as_ref().map_or_else(Vec::new, Loaded::absent_statuses),
         }
     }
 }
@@ -93,6 +105,7 @@ impl LoadedHook {
             figures: attachment.figures,
         });
         HookStatus {
+            place: Place { section: hook.section, entry: hook.entry },
             function: hook.layout.function_name.clone(),
             first_selector: self.selectors.first,
             selectors: hook

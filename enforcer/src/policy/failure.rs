@@ -57,6 +57,12 @@ pub enum PolicyError {
         /// Why.
         error: ClassError,
     },
+    /// What was told of a container could not be noted.
+    #[error("containers of pods: {error}")]
+    Workload {
+        /// Why.
+        error: ClassError,
+    },
     /// A table of fixed size is full.
     #[error("{name}: no room for another policy: {what} are in use; remove a policy")]
     Exhausted {

@@ -13,8 +13,9 @@ use bpf_probes::spec::{AttachSpec, CollectionSpec};
 use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
-    AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey, Member,
-    Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role, Selector,
+    Absent, AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey,
+    HookSection, Member, Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role,
+    Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -72,8 +73,12 @@ pub(super) struct KernelState {
     pub(super) bodies: RefCell<BTreeMap<String, usize>>,
     pub(super) processes: RefCell<BTreeMap<u32, ProcessState>>,
     pub(super) tables: RefCell<BTreeMap<(Table, Vec<u8>), ClassSet>>,
-    pub(super) used: Cell<(bool, bool)>,
+    pub(super) used: Cell<u32>,
     pub(super) followed: Cell<ClassSet>,
+    /// By cgroup.
+    pub(super) workloads: RefCell<BTreeMap<u64, ClassSet>>,
+    /// Classes of the host's own processes, and levels of containers.
+    pub(super) host: Cell<(ClassSet, u64)>,
     pub(super) monitor: RefCell<BTreeMap<u32, bool>>,
     pub(super) failure: Failure,
     /// Passes over the processes so far.
@@ -214,12 +219,27 @@ impl ClassPort for FakeKernel {
         Ok(())
     }
 
-    fn set_tables_used(&self, binaries: bool, ends: bool) {
-        self.0.used.set((binaries, ends));
+    fn set_tables_used(&self, tables: u32) {
+        self.0.used.set(tables);
     }
 
     fn set_followed(&self, followed: ClassSet) {
         self.0.followed.set(followed);
+    }
+
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused> {
+        self.0.failure.pass("workload")?;
+        self.0.workloads.borrow_mut().insert(cgroup, classes);
+        Ok(())
+    }
+
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused> {
+        self.0.workloads.borrow_mut().remove(&cgroup);
+        Ok(())
+    }
+
+    fn set_host(&self, classes: ClassSet, levels: u64) {
+        self.0.host.set((classes, levels));
     }
 
     fn state(&self, tgid: u32) -> Result<Option<ProcessState>, Refused> {
@@ -254,6 +274,8 @@ impl CellPort for FakeKernel {
 #[derive(Clone, Default)]
 pub(super) struct FakeProcesses {
     pub(super) running: Rc<RefCell<BTreeMap<u32, Running>>>,
+    /// Numbers of those that are in a pid namespace of their own.
+    pub(super) own_numbers: Rc<RefCell<BTreeMap<u32, u32>>>,
     /// Forks (child, parent) that happen when the list has been read that many times; the child has its parent's classes of that moment.
     pub(super) forks: Rc<RefCell<BTreeMap<usize, (u32, u32)>>>,
     pub(super) kernel: FakeKernel,
@@ -284,6 +306,10 @@ impl ProcessList for FakeProcesses {
 
     fn process(&self, tgid: u32) -> Option<Running> {
         self.running.borrow().get(&tgid).cloned()
+    }
+
+    fn own_number(&self, tgid: u32) -> Option<u32> {
+        Some(self.own_numbers.borrow().get(&tgid).copied().unwrap_or(0))
     }
 }
 
@@ -333,8 +359,10 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
             pids: Vec::new(),
             binaries: Vec::new(),
             process: ProcessFilters::default(),
+            workload: None,
             arguments: Vec::new(),
             actions: Vec::new(),
+            rewrite: None,
             return_arguments: Vec::new(),
             return_actions: Vec::new(),
             return_post: PostOptions::default(),
@@ -361,6 +389,8 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         members: (0..many(function))
             .map(|at| Member { function: format!("{function} {at}"), number: None })
             .collect(),
+        section: HookSection::Kprobes,
+        entry: 0,
         span: Span::new(0, 1),
         hold: None,
     }
@@ -372,17 +402,24 @@ impl Compiler for FakeCompiler {
         let name = words.next().and_then(PolicyName::new).ok_or_else(CompileError::default)?;
         let policy = Policy {
             name: Spanned::new(name, Span::default()),
+            namespace: None,
+            workload: None,
             mode_requested: None,
             attach: AttachPreference::Planner,
             attach_user: AttachPreference::Planner,
+            override_method: None,
             hooks: Vec::new(),
         };
-        let (absent, here): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with('!'));
-        let absent = absent.into_iter().map(|word| AbsentHook {
+        let words = (0..).zip(words);
+        let (absent, here): (Vec<_>, Vec<_>) = words.partition(|(_, word)| word.starts_with('!'));
+        let absent = absent.into_iter().map(|(entry, word)| AbsentHook {
             function: word.trim_start_matches('!').to_owned(),
-            span: Span::default(),
+            why: Absent::NoFunction,
+            section: HookSection::Kprobes,
+            entry,
         });
-        let hooks = here.into_iter().map(|word| hook(word, Vec::new())).collect();
+        let hooks = here.into_iter().map(|(entry, word)| ResolvedHook { entry, ..hook(word, Vec::new()) });
+        let hooks = hooks.collect();
         let resolved =
             Resolved { policy, mode: Mode::Enforce, hooks, absent: absent.collect(), warnings: Vec::new() };
         Ok((resolved, Vec::new()))

@@ -19,6 +19,7 @@ pub mod source;
 mod state;
 mod store;
 mod tables;
+mod workloads;
 
 pub use actor::{Policies, PolicyThread};
 pub use classes::{ClassError, ProcessList, Running};
@@ -26,5 +27,6 @@ pub use compiler::{CompileError, Compiler};
 pub use failure::PolicyError;
 pub use identity::{GRPC_DOMAIN, Identity, STATIC_DOMAIN};
 pub use port::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
-pub use state::{AttachmentStatus, Board, HookStatus, PolicyStatus, State};
+pub use state::{AbsentStatus, AttachmentStatus, Board, HookStatus, Place, PolicyStatus, State};
 pub use store::{LayoutSink, Store, World};
+pub use workloads::ContainerCgroup;

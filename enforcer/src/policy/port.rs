@@ -112,13 +112,29 @@ pub trait HookPort {
     fn figures(&self, stub: &Self::Stub, body: &Self::Body) -> Arc<dyn Figures>;
 }
 
-/// The tries that classify binaries.
+/// The tables that classify processes at exec and fork.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Table {
-    /// Exact paths (with their NUL) and prefixes.
+    /// Exact paths (with their NUL) and prefixes of binaries, a trie.
     Binaries,
-    /// Postfixes, last byte first.
+    /// Postfixes of binaries, last byte first, a trie.
     Ends,
+    /// Process numbers: bytes of a [`bpf_probes::abi::NumberKey`].
+    Numbers,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Binaries, Self::Ends, Self::Numbers];
+
+    /// The table's bit in [`bpf_probes::abi::Control::tables`].
+    pub const fn bit(self) -> u32 {
+        match self {
+            Self::Binaries => 1,
+            Self::Ends => 2,
+            Self::Numbers => 4,
+        }
+    }
 }
 
 /// Keeps the classes of processes in the kernel.
@@ -135,11 +151,27 @@ pub trait ClassPort {
     /// The kernel's refusal.
     fn erase_table(&self, table: Table, keys: &[&[u8]]) -> Result<(), Refused>;
 
-    /// Says which tables have entries. A store.
-    fn set_tables_used(&self, binaries: bool, ends: bool);
+    /// Says which tables have entries, by [`Table::bit`]. A store.
+    fn set_tables_used(&self, tables: u32);
 
     /// Says which classes outlive an exec. A store.
     fn set_followed(&self, followed: ClassSet);
+
+    /// Says which classes the workload of a container has.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn write_workload(&self, cgroup: u64, classes: ClassSet) -> Result<(), Refused>;
+
+    /// Forgets a container; one that is not known is no error.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    fn erase_workload(&self, cgroup: u64) -> Result<(), Refused>;
+
+    /// Says which classes the host's own processes have as a workload, and on which levels of the hierarchy containers are
+    /// ([`bpf_probes::abi::Control::levels`]). Stores.
+    fn set_host(&self, classes: ClassSet, levels: u64);
 
     /// What the kernel keeps of a process; `None` if nothing.
     ///

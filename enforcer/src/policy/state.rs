@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bpf_probes::spec::AttachSpec;
-use tracing_policy::policy::Mode;
+use tracing_policy::policy::{Absent, HookSection, Mode};
 
 use super::identity::Identity;
 use super::port::Figures;
@@ -13,7 +13,7 @@ use super::port::Figures;
 pub enum State {
     /// Its programs run.
     Enabled,
-    /// Its programs run, and it goes without hooks that this kernel has no place for (`ignore.callNotFound`).
+    /// Its programs run, and it goes without hooks that this kernel has no place for or that are in another file (`ignore`).
     PartiallyEnabled,
     /// Its definition is kept, its programs are not.
     Disabled,
@@ -36,13 +36,35 @@ pub struct PolicyStatus {
     pub error: String,
     /// Its hooks while it is enabled, in the order of the text.
     pub hooks: Vec<HookStatus>,
-    /// What this kernel does not have and the policy goes without while it is enabled.
-    pub absent: Vec<String>,
+    /// What the policy goes without while it is enabled.
+    pub absent: Vec<AbsentStatus>,
+}
+
+/// Where in a policy's text a hook stands.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// The part of the policy.
+    pub section: HookSection,
+    /// Which entry of it, from 0.
+    pub entry: u32,
+}
+
+/// A hook that an enabled policy goes without.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AbsentStatus {
+    /// Where it stands.
+    pub place: Place,
+    /// What is not there.
+    pub function: String,
+    /// Why the policy goes without it.
+    pub why: Absent,
 }
 
 /// A hook of an enabled policy.
 #[derive(Clone, Debug)]
 pub struct HookStatus {
+    /// Where it stands; hooks of one list share it.
+    pub place: Place,
     /// The kernel function.
     pub function: String,
     /// Index of the first selector's counters.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bpf_probes::abi::{POLICIES, SELECTORS};
 use tracing_policy::ir::RecordLayout;
-use tracing_policy::policy::{ClassTest, HookKey, Mode, Resolved, ResolvedHook};
+use tracing_policy::policy::{AbsentHook, ClassTest, HookKey, Mode, Resolved, ResolvedHook, Workload};
 use tracing_policy::source::SourceText;
 
 use super::classes::{Classes, ProcessList};
@@ -21,6 +21,7 @@ use super::identity::Identity;
 use super::numbers::{Numbers, Runs};
 use super::port::{CellPort, ClassPort, HookPort};
 use super::state::{Board, State};
+use super::workloads::ContainerCgroup;
 
 /// Learns how the records of a hook are to be read.
 pub trait LayoutSink {
@@ -49,7 +50,7 @@ struct Incoming {
     source: SourceText,
     mode: Mode,
     hooks: Vec<Arc<ResolvedHook>>,
-    absent: Vec<String>,
+    absent: Vec<AbsentHook>,
 }
 
 /// Numbers of an incoming policy.
@@ -76,6 +77,11 @@ impl<P: HookPort, C, L, S> std::fmt::Debug for Store<P, C, L, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("policies", &self.entries.keys()).finish_non_exhaustive()
     }
+}
+
+/// Whether a hook is for containers of pods, or some of it.
+fn asks_for_pods(hook: &ResolvedHook) -> bool {
+    hook.classes.iter().any(|test| matches!(test, ClassTest::Workload(scope) if scope.containers.is_some()))
 }
 
 fn bound(number: usize) -> u32 {
@@ -197,6 +203,24 @@ where
         Ok(())
     }
 
+    /// Learns of a container of a pod, for policies that are there and those to come.
+    ///
+    /// # Errors
+    /// [`PolicyError::Workload`].
+    pub fn add_workload(&mut self, cgroup: ContainerCgroup, workload: Workload) -> Result<(), PolicyError> {
+        let added = self.classes.add_workload(cgroup, workload, &self.world.port);
+        added.map_err(|error| PolicyError::Workload { error })
+    }
+
+    /// Forgets a container that is gone.
+    ///
+    /// # Errors
+    /// [`PolicyError::Workload`].
+    pub fn remove_workload(&mut self, cgroup: u64) -> Result<(), PolicyError> {
+        let removed = self.classes.remove_workload(cgroup, &self.world.port);
+        removed.map_err(|error| PolicyError::Workload { error })
+    }
+
     fn entry(&self, identity: &Identity) -> Result<&Entry, PolicyError> {
         self.entries.get(identity).ok_or_else(|| PolicyError::Unknown { identity: identity.clone() })
     }
@@ -222,12 +246,16 @@ where
         }
         let Resolved { policy, mode, hooks, absent, warnings: _ } = resolved;
         let identity = Identity {
-            namespace: String::new(),
+            namespace: policy.namespace.as_ref().map(|it| it.value.clone()).unwrap_or_default(),
             name: policy.name.value.as_str().to_owned(),
             domain: domain.to_owned(),
         };
-        let hooks = hooks.into_iter().map(Arc::new).collect();
-        let absent = absent.into_iter().map(|hook| hook.function).collect();
+        let hooks: Vec<_> = hooks.into_iter().map(Arc::new).collect();
+        if !self.classes.knows_pods() && hooks.iter().any(|hook| asks_for_pods(hook)) {
+            tracing::warn!(
+                "{identity} is for pods, and nobody tells of any here: for those it never matches"
+            );
+        }
         Ok(Incoming { identity, source: source.clone(), mode, hooks, absent })
     }
 

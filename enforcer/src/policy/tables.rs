@@ -1,4 +1,4 @@
-//! The tries that classify a binary at exec: from tests to entries.
+//! The tables that classify a process, by its binary at exec and by its number at fork: from tests to entries.
 //!
 //! The kernel's trie answers with the longest entry that is a prefix of the path, one entry only. So each entry carries, besides its own
 //! classes, those of all entries that are prefixes of it: the closure. An exact path is stored with a NUL behind it and looked up with
@@ -6,17 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use bpf_probes::abi::{BINARY_BYTES, BINARY_END_BYTES, ClassSet};
-
-use tracing_policy::policy::{ClassTest, StringForm};
+use bpf_probes::abi::{BINARY_BYTES, BINARY_END_BYTES, ClassSet, NumberKey};
+use tracing_policy::policy::{ClassTest, PidNamespace, StringForm};
+use zerocopy::IntoBytes as _;
 
 use super::port::Table;
 
-/// Entries of both tries, closed.
+/// Entries of all tables; those of the tries closed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Tables {
     binaries: BTreeMap<Vec<u8>, ClassSet>,
     ends: BTreeMap<Vec<u8>, ClassSet>,
+    numbers: BTreeMap<Vec<u8>, ClassSet>,
 }
 
 /// A value that no entry can hold.
@@ -28,7 +29,7 @@ pub(super) struct ValueTooLong {
     start: Vec<u8>,
 }
 
-/// What has to be written and erased to get from one state of a trie to the next.
+/// What has to be written and erased to get from one state of a table to the next.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Difference<'a> {
     pub(super) write: Vec<(&'a [u8], ClassSet)>,
@@ -42,10 +43,22 @@ impl Tables {
     ) -> Result<Self, ValueTooLong> {
         let mut tables = Self::default();
         for (test, class) in tests {
-            let ClassTest::Binary { form, values, .. } = test else { continue };
-            for value in values {
-                let (table, key) = entry(*form, value)?;
-                tables.table_mut(table).entry(key).or_default().insert(class);
+            match test {
+                ClassTest::Binary { form, values, .. } => {
+                    for value in values {
+                        let (table, key) = entry(*form, value)?;
+                        tables.table_mut(table).entry(key).or_default().insert(class);
+                    }
+                }
+                ClassTest::Descendants { namespace, pids } => {
+                    for pid in pids {
+                        tables.add_number(*namespace, *pid, class);
+                    }
+                }
+                ClassTest::InPidNamespace => {
+                    tables.add_key(NumberKey { number: 0, namespace: NumberKey::OWN }, class);
+                }
+                ClassTest::Workload(_) => {}
             }
         }
         close(&mut tables.binaries);
@@ -53,18 +66,41 @@ impl Tables {
         Ok(tables)
     }
 
+    /// 0 is nobody's number; in the table it stands for something else.
+    fn add_number(&mut self, namespace: PidNamespace, number: u32, class: u32) {
+        let namespace = match namespace {
+            PidNamespace::Host => NumberKey::HOST,
+            PidNamespace::Own => NumberKey::OWN,
+        };
+        if number != 0 {
+            self.add_key(NumberKey { number, namespace }, class);
+        }
+    }
+
+    fn add_key(&mut self, key: NumberKey, class: u32) {
+        self.numbers.entry(key.as_bytes().to_vec()).or_default().insert(class);
+    }
+
+    /// Which tables have entries, by [`Table::bit`].
+    pub(super) fn used(&self) -> u32 {
+        let used = Table::ALL.into_iter().filter(|table| !self.table(*table).is_empty());
+        used.map(Table::bit).sum()
+    }
+
     fn table_mut(&mut self, table: Table) -> &mut BTreeMap<Vec<u8>, ClassSet> {
         match table {
             Table::Binaries => &mut self.binaries,
             Table::Ends => &mut self.ends,
+            Table::Numbers => &mut self.numbers,
         }
     }
 
-    /// The entries of one trie.
+    /// The entries of one table.
     pub(super) fn table(&self, table: Table) -> &BTreeMap<Vec<u8>, ClassSet> {
         match table {
             Table::Binaries => &self.binaries,
             Table::Ends => &self.ends,
+            Table::Numbers => &self.numbers,
         }
     }
 

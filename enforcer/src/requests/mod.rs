@@ -5,6 +5,7 @@
 
 mod dns;
 mod http;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tracing_policy::policy::Request;
+
+use tls::Trust;
 
 /// Requests that wait at most; more are dropped and counted.
 const QUEUE: usize = 256;
@@ -30,6 +33,14 @@ enum RequestError {
     Http(#[from] hyper::Error),
     #[error("no request can be made of it: {0}")]
     Form(#[from] hyper::http::Error),
+    #[error("no encryption with it: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("a server of that name cannot prove who it is")]
+    NoServerName,
+    #[error(
+        "this machine has no authorities to trust, in SSL_CERT_FILE, SSL_CERT_DIR or /etc/ssl/certs: {0}"
+    )]
+    NobodyToTrust(String),
     #[error("no answer within {} s", LIMIT.as_secs())]
     Late,
 }
@@ -58,12 +69,16 @@ impl Requests {
     /// # Errors
     /// When there can be no thread.
     pub fn start(resolver: SocketAddr) -> std::io::Result<Self> {
+        Self::start_trusting(resolver, Trust::default())
+    }
+
+    fn start_trusting(resolver: SocketAddr, trust: Trust) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE);
         let counters = Arc::new(RequestCounters::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let counted = Arc::clone(&counters);
         std::thread::Builder::new().name("requests".to_owned()).spawn(move || {
-            runtime.block_on(make_all(requests, resolver, &counted));
+            runtime.block_on(make_all(requests, resolver, Arc::new(trust), &counted));
             runtime.shutdown_background();
         })?;
         Ok(Self { queue, counters })
@@ -85,14 +100,15 @@ impl Requests {
 async fn make_all(
     mut requests: mpsc::Receiver<Request>,
     resolver: SocketAddr,
+    trust: Arc<Trust>,
     counters: &Arc<RequestCounters>,
 ) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(request) = requests.recv().await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let counters = Arc::clone(counters);
+        let (counters, trust) = (Arc::clone(counters), Arc::clone(&trust));
         tokio::spawn(async move {
-            let made = tokio::time::timeout(LIMIT, make(&request, resolver)).await;
+            let made = tokio::time::timeout(LIMIT, make(&request, resolver, &trust)).await;
             match made.unwrap_or(Err(RequestError::Late)) {
                 Ok(()) => counters.made.fetch_add(1, Ordering::Relaxed),
                 Err(error) => {
@@ -105,9 +121,9 @@ async fn make_all(
     }
 }
 
-async fn make(request: &Request, resolver: SocketAddr) -> Result<(), RequestError> {
+async fn make(request: &Request, resolver: SocketAddr, trust: &Trust) -> Result<(), RequestError> {
     match request {
-        Request::Get(url) => http::get(url).await,
+        Request::Get(url) => http::get(url, trust).await,
         Request::Lookup(name) => dns::look_up(name, resolver).await,
     }
 }

@@ -1,5 +1,6 @@
 //! The service of the export file: reads and changes its rotation while it is written to.
 
+use api::name::{format_duration, parse_duration};
 use api::wire::event_log_service_server::EventLogService;
 use api::wire::{
     GetEventLogParamsRequest, GetEventLogParamsResponse, SetEventLogParamsRequest, SetEventLogParamsResponse,
@@ -7,7 +8,7 @@ use api::wire::{
 use export::json::Rotation;
 use tonic::{Request, Response, Status};
 
-use crate::config::{MEBIBYTE, file_bytes, format_duration, parse_duration, rotation_interval};
+use crate::config::{MEBIBYTE, file_bytes, rotation_interval};
 use crate::sinks::EventLog;
 
 /// The service, for an export file if there is one.

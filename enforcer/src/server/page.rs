@@ -227,6 +227,11 @@ fn listeners(observed: &Observed) -> Vec<Metric> {
             by_name(|listener| listener.waiting as u64),
         ),
         counter("tetragon_events_exported", "Events written", sum(|counts| counts.written)),
+        counter(
+            "tetragon_export_ratelimit_events_dropped",
+            "Events that were not exported to keep the rate",
+            sum(|counts| counts.limited),
+        ),
         counter("tetragon_events_exported_bytes", "Bytes of events written", sum(|counts| counts.bytes)),
         gauge(
             "tetragon_events_last_exported_timestamp",

@@ -7,12 +7,14 @@ use api::wire::{
 };
 use bpf_probes::abi::Counter;
 use tonic::Status;
-use tracing_policy::policy::Mode;
+use tracing_policy::policy::{Absent, HookSection, Mode};
 use tracing_policy::source::{MAX_BYTES, SourceText};
 
 use super::observed::Observed;
 use crate::kernel::SelectorCounts;
-use crate::policy::{self, GRPC_DOMAIN, Identity, Policies, PolicyError, PolicyStatus, STATIC_DOMAIN, State};
+use crate::policy::{
+    self, GRPC_DOMAIN, Identity, Place, Policies, PolicyError, PolicyStatus, STATIC_DOMAIN, State,
+};
 
 /// The name that texts of requests are shown under.
 const REQUEST: &str = "policy";
@@ -101,7 +103,7 @@ fn status(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStatus {
         name: policy.identity.name.clone(),
         namespace: policy.identity.namespace.clone(),
         info: String::new(),
-        sensors: if policy.hooks.is_empty() { Vec::new() } else { vec!["generic_kprobe".to_owned()] },
+        sensors: sensors(policy),
         enabled: matches!(policy.state, State::Enabled | State::PartiallyEnabled),
         filter_id: 0,
         error: policy.error.clone(),
@@ -125,20 +127,61 @@ fn status(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStatus {
     }
 }
 
-/// The hooks that are there, and behind them those that are not.
-fn hook_statuses(policy: &PolicyStatus) -> Vec<HookStatus> {
-    let here = policy.hooks.iter().zip(0..).map(|(hook, index)| hook_status(hook, index));
-    let first_absent = u32::try_from(policy.hooks.len()).unwrap_or(u32::MAX);
-    let absent = policy.absent.iter().zip(first_absent..).map(|(function, index)| HookStatus {
-        section: "kprobes".to_owned(),
-        state: HookState::StatusCallNotFound.into(),
-        hook_description: format!("{function}: this kernel has none"),
-        hook_idx: index,
-    });
-    here.chain(absent).collect()
+/// Upstream's names of what carries the hooks of a section.
+fn sensors(policy: &PolicyStatus) -> Vec<String> {
+    let name = |section| match section {
+        HookSection::Kprobes => "generic_kprobe",
+        HookSection::Fentries => "generic_fentry",
+        HookSection::Tracepoints => "generic_tracepoint",
+        HookSection::Uprobes => "generic_uprobe",
+        HookSection::Usdts => "generic_usdt",
+        HookSection::LsmHooks => "generic_lsm",
+        HookSection::Loader => "__loader__",
+        HookSection::Enforcers => "__enforcer__",
+    };
+    let mut names: Vec<&str> = policy.hooks.iter().map(|hook| name(hook.place.section)).collect();
+    names.dedup();
+    names.into_iter().map(ToOwned::to_owned).collect()
 }
 
-fn hook_status(hook: &policy::HookStatus, index: u32) -> HookStatus {
+/// One for each entry of the policy, in the order of sections and entries.
+fn hook_statuses(policy: &PolicyStatus) -> Vec<HookStatus> {
+    let mut places: Vec<Place> = policy.hooks.iter().map(|hook| hook.place).collect();
+    places.extend(policy.absent.iter().map(|hook| hook.place));
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().map(|place| entry_status(policy, place)).collect()
+}
+
+/// What has become of an entry: it is one hook, or those of a list.
+fn entry_status(policy: &PolicyStatus, place: Place) -> HookStatus {
+    let mut here = policy.hooks.iter().filter(|hook| hook.place == place);
+    let mut absent = policy.absent.iter().filter(|hook| hook.place == place);
+    let (first, missing) = (here.next(), absent.next());
+    let state = match (first, missing.map(|hook| hook.why)) {
+        (_, None) => HookState::StatusLoaded,
+        (Some(_), Some(_)) => HookState::StatusPartialCallNotFound,
+        (None, Some(Absent::NoFunction)) => HookState::StatusCallNotFound,
+        (None, Some(Absent::OtherFile)) => HookState::StatusDigestRejected,
+    };
+    let mut words: Vec<String> = first.into_iter().map(described).collect();
+    let more = here.count();
+    words.extend((more > 0).then(|| format!("and {more} more")));
+    words.extend(missing.map(|hook| match hook.why {
+        Absent::NoFunction => format!("{}: this kernel has none", hook.function),
+        Absent::OtherFile => format!("{}: the file has none of the digests", hook.function),
+    }));
+    let more = absent.count();
+    words.extend((more > 0).then(|| format!("and {more} more that are not there")));
+    HookStatus {
+        section: place.section.word().to_owned(),
+        state: state.into(),
+        hook_description: words.join(", "),
+        hook_idx: place.entry,
+    }
+}
+
+fn described(hook: &policy::HookStatus) -> String {
     let places: Vec<String> = hook
         .attachments
         .iter()
@@ -147,12 +190,7 @@ fn hook_status(hook: &policy::HookStatus, index: u32) -> HookStatus {
             Some(reason) => format!("{} (can miss calls: {reason})", attachment.target),
         })
         .collect();
-    HookStatus {
-        section: "kprobes".to_owned(),
-        state: HookState::StatusLoaded.into(),
-        hook_description: format!("{}: {}", hook.function, places.join(", ")),
-        hook_idx: index,
-    }
+    format!("{}: {}", hook.function, places.join(", "))
 }
 
 fn stats(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStats {
@@ -186,5 +224,100 @@ fn counters(counts: &SelectorCounts) -> TracingPolicyActionCounters {
         set: counts.get(Counter::Set),
         monitor_set: counts.get(Counter::MonitorSet),
         nopost: counts.get(Counter::NoPost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use api::wire::HookState;
+    use bpf_probes::spec::AttachSpec;
+    use tracing_policy::policy::{Absent, HookSection, Mode};
+
+    use super::{hook_statuses, sensors};
+    use crate::policy::{
+        AbsentStatus, AttachmentStatus, Figures, HookStatus, Identity, Place, PolicyStatus, State,
+    };
+
+    #[derive(Debug)]
+    struct NoFigures;
+
+    impl Figures for NoFigures {
+        fn recursion_misses(&self) -> u64 {
+            0
+        }
+
+        fn memory(&self) -> u64 {
+            0
+        }
+    }
+
+    fn hook(section: HookSection, entry: u32, function: &str, can_miss: Option<&str>) -> HookStatus {
+        HookStatus {
+            place: Place { section, entry },
+            function: function.to_owned(),
+            first_selector: 0,
+            selectors: Vec::new(),
+            attachments: vec![AttachmentStatus {
+                target: AttachSpec::Kprobe { symbol: function.to_owned() },
+                reason: String::new(),
+                can_miss: can_miss.map(ToOwned::to_owned),
+                riders: 1,
+                figures: Arc::new(NoFigures),
+            }],
+        }
+    }
+
+    fn absent(section: HookSection, entry: u32, function: &str, why: Absent) -> AbsentStatus {
+        AbsentStatus { place: Place { section, entry }, function: function.to_owned(), why }
+    }
+
+    // proves: POL-16, POL-12 (states of hooks), API-05 (hook statuses)
+    #[test]
+    fn each_entry_of_a_policy_has_its_section_its_number_and_its_state() {
+        use HookSection::{Enforcers, Kprobes, Uprobes};
+        let policy = PolicyStatus {
+            id: 1,
+            identity: Identity { namespace: String::new(), name: "p".to_owned(), domain: "grpc".to_owned() },
+            state: State::PartiallyEnabled,
+            mode: Mode::Enforce,
+            error: String::new(),
+            hooks: vec![
+                hook(Kprobes, 0, "f", None),
+                hook(Kprobes, 2, "g", Some("x")),
+                hook(Kprobes, 2, "h", None),
+                hook(Uprobes, 0, "main", None),
+                hook(Enforcers, 0, "e", None),
+            ],
+            absent: vec![
+                absent(Kprobes, 1, "function i", Absent::NoFunction),
+                absent(Kprobes, 2, "function j", Absent::NoFunction),
+                absent(Uprobes, 1, "/bin/sh:main", Absent::OtherFile),
+            ],
+        };
+        let found: Vec<_> = hook_statuses(&policy)
+            .into_iter()
+            .map(|hook| (hook.section.clone(), hook.hook_idx, hook.state(), hook.hook_description))
+            .collect();
+        let expected = [
+            ("kprobes", 0, HookState::StatusLoaded, "f: kprobe f"),
+            ("kprobes", 1, HookState::StatusCallNotFound, "function i: this kernel has none"),
+            (
+                "kprobes",
+                2,
+                HookState::StatusPartialCallNotFound,
+                "g: kprobe g (can miss calls: x), and 1 more, function j: this kernel has none",
+            ),
+            ("uprobes", 0, HookState::StatusLoaded, "main: kprobe main"),
+            ("uprobes", 1, HookState::StatusDigestRejected, "/bin/sh:main: the file has none of the digests"),
+            ("enforcers", 0, HookState::StatusLoaded, "e: kprobe e"),
+        ];
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(section, index, state, text)| (section.to_owned(), index, state, text.to_owned()))
+            .collect();
+        assert_eq!(found, expected);
+        assert_eq!(sensors(&policy), ["generic_kprobe", "generic_uprobe", "__enforcer__"]);
     }
 }

@@ -5,18 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::instance::Instance;
-use super::policies::{add, kill_policy};
+use super::policies::{add, kill_chosen};
 
 /// Kills whoever of a class opens `path`; `binaries` is the body of the matchBinaries entry.
 fn binary_policy(name: &str, binaries: &str, path: &str) -> String {
-    let policy = kill_policy(name, 1, path);
-    let from = policy.find("    - matchPIDs:").unwrap();
-    let to = policy.find("      matchArgs:").unwrap();
-    format!(
-        "{}    - matchBinaries:\n      - {binaries}\n{}",
-        policy.get(..from).unwrap(),
-        policy.get(to..).unwrap()
-    )
+    kill_chosen(name, "matchBinaries", binaries, path)
 }
 
 /// A copy of a program that nobody else runs.

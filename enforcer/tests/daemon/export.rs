@@ -61,8 +61,10 @@ fn root_a_file_that_is_put_aside_and_compressed_loses_no_line() {
         names.filter(|path| path.extension().is_some_and(|extension| extension == "gz")).count()
     };
     wait_until("files are put aside and compressed", || compressed() >= 2);
+    // the last of them may be put aside already: what comes after it is looked for
     wait_until("all is written", || {
-        instance.events().iter().any(|event| event.to_string().contains("rotated 1499"))
+        run_programs("behind", 1);
+        !numbers(&instance.events(), "behind").is_empty()
     });
     // The compression that may run now is over, or given up.
     instance.signal(Signal::SIGTERM);
@@ -111,9 +113,9 @@ fn root_a_killed_daemon_leaves_no_half_line_to_its_successor() {
         run_programs("killed", 200 + round);
         directory = instance.kill();
         let path = directory.path().join("events.log");
-        // As if the kernel had been stopped in the midst of a line.
+        // As if the kernel had been stopped in the midst of a line, unless the file is a new one without any.
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.get(..text.len() - 7).unwrap()).unwrap();
+        fs::write(&path, text.get(..text.len().saturating_sub(7)).unwrap()).unwrap();
     }
     let instance = Instance::start_in(directory, &[]);
     let (events, _) = lines(instance.directory.path());

@@ -4,6 +4,7 @@
 
 mod classes;
 mod export;
+mod filters;
 mod instance;
 mod lifecycle;
 mod policies;

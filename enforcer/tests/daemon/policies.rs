@@ -10,8 +10,8 @@ use tonic::Code;
 
 use super::instance::{Instance, Waiting, run_to_end, wait_until};
 
-/// Kills a descendant of `pid` that opens `path`.
-pub(crate) fn kill_policy(name: &str, pid: u32, path: &str) -> String {
+/// A policy on openat(2) with the path as its argument, and the lists of its one selector.
+pub(crate) fn openat_policy(name: &str, selector: &str) -> String {
     format!(
         "apiVersion: cilium.io/v1alpha1
 kind: TracingPolicy
@@ -24,17 +24,32 @@ spec:
     args:
     - {{index: 1, type: string}}
     selectors:
-    - matchPIDs:
-      - {{operator: In, followForks: true, values: [{pid}]}}
-      matchArgs:
-      - {{index: 1, operator: Equal, values: [{path}]}}
-      matchActions:
-      - action: Sigkill
+    - {selector}
 "
     )
 }
 
-fn list(instance: &Instance) -> Vec<TracingPolicyStatus> {
+/// The list of a selector that `path` is opened.
+pub(crate) fn of_path(path: &str) -> String {
+    format!("matchArgs:\n      - {{index: 1, operator: Equal, values: [{path}]}}")
+}
+
+/// Kills who opens `path` if an entry of another list of the selector, such as `matchPIDs`, chooses it.
+pub(crate) fn kill_chosen(name: &str, list: &str, entry: &str, path: &str) -> String {
+    let filter = of_path(path);
+    openat_policy(
+        name,
+        &format!("{list}:\n      - {entry}\n      {filter}\n      matchActions:\n      - action: Sigkill"),
+    )
+}
+
+/// Kills a descendant of `pid` that opens `path`.
+pub(crate) fn kill_policy(name: &str, pid: u32, path: &str) -> String {
+    let entry = format!("{{operator: In, followForks: true, values: [{pid}]}}");
+    kill_chosen(name, "matchPIDs", &entry, path)
+}
+
+pub(crate) fn list(instance: &Instance) -> Vec<TracingPolicyStatus> {
     let (runtime, mut client) = instance.client();
     let request = ListTracingPoliciesRequest::default();
     runtime.block_on(client.list_tracing_policies(request)).unwrap().into_inner().policies
@@ -139,7 +154,9 @@ fn root_policies_on_one_hook_act_each_for_itself() {
 #[test]
 fn root_policies_that_come_and_go_cost_the_others_no_event_and_double_none() {
     const OPENS: u64 = 5_000;
-    let instance = Instance::start(&["--rb-size-total=16M", "--event-queue-size=100000"]);
+    // all events stay in one file, which is read at the end
+    let flags = ["--rb-size-total=16M", "--event-queue-size=100000", "--export-file-max-size-mb=1000"];
+    let instance = Instance::start(&flags);
     let file = instance.directory.path().join("file");
     fs::write(&file, "x").unwrap();
     let path = file.display().to_string();

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use api::wire::{HookState, TracingPolicyState};
 use tonic::Code;
 
 use super::instance::{Instance, Waiting, wait_until};
-use super::policies::add;
+use super::policies::{add, list};
 
 /// A copy of the shell, which has a table of its functions.
 fn shell(instance: &Instance) -> PathBuf {
@@ -65,7 +66,7 @@ fn root_a_uprobe_is_reported_with_its_file_symbol_and_arguments() {
     assert!(!instance.events().iter().any(other));
 }
 
-// proves: HOOK-14 (in the daemon)
+// proves: HOOK-14 (in the daemon), POL-12 (digestVerificationFailure, in the daemon)
 #[test]
 fn root_a_file_that_is_another_than_the_policy_means_is_refused_with_what_it_is() {
     let instance = Instance::start(&[]);
@@ -79,6 +80,14 @@ fn root_a_file_that_is_another_than_the_policy_means_is_refused_with_what_it_is(
     let digest = error.message().split("it has sha256:").nth(1).unwrap().get(..64).unwrap().to_owned();
     let right = format!("binaryDigests: ['sha256:{digest}']");
     add(&instance, policy("right", &path, &format!("{right}\n    {VARIABLE}"))).unwrap();
+    let ignore = "ignore: {digestVerificationFailure: true}";
+    add(&instance, policy("without", &path, &format!("{wrong}\n    {ignore}\n    {VARIABLE}"))).unwrap();
+    let listed = list(&instance);
+    let without = listed.iter().find(|policy| policy.name == "without").unwrap();
+    assert_eq!(without.state(), TracingPolicyState::TpStatePartiallyEnabled);
+    let hooks: Vec<_> =
+        without.hook_statuses.iter().map(|hook| (&*hook.section, hook.hook_idx, hook.state())).collect();
+    assert_eq!(hooks, [("uprobes", 0, HookState::StatusDigestRejected)]);
     let missing = add(&instance, policy("missing", "/no/such/file", VARIABLE)).unwrap_err();
     assert!(missing.message().contains("/no/such/file: No such file"), "{missing}");
     let misspelt = policy("misspelt", &path, "symbols: [find_variabel]");

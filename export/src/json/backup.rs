@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use api::event::Timestamp;
 use api::json::write_timestamp;
@@ -102,10 +102,8 @@ impl Naming {
 }
 
 fn stamp(now: SystemTime) -> String {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let nanos = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     let mut text = Vec::with_capacity(32);
-    write_timestamp(&mut text, Timestamp::from_nanos(nanos), true);
+    write_timestamp(&mut text, Timestamp::from(now), true);
     let mut text = String::from_utf8_lossy(&text).replace(':', "-");
     text.truncate(SHAPE.len());
     text

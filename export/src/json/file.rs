@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::event::Event;
+use api::filter::FieldFilters;
 
 use super::lines::{Lines, RETRY};
 use super::log_file::LogFile;
@@ -13,7 +14,7 @@ use super::rotation::{Rotation, RotationHandle};
 use crate::sink::{Counters, OpenError, Sink, WriteError};
 
 /// How to write the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileOptions {
     /// Permission bits of a file that is created; an existing file keeps its own, and the one that follows it takes them.
     pub mode: u32,
@@ -21,11 +22,13 @@ pub struct FileOptions {
     pub bound: usize,
     /// When a new file is begun.
     pub rotation: Rotation,
+    /// Which fields of events are written.
+    pub fields: FieldFilters,
 }
 
 impl Default for FileOptions {
     fn default() -> Self {
-        Self { mode: 0o600, bound: 8 << 20, rotation: Rotation::default() }
+        Self { mode: 0o600, bound: 8 << 20, rotation: Rotation::default(), fields: FieldFilters::none() }
     }
 }
 
@@ -57,7 +60,7 @@ impl FileSink {
         Ok(Self {
             name: format!("file {}", path.display()),
             path: path.to_owned(),
-            lines: Lines::new(file, options.bound),
+            lines: Lines::new(file, options.bound, options.fields),
             rotation,
             retry: None,
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::event::Event;
+use api::filter::FieldFilters;
 use api::json::write_event;
 
 use crate::sink::{Counters, WriteError};
@@ -62,13 +63,18 @@ pub(super) struct Lines<T> {
     bound: usize,
     /// The target ends with part of a line that could not be taken back.
     torn: bool,
+    fields: FieldFilters,
+    /// A line before its fields are filtered.
+    whole: Vec<u8>,
     counters: Arc<Counters>,
 }
 
 impl<T: Target> Lines<T> {
-    /// Lines to `target`, which ends with a whole line. At most `bound` bytes are held back.
-    pub(super) fn new(target: T, bound: usize) -> Self {
-        Self { target, pending: Vec::new(), bound, torn: false, counters: Arc::default() }
+    /// Lines to `target`, which ends with a whole line. At most `bound` bytes are held back. Of each event,
+    /// the fields that `fields` lets pass are written.
+    pub(super) fn new(target: T, bound: usize, fields: FieldFilters) -> Self {
+        let (pending, whole) = (Vec::new(), Vec::new());
+        Self { target, pending, bound, torn: false, fields, whole, counters: Arc::default() }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -109,8 +115,7 @@ impl<T: Target> Lines<T> {
         let mut dropped = 0;
         for event in events {
             self.counters.add_received(event);
-            write_event(event, &mut self.pending);
-            self.pending.push(b'\n');
+            self.render(event);
             // After a failure only room matters: the target is asked again with the next batch.
             if self.pending.len() >= WRITE_AT.min(self.bound) && failure.is_none() {
                 failure = self.write_out().err();
@@ -133,6 +138,17 @@ impl<T: Target> Lines<T> {
         self.counters.add_dropped(dropped);
         self.pending = Vec::new();
         self.report(name, failure, dropped)
+    }
+
+    fn render(&mut self, event: &Event) {
+        if self.fields.is_none() {
+            write_event(event, &mut self.pending);
+        } else {
+            self.whole.clear();
+            write_event(event, &mut self.whole);
+            self.fields.copy_json(&self.whole, event.event_type(), &mut self.pending);
+        }
+        self.pending.push(b'\n');
     }
 
     /// Drops the newest line.
@@ -227,6 +243,7 @@ mod tests {
     use std::sync::Arc;
 
     use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
+    use api::filter::{FieldFilters, read_field_filters};
 
     use super::{Lines, Target};
     use crate::sink::{Counts, WriteError};
@@ -281,15 +298,26 @@ mod tests {
 
     #[test]
     fn short_writes_lose_nothing() {
-        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20);
+        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, FieldFilters::none());
         write(&mut lines, 1..=1000).unwrap();
         assert_eq!(numbers(&lines.target.content), (1..=1000).collect::<Vec<_>>());
         assert_eq!(counts(&lines), (1000, 1000, 0));
     }
 
+    // proves: FLT-12 (export)
+    #[test]
+    fn lines_have_the_fields_that_are_wanted() {
+        let filters = read_field_filters(r#"{"fields":"arg0","action":"EXCLUDE"}"#).unwrap();
+        let fields = FieldFilters::compile(&filters).unwrap();
+        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, fields);
+        write(&mut lines, 1..=2).unwrap();
+        let line = "{\"test\":{},\"node_name\":\"n\",\"time\":\"1970-01-01T00:00:00Z\"}\n";
+        assert_eq!(String::from_utf8_lossy(&lines.target.content), line.repeat(2));
+    }
+
     #[test]
     fn a_full_disk_holds_whole_lines_and_the_rest_follows_when_there_is_room() {
-        let mut lines = Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20);
+        let mut lines = Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20, FieldFilters::none());
         let error = write(&mut lines, 1..=9).unwrap_err();
         assert!(error.to_string().contains("cannot write events to disk"), "{error}");
         assert_eq!(numbers(&lines.target.content), [1, 2]);
@@ -302,7 +330,7 @@ mod tests {
     // proves: REL-03 (files)
     #[test]
     fn what_exceeds_the_buffer_on_a_full_disk_is_dropped_and_counted() {
-        let mut lines = Lines::new(Disk::default(), 300);
+        let mut lines = Lines::new(Disk::default(), 300, FieldFilters::none());
         assert!(write(&mut lines, 1..=9).is_err());
         let held = numbers(&lines.pending);
         assert_eq!(held, [1, 2, 3, 4]);
@@ -313,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_fills_up_midway_keeps_what_fits_and_holds_what_may_wait() {
-        let mut lines = Lines::new(Disk { room: 500, ..Disk::default() }, 300);
+        let mut lines = Lines::new(Disk { room: 500, ..Disk::default() }, 300, FieldFilters::none());
         assert!(write(&mut lines, 1..=20).is_err());
         assert_eq!(numbers(&lines.target.content), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(numbers(&lines.pending), [8, 9, 10, 11]);
@@ -322,7 +350,11 @@ mod tests {
 
     #[test]
     fn a_torn_line_that_cannot_be_taken_back_is_ended_before_the_next() {
-        let mut lines = Lines::new(Disk { room: 100, cannot_take_back: true, ..Disk::default() }, 1 << 20);
+        let mut lines = Lines::new(
+            Disk { room: 100, cannot_take_back: true, ..Disk::default() },
+            1 << 20,
+            FieldFilters::none(),
+        );
         assert!(write(&mut lines, 1..=2).is_err());
         lines.target.room = 1 << 20;
         lines.retry("disk").unwrap();
@@ -334,7 +366,8 @@ mod tests {
 
     #[test]
     fn a_large_batch_with_a_small_bound_is_written_as_it_comes() {
-        let mut lines = Lines::new(Disk { room: 10 << 20, ..Disk::default() }, 128 << 10);
+        let mut lines =
+            Lines::new(Disk { room: 10 << 20, ..Disk::default() }, 128 << 10, FieldFilters::none());
         write(&mut lines, 1..=5000).unwrap();
         assert_eq!(counts(&lines), (5000, 5000, 0));
         assert!(lines.pending.is_empty() && lines.pending.capacity() <= super::KEPT_CAPACITY);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::event::Event;
+use api::filter::FieldFilters;
 
 use super::lines::{Lines, RETRY};
 use crate::sink::{Counters, OpenError, Sink, WriteError};
@@ -29,7 +30,7 @@ impl StdoutSink {
     pub fn open() -> Result<Self, OpenError> {
         let stdout =
             io::stdout().as_fd().try_clone_to_owned().map_err(|source| OpenError::Stdout { source })?;
-        Ok(Self { lines: Lines::new(File::from(stdout), BOUND) })
+        Ok(Self { lines: Lines::new(File::from(stdout), BOUND, FieldFilters::none()) })
     }
 }
 

@@ -17,6 +17,14 @@ pub(crate) struct Version {
     pub(crate) build: bool,
 }
 
+/// Options of `top`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Top {
+    /// How often to count anew
+    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub(crate) interval: Duration,
+}
+
 /// Options of `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {

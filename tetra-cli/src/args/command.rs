@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::admin::{Debug, Dump, EventLog, Explain, LogLevel, Probe, RuntimeHook, Sensors, Version};
+use super::admin::{Debug, Dump, EventLog, Explain, LogLevel, Probe, RuntimeHook, Sensors, Top, Version};
 use super::getevents::GetEvents;
 use super::policy::Policy;
 use super::value::duration;
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Getevents(Box<GetEvents>),
     /// Say whether the daemon runs, and what it lost
     Status,
+    /// Watch the busiest policies, processes, pods and programs
+    Top(Top),
     /// Manage tracing policies
     #[command(subcommand, alias = "tp")]
     Tracingpolicy(Policy),

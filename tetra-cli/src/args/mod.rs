@@ -7,7 +7,8 @@ mod policy;
 mod value;
 
 pub(crate) use admin::{
-    Debug, Dump, EventLog, Explain, ExplainFormat, LogLevel, Probe, ProbeWhat, RuntimeHook, Sensors, Version,
+    Debug, Dump, EventLog, Explain, ExplainFormat, LogLevel, Probe, ProbeWhat, RuntimeHook, Sensors, Top,
+    Version,
 };
 pub(crate) use command::{Arguments, Command, Connection, ListFormat};
 pub(crate) use getevents::{Color, EventFormat, GetEvents};

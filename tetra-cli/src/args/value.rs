@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::name::EventType;
+use api::name::{EventType, parse_duration};
 
 /// A type of event by its name, in letters of either case.
 pub(super) fn event_type(text: &str) -> Result<EventType, String> {
@@ -14,27 +14,8 @@ pub(super) fn event_type(text: &str) -> Result<EventType, String> {
 
 /// A duration such as `30s`, `1m30s`, `1.5h` or `200ms`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 7] =
-        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let refuse = || "a duration is numbers with units, such as 30s, 1m30s or 200ms".to_owned();
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut seconds = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refuse)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
-        seconds += number.parse::<f64>().map_err(|_source| refuse())? * factor;
-        rest = tail;
-    }
-    if text.is_empty() {
-        return Err(refuse());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_source| refuse())
+    parse_duration(text)
+        .ok_or_else(|| "a duration is numbers with units, such as 30s, 1m30s or 200ms".to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `tetra eventlog`
 
-use std::time::Duration;
-
+use api::name::format_duration;
 use api::wire::{GetEventLogParamsRequest, GetEventLogParamsResponse, SetEventLogParamsRequest};
 
 use super::answer::{self, AnswerError};
@@ -24,7 +23,7 @@ pub(crate) fn run(connection: &Connection, command: &EventLog) -> Result<(), Ans
         EventLog::Set { max_size, max_backups, rotation_interval } => {
             let request = SetEventLogParamsRequest {
                 max_size: *max_size,
-                rotation_interval: rotation_interval.map(go_duration),
+                rotation_interval: rotation_interval.map(format_duration),
                 max_backups: *max_backups,
             };
             answer::print(
@@ -56,57 +55,9 @@ fn render(settings: &GetEventLogParamsResponse) -> String {
     parts.join(" ")
 }
 
-/// A duration as Go writes it: `1h30m0s`, `1.5s`, `200ms`.
-fn go_duration(duration: Duration) -> String {
-    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-    if seconds == 0 {
-        let in_unit =
-            |size: u32, unit: &str| format!("{}{unit}", decimal(u64::from(nanos / size), nanos % size, size));
-        return match nanos {
-            0 => "0s".to_owned(),
-            1..1_000 => format!("{nanos}ns"),
-            1_000..1_000_000 => in_unit(1_000, "µs"),
-            _ => in_unit(1_000_000, "ms"),
-        };
-    }
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    let rest = decimal(seconds % 60, nanos, 1_000_000_000);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, _) => format!("{minutes}m{rest}s"),
-        _ => format!("{hours}h{minutes}m{rest}s"),
-    }
-}
-
-/// `whole` and `part / size`, without zeros at the end. `size` is a power of ten.
-fn decimal(whole: u64, part: u32, size: u32) -> String {
-    if part == 0 {
-        return whole.to_string();
-    }
-    let digits = usize::try_from(size.ilog10()).expect("at most nine");
-    format!("{whole}.{part:0digits$}").trim_end_matches('0').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_written_as_in_go() {
-        for (duration, expected) in [
-            (Duration::ZERO, "0s"),
-            (Duration::from_nanos(7), "7ns"),
-            (Duration::from_nanos(1_500), "1.5µs"),
-            (Duration::from_millis(200), "200ms"),
-            (Duration::from_micros(1_050), "1.05ms"),
-            (Duration::from_millis(1_500), "1.5s"),
-            (Duration::from_secs(90), "1m30s"),
-            (Duration::from_hours(24), "24h0m0s"),
-            (Duration::from_secs(3_661), "1h1m1s"),
-        ] {
-            assert_eq!(go_duration(duration), expected);
-        }
-    }
 
     #[test]
     fn settings_are_in_protobufs_text_format() {

@@ -13,4 +13,5 @@ pub(crate) mod probe;
 pub(crate) mod rthooks;
 pub(crate) mod sensors;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod version;

@@ -98,13 +98,25 @@ impl<'d> Binary<'d> {
         segment.offset.checked_add(address - segment.address).map(FileOffset)
     }
 
+    /// Where instructions of the file are loaded, the first one of it being loaded as linked.
+    pub fn offset_to_address(&self, offset: FileOffset) -> Option<u64> {
+        let (start, distance) = self.code_around(offset)?;
+        start.checked_add(distance)
+    }
+
     /// Whether what is at `offset` is loaded as instructions.
     pub fn offset_is_executable(&self, offset: FileOffset) -> bool {
-        let inside = |segment: &Segment| {
-            offset.0.checked_sub(segment.offset).is_some_and(|distance| distance < segment.size)
-        };
         let in_file = usize::try_from(offset.0).is_ok_and(|offset| offset < self.bytes.len());
-        in_file && self.segments.iter().any(|segment| segment.executable && inside(segment))
+        in_file && self.code_around(offset).is_some()
+    }
+
+    /// The address of the first of the instructions that are loaded together with that at `offset`, and how far behind it that is.
+    pub(super) fn code_around(&self, offset: FileOffset) -> Option<(u64, u64)> {
+        let segments = self.segments.iter().filter(|segment| segment.executable);
+        let mut places =
+            segments.filter_map(|segment| Some((segment, offset.0.checked_sub(segment.offset)?)));
+        let (segment, distance) = places.find(|(segment, distance)| *distance < segment.size)?;
+        Some((segment.address, distance))
     }
 
     /// What the linker identified this build by; 20 bytes as a rule.
@@ -114,6 +126,11 @@ impl<'d> Binary<'d> {
         let sections =
             self.sections.iter().filter_map(|section| section.notes(ENDIAN, self.bytes).ok().flatten());
         segments.chain(sections).find_map(build_id_of)
+    }
+
+    /// Whether Go made it: such a program moves its stacks, and the kernel knows nothing of that.
+    pub fn is_go(&self) -> bool {
+        !matches!(super::go::GoTable::find(self), Ok(None))
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

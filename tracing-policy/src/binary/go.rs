@@ -137,6 +137,22 @@ impl<'b, 'd> GoTable<'b, 'd> {
         (0..self.count).filter_map(|index| self.name(index))
     }
 
+    /// The address of each function's first instruction, and its name; each slice goes on behind its NUL. None where it is not known where the text starts. What a loader
+    /// would write (1.16 and 1.17, position-independent) is left out.
+    pub(super) fn functions(&self) -> impl Iterator<Item = (u64, &'d [u8])> {
+        let start = match self.layout {
+            Layout::Addresses => Some(0),
+            Layout::Offsets => self.text_start().ok(),
+        };
+        (0..self.count).filter_map(move |index| {
+            let address = match self.layout {
+                Layout::Addresses => read_u64(self.functions, index * self.pair()).filter(|at| *at != 0)?,
+                Layout::Offsets => start?.wrapping_add(u64::from(self.counter(index)?)),
+            };
+            Some((address, self.name(index)?))
+        })
+    }
+
     /// Bytes of a pair in the list of functions.
     fn pair(&self) -> usize {
         match self.layout {

@@ -17,11 +17,12 @@ impl<'d> Binary<'d> {
         let mut places: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
         for table in [elf::SHT_SYMTAB, elf::SHT_DYNSYM].into_iter().filter_map(|kind| self.table(kind)) {
             for entry in table.symbols {
+                if entry.st_type() != elf::STT_FUNC || entry.is_undefined(ENDIAN) {
+                    continue;
+                }
                 let address = entry.st_value(ENDIAN);
-                let is_here = entry.st_type() == elf::STT_FUNC && !entry.is_undefined(ENDIAN);
-                let name = table.name(entry).and_then(text).filter(|name| !name.contains('@'));
-                if let (true, Some(name), Some(offset)) = (is_here, name, self.address_to_offset(address))
-                    && self.offset_is_executable(offset)
+                if let Some(name) = table.name(entry).and_then(text).filter(|name| !name.contains('@'))
+                    && self.address_to_offset(address).is_some_and(|at| self.offset_is_executable(at))
                 {
                     places.entry(name).or_default().insert(address);
                 }

@@ -8,12 +8,15 @@
 //! | --- | --- |
 //! | where is this function? | [`Binary::function_offset`]: symbol tables, then the function table of Go |
 //! | where is this address? | [`Binary::address_to_offset`]: the segments that are loaded |
+//! | which function is there? | [`Binary::function_around`] |
+//! | is it a Go program? | [`Binary::is_go`] |
 //! | could a program run there? | [`Binary::offset_is_executable`] |
 //! | which build is it? | [`Binary::build_id`] |
 //! | where is this static probe, and what does it pass? | [`Binary::usdt`] |
 //! | which functions and static probes are there? | [`Binary::functions`], [`Binary::probes`] |
 
 mod file;
+mod function;
 mod go;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
@@ -29,5 +32,6 @@ mod usdt;
 pub use file::{Binary, BinaryError, FileOffset};
 pub use go::GoError;
 pub use operand::{CpuRegister, OperandError, UsdtArgument, UsdtSource};
+pub(crate) use operand::{number, part_of_register};
 pub use symbol::SymbolError;
 pub use usdt::{UsdtError, UsdtNote};

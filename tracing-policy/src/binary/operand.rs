@@ -49,7 +49,7 @@ pub enum UsdtSource {
 }
 
 /// A register of x86-64, whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the processor's own names")]
 pub enum CpuRegister {
     Rax,
@@ -79,6 +79,34 @@ pub struct OperandError {
     pub operand: String,
     /// What is wrong with it.
     pub reason: &'static str,
+}
+
+impl CpuRegister {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Rax,
+        Self::Rbx,
+        Self::Rcx,
+        Self::Rdx,
+        Self::Rsi,
+        Self::Rdi,
+        Self::Rbp,
+        Self::Rsp,
+        Self::R8,
+        Self::R9,
+        Self::R10,
+        Self::R11,
+        Self::R12,
+        Self::R13,
+        Self::R14,
+        Self::R15,
+        Self::Rip,
+    ];
+
+    /// Its number among them.
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
 }
 
 /// The registers: the whole, its low 4, 2 and 1 bytes.
@@ -185,7 +213,9 @@ fn source(operand: &str, from_probe: &dyn Fn(&str) -> Option<i64>) -> Result<Usd
         if name.contains(':') {
             return Err("is memory of a segment (of one thread), whose address the kernel does not tell");
         }
-        return part_of_register(name).ok_or("names no register of x86-64 that programs are told");
+        let part = part_of_register(name).ok_or("names no register of x86-64 that programs are told")?;
+        let PartOfRegister { register, shift, width } = part;
+        return Ok(UsdtSource::Register { register, shift, width });
     }
     let Some((before, brackets)) = operand.split_once('(') else {
         return absolute(operand);
@@ -257,19 +287,30 @@ fn whole_register(name: &str) -> Option<CpuRegister> {
     found.map(|(register, _)| *register).filter(|register| *register != CpuRegister::Rip)
 }
 
-fn part_of_register(name: &str) -> Option<UsdtSource> {
+/// A register, or some of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartOfRegister {
+    pub(crate) register: CpuRegister,
+    /// Its lowest bit.
+    pub(crate) shift: u8,
+    /// Its bytes.
+    pub(crate) width: u8,
+}
+
+/// What assembly calls `name`, without its `%`.
+pub(crate) fn part_of_register(name: &str) -> Option<PartOfRegister> {
     if let Some((register, _)) = HIGH.iter().find(|(_, high)| *high == name) {
-        return Some(UsdtSource::Register { register: *register, shift: 8, width: 1 });
+        return Some(PartOfRegister { register: *register, shift: 8, width: 1 });
     }
     let widths = [8_u8, 4, 2, 1];
     REGISTERS.iter().filter(|_| !name.is_empty()).find_map(|(register, names)| {
         let (_, width) = names.iter().zip(widths).find(|(own, _)| **own == name)?;
-        Some(UsdtSource::Register { register: *register, shift: 0, width })
+        Some(PartOfRegister { register: *register, shift: 0, width })
     })
 }
 
 /// A number of 64 bits, with or without a sign; negative ones as two's complement.
-fn number(text: &str) -> Option<u64> {
+pub(crate) fn number(text: &str) -> Option<u64> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     if !digits.starts_with(|letter: char| letter.is_ascii_digit()) {
         return None;

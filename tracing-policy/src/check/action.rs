@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::{Section, Target};
-use super::{enforcer, unsupported};
+use super::{enforcer, rewrite};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SetValue,
@@ -19,6 +19,7 @@ pub(super) fn action(
     report: &mut Report,
 ) -> Option<Spanned<Action>> {
     parameters(written, target.section, report);
+    one_destination(written, report);
     if !has_action(target.section, written.action.value) {
         let word = written.action.value.as_word();
         let message = format!("{} has no action {word}", target.section.one());
@@ -30,10 +31,7 @@ pub(super) fn action(
         ActionKind::NoPost => Action::NoPost,
         ActionKind::Sigkill => Action::Sigkill,
         ActionKind::Signal => Action::Signal(signal(written, report)?),
-        ActionKind::Override if target.section == Section::Uprobes => {
-            unsupported::refuse("the action Override of a uprobe", written.action.span, report);
-            return None;
-        }
+        ActionKind::Override if target.section == Section::Uprobes => Action::Rewrite,
         ActionKind::Override => Action::Override(return_value(written, target.kind, report)),
         ActionKind::TrackSock => Action::TrackSock(socket(written, arguments, report)?),
         ActionKind::UntrackSock => Action::UntrackSock(socket(written, arguments, report)?),
@@ -176,38 +174,48 @@ fn return_value(written: &schema::Action, kind: Option<&HookKind>, report: &mut 
     value
 }
 
+/// Refuses more than one place to go to, as the custom resource definition does.
+fn one_destination(written: &schema::Action, report: &mut Report) {
+    let mut said: Vec<Span> = rewrite::destinations(written).map(|(_, span)| span).collect();
+    said.sort_by_key(|span| span.start);
+    if let [first, second, ..] = said.as_slice() {
+        let message = "an Override goes to one place: argNewSymbol, argNewAddr or argNewOffset";
+        let error = Diagnostic::error(Code::BadAssignment, *second, message);
+        report.push(error.also(*first, "the first of them"));
+    }
+}
+
 /// A parameter: its name, its place if it is there, and the actions that take it.
 type Parameter = (&'static str, Option<Span>, &'static [ActionKind]);
 
-/// Warns of parameters that the action does not take; refuses those that are not supported yet.
+/// Warns of parameters that the action does not take.
 fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     fn span<T>(field: Option<&Spanned<T>>) -> Option<Span> {
         field.map(|field| field.span)
     }
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
-    let known: [Parameter; 10] = [
+    let of_override: &[ActionKind] = if section == Section::Uprobes { &[ActionKind::Override] } else { &[] };
+    let known: [Parameter; 16] = [
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
         ("argError", span(written.arg_error.as_ref()), &[ActionKind::Override, ActionKind::NotifyEnforcer]),
         ("argSig", span(written.arg_sig.as_ref()), &[ActionKind::Signal, ActionKind::NotifyEnforcer]),
+        ("argRegs", span(written.arg_regs.first()), of_override),
+        ("argNewSymbol", span(written.arg_new_symbol.as_ref()), of_override),
+        ("argNewAddr", span(written.arg_new_addr.as_ref()), of_override),
+        ("argNewOffset", span(written.arg_new_offset.as_ref()), of_override),
+        ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
+        ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
         ("rateLimit", span(written.rate_limit.as_ref()), &[ActionKind::Post]),
         ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
         ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 6] = [
-        ("argIndex", span(written.arg_index.as_ref()), &[ActionKind::Set]),
-        ("argValue", span(written.arg_value.as_ref()), &[ActionKind::Set]),
-        ("argRegs", span(written.arg_regs.first()), &[ActionKind::Override]),
-        ("argNewSymbol", span(written.arg_new_symbol.as_ref()), &[ActionKind::Override]),
-        ("argNewAddr", span(written.arg_new_addr.as_ref()), &[ActionKind::Override]),
-        ("argNewOffset", span(written.arg_new_offset.as_ref()), &[ActionKind::Override]),
-    ];
     let action = written.action.value;
-    for (name, span, takers) in known.iter().chain(&later) {
+    for (name, span, takers) in known {
         if let Some(span) = span.filter(|_| !takers.contains(&action)) {
             let message = format!("{} takes no `{name}`", action.as_word());
             report.push(Diagnostic::warning(Code::UselessParameter, span, message).labelled("has no effect"));
@@ -221,13 +229,6 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
                 let message = format!("an LSM hook has no `{name}`");
                 report.push(Diagnostic::error(Code::OperatorMismatch, span, message));
             }
-        }
-    }
-    // Of an action that is refused as a whole, the parameters are not refused as well.
-    let compiled = matches!(action, ActionKind::Post | ActionKind::Override);
-    for (name, span, takers) in later {
-        if let Some(span) = span.filter(|_| compiled && takers.contains(&action)) {
-            unsupported::refuse(name, span, report);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The policy as a whole: name, kind, scope.
 
 use super::list::Lists;
-use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, unsupported, uprobe, usdt};
+use super::{enforcer, hook, list_value, loader, macros, options, tracepoint, uprobe, usdt, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Means, Policy, PolicyName};
-use crate::schema::{LabelSelector, PolicyKind, Spec, TracingPolicy};
+use crate::schema::{Spec, TracingPolicy};
 use crate::source::Spanned;
 
 /// The checked policy and what there is to warn of.
@@ -23,45 +23,39 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         report.push(Diagnostic::warning(Code::ForeignDocument, kind.span, message));
     }
     let name = name(&document.metadata.name, report);
-    match document.kind.value {
-        PolicyKind::Namespaced => unsupported::refuse("TracingPolicyNamespaced", document.kind.span, report),
-        PolicyKind::Cluster => {
-            if let Some(namespace) = &document.metadata.namespace {
-                let message = "a TracingPolicy applies to the whole node and has no namespace";
-                let error = Diagnostic::error(Code::BadName, namespace.span, message);
-                report.push(error.help("leave it out, or use TracingPolicyNamespaced"));
-            }
-        }
-    }
+    let namespace = workload::namespace(&document, report);
+    let kind = document.kind.value;
     let mut spec = document.spec;
     macros::expand(&mut spec, report);
-    scope(&spec, report);
+    let workload = workload::of_policy(&spec, kind, namespace.as_ref(), report);
     kinds(&spec, report);
     let options = options::options(&spec.options, report);
     let lists = Lists::of(&spec.lists.value, report);
     list_value::expand(&mut spec.tracepoints.value, &lists, report);
     let mut hooks: Vec<Option<Vec<Hook>>> = Vec::new();
-    hooks.extend(spec.kprobes.value.into_iter().map(|one| hook::kprobe(one, Means::Any, &lists, report)));
-    let fentries = spec.fentries.value.into_iter();
-    hooks.extend(fentries.map(|one| hook::kprobe(one, Means::Trampoline, &lists, report)));
-    hooks.extend(
-        spec.tracepoints
-            .value
-            .into_iter()
-            .map(|one| tracepoint::tracepoint(one, report).map(|hook| vec![hook])),
-    );
-    hooks.extend(spec.uprobes.value.into_iter().map(|one| uprobe::uprobe(one, report)));
-    hooks.extend(spec.usdts.value.into_iter().map(|one| usdt::usdt(one, report).map(|hook| vec![hook])));
-    hooks.extend(spec.lsmhooks.value.into_iter().map(|one| hook::lsm(one, report).map(|hook| vec![hook])));
+    hooks.extend(section(spec.kprobes, |one| hook::kprobe(one, Means::Any, &lists, report)));
+    hooks.extend(section(spec.fentries, |one| hook::kprobe(one, Means::Trampoline, &lists, report)));
+    hooks.extend(section(spec.tracepoints, |one| Some(vec![tracepoint::tracepoint(one, report)?])));
+    hooks.extend(section(spec.uprobes, |one| uprobe::uprobe(one, report)));
+    hooks.extend(section(spec.usdts, |one| Some(vec![usdt::usdt(one, report)?])));
+    hooks.extend(section(spec.lsmhooks, |one| Some(vec![hook::lsm(one, report)?])));
     let hooks = hooks.into_iter().collect::<Option<Vec<_>>>();
     let (name, mut hooks): (_, Vec<Hook>) = (name?, hooks?.into_iter().flatten().collect());
+    if let (Some(on), true) = (spec.loader.as_ref().filter(|on| on.value), workload.is_some()) {
+        let message = "loader does not go with a scope";
+        let error = Diagnostic::error(Code::BadScope, on.span, message);
+        report.push(error.help("put it into a policy for everybody"));
+    }
     hooks.extend(spec.loader.as_ref().filter(|on| on.value).and_then(|on| loader::hook(on.span)));
     hooks.extend(enforcer::enforcers(&spec.enforcers, &hooks, &lists, report)?);
     let policy = Policy {
         name,
+        namespace,
         mode_requested: options.mode,
         attach: options.attach,
         attach_user: options.attach_user,
+        override_method: options.override_method,
+        workload,
         hooks,
     };
     if let Some(mode) = policy.mode_requested.as_ref().filter(|_| !policy.enforces()) {
@@ -70,6 +64,17 @@ fn whole(document: TracingPolicy, report: &mut Report) -> Option<Policy> {
         report.push(warning.help("the policy is monitor-only; its mode cannot be changed later either"));
     }
     Some(policy)
+}
+
+/// The hooks of each entry of a section, with its number.
+fn section<T>(
+    entries: Spanned<Vec<T>>,
+    mut hooks: impl FnMut(T) -> Option<Vec<Hook>>,
+) -> impl Iterator<Item = Option<Vec<Hook>>> {
+    (0..).zip(entries.value).map(move |(entry, one)| {
+        let hooks = hooks(one)?;
+        Some(hooks.into_iter().map(|hook| Hook { entry, ..hook }).collect())
+    })
 }
 
 fn name(name: &Spanned<String>, report: &mut Report) -> Option<Spanned<PolicyName>> {
@@ -107,29 +112,4 @@ fn kinds(spec: &Spec, report: &mut Report) {
             Diagnostic::warning(Code::SeveralHookKinds, span, message).also(first_span, "the first kind");
         report.push(warning.help("put each kind into a policy of its own if Tetragon is to read it too"));
     }
-}
-
-/// Refuses every scope but the whole node. All absent and all `{}` both mean that nothing is filtered.
-fn scope(spec: &Spec, report: &mut Report) {
-    let selectors = [
-        ("podSelector", &spec.pod_selector),
-        ("containerSelector", &spec.container_selector),
-        ("hostSelector", &spec.host_selector),
-    ];
-    let whole_node = selectors.iter().all(|(_, selector)| selector.as_ref().is_some_and(selects_all));
-    if !whole_node {
-        for (what, selector) in selectors {
-            if let Some(selector) = selector {
-                unsupported::refuse(what, selector.span, report);
-            }
-        }
-    }
-    if let Some(selector) = spec.node_selector.as_ref().filter(|selector| !selects_all(selector)) {
-        unsupported::refuse("nodeSelector", selector.span, report);
-    }
-}
-
-fn selects_all(selector: &LabelSelector) -> bool {
-    selector.match_labels.as_ref().is_none_or(Vec::is_empty)
-        && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
 }

@@ -6,8 +6,7 @@ use super::hook::function;
 use super::list::{Calls, Lists};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Absence, Action, Function, Hook, HookKind, Notification, PostOptions, ProcessFilters, ReturnValue,
-    Selector, SignalNumber, Told,
+    Absence, Action, Function, Hook, HookKind, Notification, ReturnValue, Selector, SignalNumber, Told,
 };
 use crate::schema::{self, Enforcer, ListType};
 use crate::source::{Span, Spanned};
@@ -63,7 +62,7 @@ pub(super) fn enforcers(
     let told = Told::by(notifications);
     let mut enforced: Vec<Hook> = Vec::new();
     let mut complete = true;
-    for enforcer in &written.value {
+    for (entry, enforcer) in (0..).zip(&written.value) {
         if enforcer.calls.is_empty() {
             let error = Diagnostic::error(Code::NoValues, enforcer.span, "this enforcer has no calls");
             report.push(error.help("add `calls:`"));
@@ -77,7 +76,8 @@ pub(super) fn enforcers(
             for function in calls.functions {
                 let kind = Spanned::new(HookKind::Kprobe(function.value), function.span);
                 if enforced.iter().all(|other| other.kind.value != kind.value) {
-                    enforced.push(hook(kind, calls.absence, told, enforcer.span));
+                    let hook = hook(kind, calls.absence, told, enforcer.span);
+                    enforced.push(Hook { entry, ..hook });
                 }
             }
         }
@@ -122,21 +122,8 @@ fn one(value: &Spanned<String>, report: &mut Report) -> Option<Spanned<Function>
 }
 
 fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Hook {
-    let selector = Selector {
-        label: None,
-        pids: Vec::new(),
-        binaries: Vec::new(),
-        process: ProcessFilters::default(),
-        arguments: Vec::new(),
-        actions: vec![Spanned::new(Action::Enforce(told), kind.span)],
-        return_arguments: Vec::new(),
-        return_actions: Vec::new(),
-        post: PostOptions::default(),
-        requests: Vec::new(),
-        return_post: PostOptions::default(),
-        return_requests: Vec::new(),
-        span,
-    };
+    let selector =
+        Selector { actions: vec![Spanned::new(Action::Enforce(told), kind.span)], ..Selector::always(span) };
     Hook {
         kind,
         absence,
@@ -148,6 +135,7 @@ fn hook(kind: Spanned<HookKind>, absence: Absence, told: Told, span: Span) -> Ho
         returned: None,
         on_return: None,
         untyped: None,
+        entry: 0,
         span,
     }
 }

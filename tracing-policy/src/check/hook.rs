@@ -80,7 +80,7 @@ fn typed_kprobe(
         .collect();
     // what is asked of actions is the same for all but functions of security modules, and those ask more
     let strictest = kinds.iter().find(|kind| is_security(&kind.value)).or(kinds.first());
-    let returned = returning::value(&hook, section, report);
+    let returned = returning::value(hook.returns.as_ref(), hook.return_arg.as_ref(), section, report);
     let on_return = returning::tracking(&hook, returned.as_ref(), report);
     let arguments = argument::arguments(&hook.args, section, report);
     let arguments = arguments.with_data(&hook.data, report).with_return(returned);
@@ -103,6 +103,7 @@ fn typed_kprobe(
         message: message.clone(),
         tags: tags.clone(),
         untyped: None,
+        entry: 0,
         span: hook.span,
     };
     Some(kinds.into_iter().map(hook).collect())
@@ -143,6 +144,7 @@ fn typed_lsm(hook: schema::LsmHook, report: &mut Report) -> Option<Hook> {
         message,
         tags,
         untyped: None,
+        entry: 0,
         span: hook.span,
     })
 }

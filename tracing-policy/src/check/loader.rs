@@ -2,7 +2,7 @@
 
 use crate::policy::{
     Absence, Argument, ArgumentFilter, ArgumentId, ArgumentType, Hook, HookKind, IntegerTest, IntegerType,
-    Place, PostOptions, ProcessFilters, Selector, Sense, Signedness, StringForm, StringTest, Width,
+    Place, Selector, Sense, Signedness, StringForm, StringTest, Width,
 };
 use crate::source::{Span, Spanned};
 
@@ -34,22 +34,11 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         values: vec![Spanned::new(b"/".to_vec(), span)],
     };
     let selector = Selector {
-        label: None,
-        pids: Vec::new(),
-        binaries: Vec::new(),
-        process: ProcessFilters::default(),
         arguments: vec![
             ArgumentFilter::Integer { argument: protection, test: IntegerTest::Mask(vec![PROT_EXEC]), span },
             ArgumentFilter::Path { argument: file, test: path, span },
         ],
-        actions: Vec::new(),
-        return_arguments: Vec::new(),
-        return_actions: Vec::new(),
-        post: PostOptions::default(),
-        requests: Vec::new(),
-        return_post: PostOptions::default(),
-        return_requests: Vec::new(),
-        span,
+        ..Selector::always(span)
     };
     Some(Hook {
         kind: Spanned::new(HookKind::Loader, span),
@@ -62,6 +51,7 @@ pub(super) fn hook(span: Span) -> Option<Hook> {
         returned: None,
         on_return: None,
         untyped: None,
+        entry: 0,
         span,
     })
 }

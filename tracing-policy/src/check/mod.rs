@@ -9,7 +9,7 @@
 //! One part of the language a file: `document` (name, kind, scope), `enforcer`, `loader`, `expression` (`CelExpr`), `options`, `hook`, `argument`, `selector`,
 //! `elsewhere` (`resolve` and `data`), `untyped` (types that are left to the kernel), `filter` (one filter of arguments or binaries), `process` (namespaces, capabilities, parents), `capability` and `file_type` (words that stand for
 //! numbers), `macros`, `list`, `list_value`, `section` (what each kind of hook can), `value` (numbers, ranges, byte strings), `action`, `text`
-//! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be) and `unsupported`.
+//! (messages and tags), `uprobe` and `digest` (places in files, and what the files must be), `workload` (whom it is for) and `unsupported`.
 
 mod action;
 mod argument;
@@ -32,6 +32,7 @@ mod post;
 mod process;
 mod request;
 mod returning;
+mod rewrite;
 mod section;
 mod selector;
 mod text;
@@ -41,6 +42,7 @@ mod untyped;
 mod uprobe;
 mod usdt;
 mod value;
+mod workload;
 
 pub use document::policy;
 pub(crate) use elsewhere::is_resolved;

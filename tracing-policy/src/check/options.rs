@@ -1,8 +1,7 @@
 //! `spec.options`.
 
-use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{AttachPreference, ModeRequest};
+use crate::policy::{AttachPreference, ModeRequest, OverrideMethod};
 use crate::schema::PolicyOption;
 use crate::source::Spanned;
 
@@ -21,6 +20,7 @@ pub(super) struct Options {
     pub(super) mode: Option<Spanned<ModeRequest>>,
     pub(super) attach: AttachPreference,
     pub(super) attach_user: AttachPreference,
+    pub(super) override_method: Option<Spanned<OverrideMethod>>,
 }
 
 /// Reads the options. An unknown name is an error: an option that is not obeyed must not look as if it were.
@@ -46,10 +46,8 @@ pub(super) fn options(written: &[PolicyOption], report: &mut Report) -> Options 
                     options.attach_user = AttachPreference::Single;
                 }
             }
-            "override-method" => override_method(option, report),
-            "sleepable-preload-size" => {
-                unsupported::refuse(&format!("the option `{name}`"), option.name.span, report);
-            }
+            "override-method" => options.override_method = override_method(option, report),
+            "sleepable-preload-size" => preload_size(option, report),
             _ => {
                 let error =
                     Diagnostic::error(Code::UnknownOption, option.name.span, "there is no such option");
@@ -60,14 +58,26 @@ pub(super) fn options(written: &[PolicyOption], report: &mut Report) -> Options 
     options
 }
 
-/// How enforcers override is for the planner to choose: by whatever denies every call on this kernel.
-fn override_method(option: &PolicyOption, report: &mut Report) {
-    if matches!(text(option), "fmod-ret" | "override-return") {
-        let message = "how calls are overridden is chosen for each kernel, so that none gets through";
+fn override_method(option: &PolicyOption, report: &mut Report) -> Option<Spanned<OverrideMethod>> {
+    let method = match text(option) {
+        "fmod-ret" => OverrideMethod::OnTheWay,
+        "override-return" => OverrideMethod::ReturnValue,
+        _ => {
+            bad_value(option, "fmod-ret or override-return", report);
+            return None;
+        }
+    };
+    Some(Spanned::new(method, option.span))
+}
+
+/// How much room upstream has for text that it reads ahead. Here text is read where the filter needs it, and takes no room.
+fn preload_size(option: &PolicyOption, report: &mut Report) {
+    if text(option).parse::<u32>().is_ok_and(|size| size > 0) {
+        let message = "text of programs is not read ahead, and takes no room";
         let warning = Diagnostic::warning(Code::UselessParameter, option.span, message);
         report.push(warning.labelled("has no effect"));
     } else {
-        bad_value(option, "fmod-ret or override-return", report);
+        bad_value(option, "a whole number above 0", report);
     }
 }
 

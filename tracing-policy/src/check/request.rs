@@ -2,9 +2,8 @@
 
 use super::action::has_action;
 use super::section::Section;
-use super::unsupported;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{HostName, Request, Url, UrlProblem};
+use crate::policy::{HostName, Request, Url};
 use crate::schema::{self, ActionKind};
 
 /// The requests of a selector's actions, in order; those that the kind of hook has no such action for have been refused.
@@ -35,19 +34,14 @@ fn get(written: &schema::Action, report: &mut Report) -> Option<Request> {
         report.push(error.help("for example `argUrl: http://example.com/path`"));
         return None;
     };
-    match Url::new(&url.value) {
-        Ok(url) => Some(Request::Get(url)),
-        Err(UrlProblem::Encrypted) => {
-            unsupported::refuse("a URL of https", url.span, report);
-            None
-        }
-        Err(UrlProblem::Malformed) => {
-            let message = format!("{:?} is no URL that can be fetched", url.value);
-            let error = Diagnostic::error(Code::UnknownWord, url.span, message);
-            report.push(error.help("write `http://HOST:PORT/PATH`; port and path may be left out"));
-            None
-        }
+    let found = Url::new(&url.value);
+    if found.is_none() {
+        let message = format!("{:?} is no URL that can be fetched", url.value);
+        let error = Diagnostic::error(Code::UnknownWord, url.span, message);
+        report
+            .push(error.help("write `https://HOST:PORT/PATH` or `http://…`; port and path may be left out"));
     }
+    found.map(Request::Get)
 }
 
 fn lookup(written: &schema::Action, report: &mut Report) -> Option<Request> {

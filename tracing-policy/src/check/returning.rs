@@ -9,10 +9,15 @@ use crate::policy::{Action, ArgumentFilter, ArgumentId, ArgumentType, PostOption
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
-/// The value that the events of a hook carry as `return`: an argument with the index 0, if one is asked for.
-pub(super) fn value(hook: &schema::Kprobe, section: Section, report: &mut Report) -> Option<Arguments> {
-    let asked = hook.returns.as_ref().filter(|on| on.value);
-    let (asked, written) = match (asked, &hook.return_arg) {
+/// The value that the events of a hook carry as what the call returned: an argument with the index 0, if `return` and `returnArg` ask for one.
+pub(super) fn value(
+    returns: Option<&Spanned<bool>>,
+    return_arg: Option<&schema::Argument>,
+    section: Section,
+    report: &mut Report,
+) -> Option<Arguments> {
+    let asked = returns.filter(|on| on.value);
+    let (asked, written) = match (asked, return_arg) {
         (Some(asked), Some(written)) => (asked, written),
         (Some(asked), None) => {
             let error = Diagnostic::error(Code::MissingField, asked.span, "`return` needs `returnArg`");
@@ -164,10 +169,8 @@ fn no_return(name: &str, span: Span, section: Section, report: &mut Report) {
     let message = format!("`{name}` without a return to look at");
     let error = Diagnostic::error(Code::UndeclaredArgument, span, message);
     report.push(match section {
-        Section::Kprobes | Section::Fentries => error.help("add `return: true` and `returnArg` to the hook"),
-        Section::Uprobes => {
-            unsupported::refuse(&format!("`{name}` of a uprobe"), span, report);
-            return;
+        Section::Kprobes | Section::Fentries | Section::Uprobes => {
+            error.help("add `return: true` and `returnArg` to the hook")
         }
         Section::LsmHooks | Section::Tracepoints | Section::RawTracepoints | Section::Usdts => {
             error.help(format!("{} has no return", section.one()))

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::Target;
-use super::{action, filter, post, process, request, returning, unsupported};
+use super::{action, filter, post, process, request, returning, rewrite, unsupported, workload};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Action, Descendants, PidFilter, PidNamespace, Selector};
 use crate::schema;
@@ -38,7 +38,6 @@ fn one(
     target: Target<'_>,
     report: &mut Report,
 ) -> Option<Selector> {
-    unsupported::selector(&written, report);
     let pids: Vec<_> = written.match_pids.iter().map(|entry| pid(entry, report)).collect();
     let process = process::filters(&mut written, report);
     let returned = returning::selector(&mut written, arguments, target, report);
@@ -51,18 +50,23 @@ fn one(
         written.match_args.into_iter().map(|entry| filter::argument(entry, arguments, report)).collect();
     let data = written.match_data.value.into_iter();
     filters.extend(data.map(|entry| filter::data(entry, arguments, report)));
+    let workload = written.match_workloads.as_ref().and_then(|it| workload::of_selector(it, report));
     let actions: Vec<_> =
         written.match_actions.iter().map(|entry| action::action(entry, arguments, target, report)).collect();
     let requests = request::requests(&written.match_actions, target.section, report);
-    let returned = returned?;
+    let overrides = rewrite::overrides(target.section, &written.match_actions);
+    let rewrite = rewrite::rewrite(&overrides, report);
     let post = post::options(&written.match_actions, arguments, target, report);
+    let returned = returned?;
     Some(Selector {
         label: written.label.filter(|label| !label.value.is_empty()),
         pids: pids.into_iter().collect::<Option<_>>()?,
         binaries: binaries.into_iter().collect::<Option<_>>()?,
         process: process?,
+        workload,
         arguments: filters.into_iter().collect::<Option<_>>()?,
         actions: actions.into_iter().collect::<Option<_>>()?,
+        rewrite: if overrides.is_empty() { None } else { Some(rewrite?) },
         return_arguments: returned.filters,
         return_actions: returned.actions,
         post: post?,
@@ -90,7 +94,7 @@ fn pid(written: &schema::PidMatch, report: &mut Report) -> Option<PidFilter> {
 
 /// The program that reports records a change as told before the one that denies looks at it.
 fn refuse_denied_changes(selectors: &[Selector], report: &mut Report) -> bool {
-    let denies = |action: &&Spanned<Action>| matches!(action.value, Action::Override(_));
+    let denies = |action: &&Spanned<Action>| action.value.overrides();
     let denial = selectors.iter().flat_map(|selector| &selector.actions).find(denies);
     let Some(denial) = denial.filter(|_| selectors.iter().any(|it| it.process.looks_at_changes())) else {
         return true;

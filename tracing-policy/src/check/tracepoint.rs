@@ -56,6 +56,7 @@ fn whole(written: schema::Tracepoint, raw: bool, report: &mut Report) -> Option<
         message,
         tags,
         untyped: None,
+        entry: 0,
         span: written.span,
     })
 }

@@ -35,10 +35,3 @@ pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
         report.push(Diagnostic::warning(Code::UselessParameter, on.span, message));
     }
 }
-
-/// Refuses what of a selector is not compiled yet.
-pub(super) fn selector(selector: &schema::Selector, report: &mut Report) {
-    if let Some(workloads) = &selector.match_workloads {
-        refuse("matchWorkloads", workloads.span, report);
-    }
-}

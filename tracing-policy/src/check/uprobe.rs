@@ -1,7 +1,7 @@
 //! Places in programs and libraries.
 
 use super::section::{Section, Target};
-use super::{argument, digest, selector, text, unsupported};
+use super::{argument, digest, returning, selector, text, unsupported};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Hook, HookKind, Means, Uprobe, UserAddress};
 use crate::schema;
@@ -12,7 +12,7 @@ const MAX_SYMBOL: usize = 4096;
 
 /// The hooks of a uprobe: one for each place that it names. `None` when the report has an error about it.
 pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec<Hook>> {
-    refuse_later(&written, report);
+    unsupported::refuse_text("btfPath", written.btf_path.as_ref(), report);
     let path = path(&written.path, report);
     let addresses = addresses(&written, report);
     let counters = counters(&written, report);
@@ -23,14 +23,16 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         Some(_) | None => Absence::Refused,
     };
     let arguments = argument::arguments(&written.args, Section::Uprobes, report);
-    let arguments = arguments.with_data(&written.data, report);
+    let returned =
+        returning::value(written.returns.as_ref(), written.return_arg.as_ref(), Section::Uprobes, report);
+    let arguments = arguments.with_data(&written.data, report).with_return(returned);
     let target = Target { section: Section::Uprobes, kind: None };
     let selectors = selector::selectors(written.selectors, &arguments, target, report);
     let message = text::message(written.message, report);
     let tags = text::tags(written.tags, report);
-    let arguments = arguments.complete();
+    let arguments = arguments.complete_with_return();
     let (path, addresses, counters, digests) = (path?, addresses?, counters?, digests?);
-    let (arguments, selectors) = (arguments?, selectors?);
+    let ((arguments, returned), selectors) = (arguments?, selectors?);
     let hook = |(at, address): (usize, Spanned<UserAddress>)| Hook {
         kind: Spanned::new(
             HookKind::Uprobe(Uprobe {
@@ -46,24 +48,16 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
         absence: Absence::Refused,
         arguments: arguments.clone(),
         means: Means::Any,
-        returned: None,
+        returned: returned.clone(),
         on_return: None,
         selectors: selectors.clone(),
         message: message.clone(),
         tags: tags.clone(),
         untyped: None,
+        entry: 0,
         span: written.span,
     };
     Some(addresses.into_iter().enumerate().map(hook).collect())
-}
-
-/// Refuses what of a uprobe is not compiled yet.
-fn refuse_later(written: &schema::Uprobe, report: &mut Report) {
-    unsupported::refuse_text("btfPath", written.btf_path.as_ref(), report);
-    unsupported::refuse_true("return of a uprobe", written.returns.as_ref(), report);
-    if let Some(argument) = &written.return_arg {
-        unsupported::refuse("returnArg of a uprobe", argument.span, report);
-    }
 }
 
 /// The path of a file.
@@ -111,18 +105,22 @@ fn addresses(written: &schema::Uprobe, report: &mut Report) -> Option<Vec<Spanne
 }
 
 /// A function, or a place `+` so many bytes behind its beginning.
-fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<UserAddress>> {
-    let text = written.value.as_str();
-    let (name, offset) = match text.rsplit_once('+').map(|(name, offset)| (name, number(offset))) {
-        Some((name, Some(offset))) => (name, offset),
-        Some((_, None)) | None => (text, 0),
-    };
+pub(super) fn symbol(written: &Spanned<String>, report: &mut Report) -> Option<Spanned<UserAddress>> {
+    let (name, offset) = parts(&written.value);
     if let Some(problem) = problem(name) {
         report.push(Diagnostic::error(Code::BadSymbol, written.span, problem));
         return None;
     }
     let address = UserAddress::Symbol { name: name.to_owned(), offset };
     Some(Spanned::new(address, written.span))
+}
+
+/// The function's name, and the bytes behind its beginning.
+fn parts(text: &str) -> (&str, u64) {
+    match text.rsplit_once('+').map(|(name, offset)| (name, number(offset))) {
+        Some((name, Some(offset))) => (name, offset),
+        Some((_, None)) | None => (text, 0),
+    }
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -28,6 +28,7 @@ pub(super) fn usdt(written: schema::Usdt, report: &mut Report) -> Option<Hook> {
         message,
         tags,
         untyped: None,
+        entry: 0,
         returned: None,
         on_return: None,
         means: Means::Any,

@@ -71,6 +71,21 @@ fn rule(expression: &str, message: &str) -> Value {
     json!([{ "rule": expression, "message": message }])
 }
 
+/// What must hold of a mapping beside the types of its fields, in CEL.
+fn rule_of(what: &str) -> Option<Value> {
+    match what {
+        "a kprobe" | "a uprobe" => Some(rule(
+            "!has(self.return) || !self.return || has(self.returnArg)",
+            "returnArg must say the type of what `return: true` reports",
+        )),
+        "an action" => Some(rule(
+            "!(has(self.argNewSymbol) && has(self.argNewAddr)) && !(has(self.argNewSymbol) && has(self.argNewOffset)) && !(has(self.argNewAddr) && has(self.argNewOffset))",
+            "an Override goes to one place: argNewSymbol, argNewAddr or argNewOffset",
+        )),
+        _ => None,
+    }
+}
+
 /// The structural schema of a shape.
 fn of(shape: &Shape) -> Value {
     match shape {
@@ -108,14 +123,11 @@ fn mapping(object: &ObjectShape) -> Value {
         if !required.is_empty() {
             fields.insert("required".to_owned(), required.into());
         }
-        match object.what {
-            "a label selector" => drop(fields.insert("x-kubernetes-map-type".to_owned(), "atomic".into())),
-            "a kprobe" | "a uprobe" => {
-                let expression = "!has(self.return) || !self.return || has(self.returnArg)";
-                let rule = rule(expression, "returnArg must say the type of what `return: true` reports");
-                fields.insert("x-kubernetes-validations".to_owned(), rule);
-            }
-            _ => {}
+        if object.what == "a label selector" {
+            fields.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
+        }
+        if let Some(rule) = rule_of(object.what) {
+            fields.insert("x-kubernetes-validations".to_owned(), rule);
         }
     }
     schema
@@ -136,6 +148,11 @@ fn property(object: &ObjectShape, field: &FieldShape) -> Value {
     }
     if let Some(most) = guide.most {
         fields.insert("maxItems".to_owned(), most.into());
+    }
+    if field.name == "hostSelector" {
+        let rule =
+            rule("!has(self.matchLabels) && !has(self.matchExpressions)", "hostSelector is absent or {}");
+        fields.insert("x-kubernetes-validations".to_owned(), rule);
     }
     schema
 }

@@ -126,6 +126,10 @@ codes! {
     BadFile = "P0047",
     /// An expression that cannot be compiled.
     BadExpression = "P0048",
+    /// A scope of pods, nodes and host processes that there cannot be, or that does not count.
+    BadScope = "P0049",
+    /// An override of a place in a program that says nothing, or too much.
+    BadAssignment = "P0050",
 }
 
 impl Code {

@@ -101,8 +101,8 @@ impl Emitter<'_> {
                 }
                 (Action::Sigkill | Action::Signal(_), Mode::Enforce) => Counter::Signal,
                 (Action::Sigkill | Action::Signal(_), Mode::Monitor) => Counter::MonitorSignal,
-                (Action::Override(_), Mode::Enforce) => Counter::Override,
-                (Action::Override(_), Mode::Monitor) => Counter::MonitorOverride,
+                (Action::Override(_) | Action::Rewrite, Mode::Enforce) => Counter::Override,
+                (Action::Override(_) | Action::Rewrite, Mode::Monitor) => Counter::MonitorOverride,
                 (Action::Set(_), Mode::Enforce) => Counter::Set,
                 (Action::Set(_), Mode::Monitor) => Counter::MonitorSet,
                 (Action::NotifyEnforcer(notification), Mode::Enforce) => {
@@ -132,6 +132,9 @@ impl Emitter<'_> {
             if matches!(action, Action::Override(_)) && mode == Mode::Enforce {
                 self.deny_later(f, selector)?;
             }
+            if (*action, mode) == (Action::Rewrite, Mode::Enforce) {
+                self.rewrite(f, selector)?;
+            }
             if let (Action::Set(set), Mode::Enforce) = (action, mode) {
                 self.set(f, *set)?;
             }
@@ -159,6 +162,7 @@ impl Emitter<'_> {
                 let kills = self.body.role == Role::ReportAndKillDenied;
                 (kills.then_some(SIGKILL), Some(abi::Action::Override))
             }
+            Action::Rewrite => (None, Some(abi::Action::Override)),
             Action::Set(_) => (None, Some(abi::Action::Set)),
             Action::NotifyEnforcer(_) => (None, Some(abi::Action::NotifyEnforcer)),
             Action::Post => (None, Some(abi::Action::Post)),

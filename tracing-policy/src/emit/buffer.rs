@@ -53,13 +53,13 @@ impl Emitter<'_> {
                     store(f, Size::Double, bytes.whole(), R1)?;
                     load(f, Size::Double, R1, bytes.whole())?;
                     let half = matches!(self.hook.convention, Convention::Syscall32 { .. });
-                    extend(f, if half { i32::from(bits).min(32) } else { i32::from(bits) }, signed);
+                    let bits = if half { bits.min(32) } else { bits };
+                    f.extend(R1, bits.into(), signed);
                 }
                 BufferSize::Field(Field { offset, form: FieldForm::Value { width, signedness } }) => {
                     let at = f.offset(u32::from(offset))?;
                     f.load(size_of_width(width), R1, Register::R9, at);
-                    let bits = i32::try_from(width.bits()).unwrap_or(64);
-                    extend(f, bits, signedness == Signedness::Signed);
+                    f.extend(R1, width.bits(), signedness == Signedness::Signed);
                 }
                 BufferSize::Fixed(bytes) => f.constant(R1, u64::from(bytes)),
                 BufferSize::Field(_) | BufferSize::Inside | BufferSize::Returned => continue,
@@ -327,15 +327,6 @@ fn count_unread(f: &mut Function<'_>, bytes: BytesState) -> Result<(), BuildErro
     store(f, Size::Double, bytes.whole(), R2)?;
     f.bind(none);
     Ok(())
-}
-
-/// Extends `R1` from so many bits.
-pub(super) fn extend(f: &mut Function<'_>, bits: i32, signed: bool) {
-    let unused = 64 - bits;
-    if unused > 0 {
-        f.alu(AluOp::Lsh, R1, unused);
-        f.alu(if signed { AluOp::Arsh } else { AluOp::Rsh }, R1, unused);
-    }
 }
 
 /// The numbers on this kernel, from its `enum iter_type`; where its types leave that out, from the shape of the struct.

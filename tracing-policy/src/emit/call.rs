@@ -9,6 +9,7 @@ use std::mem::offset_of;
 use Register::{R0, R1, R2, R3, R4, R9};
 use bpf_probes::abi::{Call, CallKey, HookRecord, LeftBuffer, Loss, call_flag, map_name};
 use bpf_probes::asm::Label;
+use bpf_probes::attach::CallEnd;
 use bpf_probes::builder::{BuildError, Function};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::routine::count_loss;
@@ -68,7 +69,13 @@ impl Emitter<'_> {
         let sp = f.facts().offset_of("pt_regs", "sp")?;
         let sp = f.offset(sp)?;
         f.load(Size::Double, R1, R9, sp);
-        if matches!(self.body.target, AttachSpec::Kretprobe { .. }) {
+        let is_behind = matches!(
+            self.body.target,
+            AttachSpec::Kretprobe { .. }
+                | AttachSpec::Uprobe { end: CallEnd::Return, .. }
+                | AttachSpec::UprobeMulti { end: CallEnd::Return, .. }
+        );
+        if is_behind {
             f.alu(AluOp::Sub, R1, RETURN_ADDRESS);
         }
         store(f, Size::Double, frame, R1)
@@ -81,11 +88,15 @@ impl Emitter<'_> {
         rider: &Rider,
         absent: Label,
     ) -> Result<(), BuildError> {
-        let layout = self.state().call_key + at(offset_of!(CallKey, layout));
-        store_imm(f, Size::Word, layout, rider.layout_number.cast_signed())?;
+        self.of_layout(f, rider)?;
+        self.find(f, absent);
+        Ok(())
+    }
+
+    /// `R0 = what is under the key that was noted last`, going to `absent` where nothing is.
+    fn find(&self, f: &mut Function<'_>, absent: Label) {
         self.call_on(f, Helper::MapLookupElem);
         f.jump_if(Condition::Eq, R0, 0, absent);
-        Ok(())
     }
 
     /// Calls a helper with the map and the key that was noted last.
@@ -140,12 +151,10 @@ impl Emitter<'_> {
         self.leave(f, rider, failed)
     }
 
-    /// `R0 = what the call's entry left of a rider's buffer`, going to `absent` where it left nothing; the key is that buffer's from then on.
-    fn find_buffer(&self, f: &mut Function<'_>, number: u32, absent: Label) -> Result<(), BuildError> {
-        self.of_buffer(f, number)?;
-        self.call_on(f, Helper::MapLookupElem);
-        f.jump_if(Condition::Eq, R0, 0, absent);
-        Ok(())
+    /// Makes the key that of a rider.
+    fn of_layout(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
+        let at = self.state().call_key + at(offset_of!(CallKey, layout));
+        store_imm(f, Size::Word, at, rider.layout_number.cast_signed())
     }
 
     /// Makes the key that of a buffer, counted from 1, or with 0 that of the call.
@@ -159,7 +168,8 @@ impl Emitter<'_> {
         for (left, number) in rider.left.iter().zip(1..) {
             let absent = f.label();
             let raw = self.state().reads[left.read.index()].raw;
-            self.find_buffer(f, number, absent)?;
+            self.of_buffer(f, number)?;
+            self.find(f, absent);
             f.load(Size::Double, R1, R0, field(offset_of!(LeftBuffer, address)));
             store(f, Size::Double, raw, R1)?;
             if let Some(bytes) = self.state().bytes(left.read) {
@@ -193,8 +203,7 @@ impl Emitter<'_> {
 
     /// Puts the value in `call` under the key; `R0` is the map's answer.
     fn update_call(&self, f: &mut Function<'_>, rider: &Rider) -> Result<(), BuildError> {
-        let layout = self.state().call_key + at(offset_of!(CallKey, layout));
-        store_imm(f, Size::Word, layout, rider.layout_number.cast_signed())?;
+        self.of_layout(f, rider)?;
         address(f, R3, self.state().call);
         f.constant(R4, 0);
         self.call_on(f, Helper::MapUpdateElem);

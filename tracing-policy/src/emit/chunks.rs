@@ -2,10 +2,10 @@
 
 use std::mem::{offset_of, size_of};
 
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8};
+use Register::{R0, R1, R2, R3, R4, R5, R6, R7, R8};
 use bpf_probes::abi::{DATA_CHUNK, DataRecord, HookRecord, MAX_ARGUMENTS, ProcessKey, value_flag};
 use bpf_probes::asm::{Label, Subprogram};
-use bpf_probes::builder::{BuildError, Facts, Function, Program};
+use bpf_probes::builder::{BuildError, Facts, Function, LoopForm, Program};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::routine::{ChunkSource, Chunks};
 
@@ -53,6 +53,10 @@ impl Emitter<'_> {
         f.jump_if(Condition::Ne, R1, 0, fits);
         load(f, Size::Double, R2, bytes.whole())?;
         f.jump_if(Condition::Le, R2, MOST, fits);
+        if self.facts.loops == LoopForm::Bounded {
+            self.entry_number(f, R5)?;
+            load(f, Size::Double, R2, bytes.whole())?;
+        }
         f.jump_if(Condition::Le, R2, MAX_ARGUMENTS.cast_signed(), bounded);
         f.constant(R2, u64::from(MAX_ARGUMENTS));
         f.bind(bounded);
@@ -79,8 +83,8 @@ impl Emitter<'_> {
 
     /// The subprograms that send pieces.
     pub(super) fn add_pieces(&self, program: &mut Program) -> Result<(), BuildError> {
-        if self.memory.chunk.is_some() {
-            for subprogram in long_buffers(self.facts)? {
+        if let Some(chunk) = self.memory.chunk {
+            for subprogram in long_buffers(self.facts, &self.memory.map.name, chunk)? {
                 program.add(subprogram);
             }
         }
@@ -88,9 +92,10 @@ impl Emitter<'_> {
     }
 }
 
-/// `send_buffer(address, length, data record, time) -> bytes sent`, and what it calls.
-fn long_buffers(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
-    let chunks = Chunks { send: SEND, piece: PIECE, arguments: 4, source: ChunkSource::ByAddress };
+/// `send_buffer(address, length, data record, time) -> bytes sent`, and what it calls; with [`LoopForm::Bounded`] the number of the entry of `memory` behind these.
+fn long_buffers(facts: &Facts<'_>, memory: &str, chunk: u32) -> Result<[Subprogram; 2], BuildError> {
+    let source = ChunkSource::ByAddress;
+    let chunks = Chunks { send: SEND, piece: PIECE, arguments: 4, source, memory, offset: chunk };
     let place = |f: &mut Function<'_>| {
         f.copy(R7, R3);
         f.copy(R6, R4);

@@ -118,17 +118,15 @@ impl Emitter<'_> {
     pub(super) fn claim(&self, f: &mut Function<'_>, none: Label) -> Result<(), BuildError> {
         let map = self.memory.map.name.clone();
         f.comment("a claim of working memory");
+        f.call(Helper::GetSmpProcessorId);
+        f.alu(AluOp::Mul, R0, CLAIMS.cast_signed());
+        if !f.facts().fetching_atomics {
+            // such kernels do not preempt, so that one entry will do
+            return f.entry(R6, &map, R0, none);
+        }
         f.scope(|f| {
             let key = f.slot(8)?;
-            f.call(Helper::GetSmpProcessorId);
-            f.alu(AluOp::Mul, R0, i32::try_from(CLAIMS).unwrap_or(1));
             f.store(Size::Word, R10, key.offset(), R0);
-            if !f.facts().fetching_atomics {
-                // such kernels do not preempt, so that one entry will do
-                f.lookup(&map, key, none);
-                f.copy(R6, R0);
-                return Ok(());
-            }
             let claimed = f.label();
             f.repeat(R7, ATTEMPTS, |f| {
                 let (past_last, next) = (f.label(), f.label());
@@ -146,7 +144,7 @@ impl Emitter<'_> {
                 f.bind(past_last);
                 // on with the first CPU's; a constant here would be followed by itself through all rounds (7.2)
                 f.call(Helper::GetPrandomU32);
-                f.alu(AluOp::And, R0, i32::try_from(CLAIMS).unwrap_or(1) - 1);
+                f.alu(AluOp::And, R0, CLAIMS.cast_signed() - 1);
                 f.store(Size::Word, R10, key.offset(), R0);
                 f.bind(next);
                 Ok(())
@@ -159,6 +157,7 @@ impl Emitter<'_> {
             Ok(())
         })
     }
+
     /// `dst = the number of the entry that R6 points to`. Uses `R0` to `R5`.
     pub(super) fn entry_number(&self, f: &mut Function<'_>, dst: Register) -> Result<(), BuildError> {
         if self.memory.is_claimed && f.facts().fetching_atomics {
@@ -168,7 +167,7 @@ impl Emitter<'_> {
         }
         f.call(Helper::GetSmpProcessorId);
         if self.memory.is_claimed {
-            f.alu(AluOp::Mul, R0, i32::try_from(CLAIMS).unwrap_or(1));
+            f.alu(AluOp::Mul, R0, CLAIMS.cast_signed());
         }
         f.copy(dst, R0);
         Ok(())

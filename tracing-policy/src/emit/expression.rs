@@ -277,11 +277,6 @@ struct Expression<'a> {
 
 /// `R1` cut to the type and extended by it.
 fn cut(f: &mut Function<'_>, ty: IntegerType) {
-    let unused = i32::try_from(64 - ty.width.bits()).unwrap_or(0);
-    if unused == 0 {
-        return;
-    }
     debug_assert_eq!(expression_register(ty, 1), 1, "the lowest bit is kept");
-    f.alu(AluOp::Lsh, R1, unused);
-    f.alu(if ty.signedness == Signedness::Signed { AluOp::Arsh } else { AluOp::Rsh }, R1, unused);
+    f.extend(R1, ty.width.bits(), ty.signedness == Signedness::Signed);
 }

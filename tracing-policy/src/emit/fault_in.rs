@@ -6,13 +6,14 @@
 
 use Register::{R0, R1, R2, R3, R7, R8, R9, R10};
 use bpf_probes::asm::{Label, Prototype};
-use bpf_probes::builder::{BuildError, Facts, Function, Program, Slot};
+use bpf_probes::builder::{BuildError, Facts, Function, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::sensor::{STUB, argument};
-use bpf_probes::spec::{CollectionSpec, ProgramKind, ProgramSpec, Reach};
+use bpf_probes::spec::{CollectionSpec, ProgramKind, Reach};
 
 use super::program::Body;
+use super::returner::collection;
 
 /// Last byte of a page, as a mask. Larger pages hold whole pages of this size.
 const IN_PAGE: i32 = 4095;
@@ -51,15 +52,7 @@ pub(crate) fn fault_in(
     } else {
         ProgramKind::UprobeSleepable
     };
-    let code = Program::new().link(f.finish()?)?;
-    let program = ProgramSpec {
-        name: STUB.to_owned(),
-        kind,
-        target: body.target.clone(),
-        reach: Reach::Attached,
-        code,
-    };
-    Ok(CollectionSpec { maps: Vec::new(), imports: Vec::new(), programs: vec![program] })
+    collection(f, Body { kind, ..body }, (STUB, Reach::Attached), Vec::new())
 }
 
 /// Reads the byte at `R7` into `byte`, sleeping only where it is not there; goes to `nowhere` when there is none.

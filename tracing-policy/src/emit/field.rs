@@ -27,10 +27,8 @@ impl Emitter<'_> {
             match form {
                 FieldForm::Value { width, signedness } => {
                     f.load(size(width), R1, R9, at);
-                    let unused = i32::try_from(64 - width.bits()).unwrap_or(0);
-                    if signedness == Signedness::Signed && unused != 0 {
-                        f.alu(AluOp::Lsh, R1, unused);
-                        f.alu(AluOp::Arsh, R1, unused);
+                    if signedness == Signedness::Signed {
+                        f.extend(R1, width.bits(), true);
                     }
                     self.note_register(f, id, read, R1)?;
                 }

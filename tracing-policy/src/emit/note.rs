@@ -57,6 +57,19 @@ impl Notes {
         f.constant(R1, self.hook);
         f.store(Size::Double, R10, key.at(offset(offset_of!(NoteKey, hook))), R1);
     }
+
+    /// Removes what an earlier call of the current thread may have left in a map. Loses `R0` to `R5`.
+    pub(super) fn forget_earlier(self, f: &mut Function<'_>, map: &str) -> Result<(), BuildError> {
+        let absent = f.label();
+        f.scope(|f| {
+            let key = f.slot(KEY_BYTES)?;
+            self.key(f, key);
+            f.lookup(map, key, absent);
+            remove_from(f, map, key);
+            f.bind(absent);
+            Ok(())
+        })
+    }
 }
 
 /// Bytes of a key on the stack.
@@ -70,8 +83,13 @@ fn offset(offset: usize) -> u32 {
 
 /// Removes the note at `key`. Loses `R0` to `R5`.
 pub(super) fn remove(f: &mut Function<'_>, key: Slot) {
+    remove_from(f, map_name::NOTES, key);
+}
+
+/// Removes what is at `key` of a map. Loses `R0` to `R5`.
+pub(super) fn remove_from(f: &mut Function<'_>, map: &str, key: Slot) {
     f.slot_address(R2, key);
-    f.assembler().load_map(R1, map_name::NOTES);
+    f.assembler().load_map(R1, map);
     f.call(Helper::MapDeleteElem);
 }
 
@@ -89,8 +107,10 @@ pub(super) fn only_if_killed(f: &mut Function<'_>, calm: Label) -> Result<(), Bu
 }
 
 impl Emitter<'_> {
-    fn leaves_notes(&self) -> bool {
+    /// Whether a program at an entry leaves notes.
+    pub(super) fn leaves_notes(&self) -> bool {
         matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride)
+            && self.state().rewrite.is_none()
     }
 
     /// Whether a note says which call it is for: it is looked at when the entry has been left.
@@ -103,17 +123,10 @@ impl Emitter<'_> {
         if !self.leaves_notes() {
             return Ok(());
         }
-        let (notes, state, absent) = (self.body.notes, self.state().note, f.label());
+        let state = self.state().note;
         f.comment("no note of an earlier call");
         store_imm(f, Size::Double, state.errno, 0)?;
-        f.scope(|f| {
-            let key = f.slot(KEY_BYTES)?;
-            notes.key(f, key);
-            f.lookup(map_name::NOTES, key, absent);
-            remove(f, key);
-            f.bind(absent);
-            Ok(())
-        })?;
+        self.body.notes.forget_earlier(f, map_name::NOTES)?;
         if !self.notes_call() {
             return Ok(());
         }

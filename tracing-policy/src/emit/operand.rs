@@ -28,7 +28,7 @@ impl Emitter<'_> {
                 if shift != 0 {
                     f.alu(AluOp::Rsh, R1, shift.into());
                 }
-                extend(f, R1, operand.size.min(width), operand.signed);
+                f.extend(R1, 8 * u32::from(operand.size.min(width)), operand.signed);
             }
             UsdtSource::Memory { .. } => {
                 f.comment("an argument in memory");
@@ -41,7 +41,7 @@ impl Emitter<'_> {
                     store(f, Size::Double, error, R0)?;
                 }
                 load(f, Size::Double, R1, state.raw)?;
-                extend(f, R1, operand.size, operand.signed);
+                f.extend(R1, 8 * u32::from(operand.size), operand.signed);
             }
         }
         Ok(())
@@ -96,25 +96,19 @@ fn operand_address(f: &mut Function<'_>, source: UsdtSource) -> Result<(), Build
     Ok(())
 }
 
-fn context_register(f: &mut Function<'_>, dst: Register, register: CpuRegister) -> Result<(), BuildError> {
+pub(super) fn context_register(
+    f: &mut Function<'_>,
+    dst: Register,
+    register: CpuRegister,
+) -> Result<(), BuildError> {
     let offset = f.facts().offset_of("pt_regs", field(register))?;
     let offset = f.offset(offset)?;
     f.load(Size::Double, dst, R9, offset);
     Ok(())
 }
 
-/// The lowest `bytes` of a register, extended by their sign or by zeros.
-fn extend(f: &mut Function<'_>, register: Register, bytes: u8, signed: bool) {
-    let unused = 64 - 8 * i32::from(bytes.min(8));
-    if unused == 0 {
-        return;
-    }
-    f.alu(AluOp::Lsh, register, unused);
-    f.alu(if signed { AluOp::Arsh } else { AluOp::Rsh }, register, unused);
-}
-
 /// The field of `struct pt_regs` that a register is saved in.
-const fn field(register: CpuRegister) -> &'static str {
+pub(super) const fn field(register: CpuRegister) -> &'static str {
     match register {
         CpuRegister::Rax => "ax",
         CpuRegister::Rbx => "bx",

@@ -6,9 +6,9 @@ use Register::{R0, R1, R2, R8, R9};
 use bpf_probes::abi::{Note, map_name};
 use bpf_probes::asm::Prototype;
 use bpf_probes::builder::{BuildError, Facts, Function};
-use bpf_probes::insn::{AluOp, Helper, Register, Size, alu};
+use bpf_probes::insn::{Helper, Register, Size, alu};
 use bpf_probes::kernel::KernelView;
-use bpf_probes::sensor::STUB;
+use bpf_probes::sensor::{STUB, shared};
 use bpf_probes::spec::{CollectionSpec, Reach};
 
 use super::note::{KEY_BYTES, only_if_killed, remove};
@@ -31,8 +31,7 @@ pub(crate) fn overrider(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     body.notes.key(&mut f, key);
     f.lookup(map_name::NOTES, key, absent);
     f.load(Size::Word, R8, R0, i16::try_from(offset_of!(Note, errno)).expect("a note is small"));
-    f.alu(AluOp::Lsh, R8, 32);
-    f.alu(AluOp::Arsh, R8, 32);
+    f.extend(R8, 32, true);
     remove(&mut f, key);
     f.jump(override_return);
     f.bind(absent);
@@ -44,5 +43,5 @@ pub(crate) fn overrider(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     f.call(Helper::OverrideReturn);
     f.bind(out);
     f.return_constant(0);
-    collection(f, body, STUB, Reach::Attached)
+    collection(f, body, (STUB, Reach::Attached), vec![shared::counters(), shared::notes()])
 }

@@ -28,6 +28,7 @@ impl Emitter<'_> {
             f.comment("which classes the process is in");
             self.note_classes(f)?;
         }
+        self.note_workload(f)?;
         if self.tests_number_of(Subject::OwnPid) {
             self.note_own_pid(f)?;
         }

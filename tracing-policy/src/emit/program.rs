@@ -211,6 +211,11 @@ impl<'a> Emitter<'a> {
             Check::Class { number, of: Kin::Parent, sense, .. } => {
                 self.parent_class(f, *number, *sense, fail)?;
             }
+            Check::Class { number, of: Kin::Workload, sense, .. } => {
+                if let Some(word) = self.state().workload_classes.get(&(number / 64)) {
+                    Self::bit(f, *word, number % 64, *sense, fail)?;
+                }
+            }
             Check::Number(test) => self.number(f, test, fail)?,
             Check::Leaf { read, leaves } => self.leaf(f, *read, leaves, fail)?,
             Check::Bytes(test) => self.bytes(f, test, fail)?,
@@ -232,6 +237,9 @@ impl<'a> Emitter<'a> {
             maps.push(self.memory.map.clone());
         }
         maps.push(any(shared::processes(self.facts, DEFAULT_PROCESSES)));
+        if self.looks_at_workload() {
+            maps.push(shared::workloads(self.facts));
+        }
         if self.looks_at_changes() {
             maps.push(any(shared::recorded(self.facts, DEFAULT_PROCESSES)));
         }
@@ -251,7 +259,9 @@ impl<'a> Emitter<'a> {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
         }
-        if matches!(self.body.role, Role::ReportAndNote | Role::ReportAndOverride) {
+        if self.state().rewrite.is_some() {
+            maps.push(shared::registers());
+        } else if self.leaves_notes() {
             maps.push(shared::notes());
         }
         if self.hook.selectors().any(Selector::is_about_enforcers) {

@@ -29,11 +29,7 @@ impl Emitter<'_> {
                     let offset = f.facts().offset_of("pt_regs", part.field)?;
                     let offset = f.offset(offset)?;
                     f.load(Size::Double, R1, R9, offset);
-                    let unused = 64 - 8 * i32::from(part.bytes);
-                    if unused > 0 {
-                        f.alu(AluOp::Lsh, R1, unused);
-                        f.alu(AluOp::Rsh, R1, unused);
-                    }
+                    f.extend(R1, 8 * u32::from(part.bytes), false);
                     self.note_register(f, id, read, R1)?;
                 }
                 Place::Parameter | Place::Field(_) | Place::Return | Place::Left | Place::Operand(_) => {}
@@ -127,13 +123,11 @@ fn cut(
     bits: Option<Bitfield>,
     signed: bool,
 ) -> Result<(), BuildError> {
-    let (shift, width) = bits.map_or((0, 8 * bytes), |bits| (bits.shift, bits.bits));
-    let above = 64 - i32::from(shift) - i32::from(width);
-    if (above, shift) == (0, 0) || (bits.is_none() && !signed) {
+    let Bitfield { shift, bits: width } = bits.unwrap_or(Bitfield { shift: 0, bits: 8 * bytes });
+    if (shift, width) == (0, 64) || (bits.is_none() && !signed) {
         return Ok(());
     }
     load(f, Size::Double, R1, raw)?;
-    f.alu(AluOp::Lsh, R1, above);
-    f.alu(if signed { AluOp::Arsh } else { AluOp::Rsh }, R1, above + i32::from(shift));
+    f.cut(R1, shift.into(), width.into(), signed);
     store(f, Size::Double, raw, R1)
 }

@@ -14,7 +14,7 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::state::BytesState;
 use crate::ir::{Members, Read, ReadId};
-use crate::policy::{ArgumentType, Convention, Family, IntegerType, Place, Signedness};
+use crate::policy::{ArgumentType, Convention, Family, IntegerType, Place, Signedness, Width};
 
 /// Fields of `struct pt_regs` that carry the arguments of a system call (x86-64: `arch/x86/entry/calling.h`).
 const SYSCALL_REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
@@ -171,20 +171,12 @@ impl Emitter<'_> {
     }
 
     pub(super) fn extend(f: &mut Function<'_>, ty: IntegerType, raw: u32) -> Result<(), BuildError> {
-        let unused = 64 - ty.width.bits();
-        if unused == 0 {
+        if ty.width == Width::W64 {
             return Ok(());
         }
-        let size = match ty.width.bits() {
-            8 => Size::Byte,
-            16 => Size::Half,
-            _ => Size::Word,
-        };
-        load(f, size, R5, raw)?;
+        load(f, super::field::size(ty.width), R5, raw)?;
         if ty.signedness == Signedness::Signed {
-            let unused = i32::try_from(unused).unwrap_or(0);
-            f.alu(AluOp::Lsh, R5, unused);
-            f.alu(AluOp::Arsh, R5, unused);
+            f.extend(R5, ty.width.bits(), true);
         }
         store(f, Size::Double, raw, R5)
     }
@@ -344,8 +336,7 @@ impl Emitter<'_> {
 /// What a 32-bit program passed: the lower half of the register, with the sign of a `long`.
 fn narrow(f: &mut Function<'_>, register: Register, read: Read) {
     let is_signed = matches!(read.ty, ArgumentType::Integer(ty) if ty.signedness == Signedness::Signed);
-    f.alu(AluOp::Lsh, register, 32);
-    f.alu(if is_signed { AluOp::Arsh } else { AluOp::Rsh }, register, 32);
+    f.extend(register, 32, is_signed);
 }
 
 /// `R0 = the header of a value that could not be read`, from the negative errno in it. Uses `R1`.
@@ -389,8 +380,7 @@ fn file_of(f: &mut Function<'_>, ty: ArgumentType) -> Result<(), BuildError> {
 fn file_of_descriptor(f: &mut Function<'_>) -> Result<(), BuildError> {
     let (none, out) = (f.label(), f.label());
     f.copy(R8, R7);
-    f.alu(AluOp::Lsh, R8, 32);
-    f.alu(AluOp::Rsh, R8, 32);
+    f.extend(R8, 32, false);
     f.current_task();
     f.copy(R7, R0);
     f.read(R7, R7, "task_struct", "files")?;

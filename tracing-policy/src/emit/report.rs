@@ -1,7 +1,7 @@
 //! The program that reports, counts and signals.
 
 use Register::{R1, R6, R8};
-use bpf_probes::asm::Subprogram;
+use bpf_probes::asm::{Label, Subprogram};
 use bpf_probes::builder::{BuildError, Function, Program, Slot};
 use bpf_probes::insn::{Condition, Register, Size};
 use bpf_probes::routine::add_path_walk;
@@ -22,6 +22,7 @@ impl Emitter<'_> {
         let context = self.keep_context(&mut f)?;
         self.working_memory(&mut f, none)?;
         self.begin_note(&mut f)?;
+        self.begin_rewrite(&mut f)?;
         self.note_member(&mut f)?;
         self.begin_calls(&mut f)?;
         self.note_registers(&mut f)?;
@@ -39,6 +40,7 @@ impl Emitter<'_> {
             self.decide(&mut f, denied)?;
         }
         self.leave_note(&mut f)?;
+        self.leave_rewrite(&mut f)?;
         f.bind(out);
         f.constant(R8, 0);
         if let Some(denied) = denied {
@@ -61,6 +63,7 @@ impl Emitter<'_> {
         }
         self.add_pieces(program)?;
         self.add_look_ups(program)?;
+        self.add_find_workload(program)?;
         self.add_searches(program)
     }
 
@@ -78,7 +81,9 @@ impl Emitter<'_> {
             let name = format!("act_{number}");
             let mut part = self.part(&name);
             while let Some(rider) = riders.pop() {
-                self.act_first(&mut part, rider)?;
+                let end = part.label();
+                self.act_first(&mut part, rider, end, |f, rider, last| self.report_once(f, rider, last))?;
+                part.bind(end);
                 if part.assembler().slots() > FULL_SLOTS {
                     break;
                 }
@@ -108,9 +113,16 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// The first of a policy's selectors that may still match acts.
-    fn act_first(&self, f: &mut Function<'_>, selectors: &[Numbered<'_>]) -> Result<(), BuildError> {
-        let (report, end) = (f.label(), f.label());
+    /// The first of a policy's selectors that may still match acts. Where it is to be reported, `report` does that, given the slot of [`Self::limit_slot`]; else goes
+    /// to `end`.
+    pub(super) fn act_first(
+        &self,
+        f: &mut Function<'_>,
+        selectors: &[Numbered<'_>],
+        end: Label,
+        report: impl FnOnce(&mut Function<'_>, &Rider, Option<Slot>) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let posted = f.label();
         let labels: Vec<_> = selectors.iter().map(|_| f.label()).collect();
         f.scope(|f| {
             let last = Self::limit_slot(f, selectors.iter().map(|it| it.selector))?;
@@ -121,17 +133,15 @@ impl Emitter<'_> {
             f.jump(end);
             for (it, label) in selectors.iter().zip(&labels) {
                 f.bind(*label);
-                self.act(f, it.rider, it.selector, Then { report, end, last })?;
-                f.jump(if it.selector.posts() { report } else { end });
+                self.act(f, it.rider, it.selector, Then { report: posted, end, last })?;
+                f.jump(if it.selector.posts() { posted } else { end });
             }
             if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
-                f.bind(report);
-                self.report_once(f, it.rider, last)?;
+                f.bind(posted);
+                report(f, it.rider, last)?;
             }
             Ok(())
-        })?;
-        f.bind(end);
-        Ok(())
+        })
     }
 
     /// Sends the record of a match, and keeps what limits and returns need of it.

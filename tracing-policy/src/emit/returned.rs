@@ -7,12 +7,11 @@ use std::mem::offset_of;
 use Register::{R0, R1, R7, R8, R9};
 use bpf_probes::abi::{Call, HookRecord, RecordKind, ReturnRecord, call_flag, hook_flag};
 use bpf_probes::asm::{Label, Subprogram};
-use bpf_probes::builder::{BuildError, Function, Program};
+use bpf_probes::builder::{BuildError, Function, Program, Slot};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
-use super::act::Then;
 use super::limit::limits;
 use super::memory::{address, load, store, store_imm};
 use super::output::submit_by_ring;
@@ -104,7 +103,7 @@ impl Emitter<'_> {
         // by way of memory: where the kernel knows its type, it becomes a number there
         store(f, Size::Double, bytes.whole(), R1)?;
         load(f, Size::Double, R1, bytes.whole())?;
-        super::buffer::extend(f, i32::from(size.bits), size.signed);
+        f.extend(R1, size.bits.into(), size.signed);
         if size.signed {
             f.jump_if(Condition::SGe, R1, 0, some);
             f.constant(R1, 0);
@@ -215,7 +214,9 @@ impl Emitter<'_> {
         if let Some(action) = rider.on_return {
             self.remember(f, first.selector, action)?;
         }
-        f.scope(|f| self.act_if_matched(f, selectors, call, [dismiss, end]))?;
+        self.act_first(f, selectors, dismiss, |f, rider, last| {
+            self.report_matched(f, rider, call, last, end)
+        })?;
         f.bind(dismiss);
         self.begin_return(f, rider, call, end)?;
         let word = i32::from_le_bytes([0, 0, 0, hook_flag::DISMISSED]);
@@ -226,35 +227,21 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// The selector that may still match acts and reports; goes to `dismiss` where there is no report, to `end` behind one.
-    fn act_if_matched(
+    /// Sends the record of a return that matched, and goes to `end`.
+    fn report_matched(
         &self,
         f: &mut Function<'_>,
-        selectors: &[Numbered<'_>],
+        rider: &Rider,
         call: CallState,
-        [dismiss, end]: [Label; 2],
+        last: Option<Slot>,
+        end: Label,
     ) -> Result<(), BuildError> {
-        let last = Self::limit_slot(f, selectors.iter().map(|it| it.selector))?;
-        let (report, labels) = (f.label(), selectors.iter().map(|_| f.label()).collect::<Vec<_>>());
-        for (it, label) in selectors.iter().zip(&labels) {
-            load(f, Size::Byte, R1, self.state().alive + it.index)?;
-            f.jump_if(Condition::Ne, R1, 0, *label);
-        }
-        f.jump(dismiss);
-        for (it, label) in selectors.iter().zip(&labels) {
-            f.bind(*label);
-            self.act(f, it.rider, it.selector, Then { report, end: dismiss, last })?;
-            f.jump(if it.selector.posts() { report } else { dismiss });
-        }
-        if let Some(it) = selectors.iter().find(|it| it.selector.posts()) {
-            f.bind(report);
-            self.begin_return(f, it.rider, call, end)?;
-            self.append_values(f, it.rider)?;
-            self.append_stacks(f, it.rider)?;
-            Self::send_return(f, call)?;
-            Self::note_report(f, last);
-            f.jump(end);
-        }
+        self.begin_return(f, rider, call, end)?;
+        self.append_values(f, rider)?;
+        self.append_stacks(f, rider)?;
+        Self::send_return(f, call)?;
+        Self::note_report(f, last);
+        f.jump(end);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use bpf_probes::builder::{BuildError, Facts, Function, Program};
 use bpf_probes::insn::{AluOp, Condition, Helper, Register, Size};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::sensor::shared;
-use bpf_probes::spec::{AttachSpec, CollectionSpec, ProgramSpec, Reach};
+use bpf_probes::spec::{AttachSpec, CollectionSpec, MapSpec, ProgramSpec, Reach};
 
 use super::deny::earlier_denial;
 use super::note::{KEY_BYTES, SIGKILL, only_if_killed, remove};
@@ -30,16 +30,17 @@ fn field(offset: usize) -> i16 {
     i16::try_from(offset).expect("a note is small")
 }
 
+/// The collection of a program without maps of its own.
 pub(super) fn collection(
     f: Function<'_>,
     body: Body<'_>,
-    name: &str,
-    reach: Reach,
+    (name, reach): (&str, Reach),
+    imports: Vec<MapSpec>,
 ) -> Result<CollectionSpec, BuildError> {
     let code = Program::new().link(f.finish()?)?;
     Ok(CollectionSpec {
         maps: Vec::new(),
-        imports: vec![shared::counters(), shared::notes()],
+        imports,
         programs: vec![ProgramSpec {
             name: name.to_owned(),
             kind: body.kind,
@@ -85,7 +86,7 @@ pub(crate) fn returner(body: Body<'_>, kernel: &KernelView) -> Result<Collection
     f.bind(decided);
     f.copy(R0, R8);
     f.return_result();
-    collection(f, body, BODY, Reach::TailCalled)
+    collection(f, body, (BODY, Reach::TailCalled), vec![shared::counters(), shared::notes()])
 }
 
 /// Goes to `other` unless the current thread is in the system call that the note in `R6` is about.
@@ -134,7 +135,7 @@ pub(crate) fn forgetter(body: Body<'_>, kernel: &KernelView) -> Result<Collectio
     remove(&mut f, key);
     f.bind(absent);
     f.return_constant(0);
-    collection(f, body, BODY, Reach::TailCalled)
+    collection(f, body, (BODY, Reach::TailCalled), vec![shared::counters(), shared::notes()])
 }
 
 /// `R1 = what the function returned`, from the context in `R9`.

@@ -205,13 +205,8 @@ impl Emitter<'_> {
     /// `R6 = the area of what was read, in the entry of working memory whose number is in R1`: pointers cannot be handed to what is verified apart (before 5.12).
     fn area_of_entry(&self, f: &mut Function<'_>, read: ReadId, none: Label) -> Result<(), BuildError> {
         let area = self.state().bytes(read).map_or(0, |bytes| self.memory.areas[bytes.area]);
-        f.scope(|f| {
-            let key = f.slot(8)?;
-            f.store(Size::Word, R10, key.offset(), R1);
-            f.lookup(&self.memory.map.name, key, none);
-            f.copy(R6, R0);
-            f.alu(AluOp::Add, R6, area.cast_signed());
-            Ok(())
-        })
+        f.entry(R6, &self.memory.map.name, R1, none)?;
+        f.alu(AluOp::Add, R6, area.cast_signed());
+        Ok(())
     }
 }

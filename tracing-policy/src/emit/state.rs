@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rewrite::RewriteState;
 use super::stack::{self, StackState};
 use super::task;
 use crate::binary::{UsdtArgument, UsdtSource};
@@ -119,6 +120,8 @@ pub(super) struct State {
     pub(super) classes: BTreeMap<u32, u32>,
     /// The same of the parent.
     pub(super) parent_classes: BTreeMap<u32, u32>,
+    /// The same of the workload.
+    pub(super) workload_classes: BTreeMap<u32, u32>,
     /// `u32`: 1 when the parent is known.
     pub(super) parent_known: u32,
     /// `u64`s: what is looked at of the thread.
@@ -137,6 +140,8 @@ pub(super) struct State {
     pub(super) alive: u32,
     /// What the call is to return.
     pub(super) note: NoteState,
+    /// What registers are to get, where a policy writes them.
+    pub(super) rewrite: Option<RewriteState>,
     /// By argument that an action writes: `u64`, its address.
     pub(super) written: Vec<(UsdtSource, u32)>,
     /// `u32`, if anything is written: the flag of the record when that failed.
@@ -195,11 +200,13 @@ impl State {
         });
         let reads: Vec<_> = reads.collect();
         let (mut classes, mut parent_classes) = (BTreeMap::new(), BTreeMap::new());
+        let mut workload_classes = BTreeMap::new();
         for test in hook.selectors().flat_map(|selector| &selector.tests) {
             if let Check::Class { number, of, .. } = test.check {
                 let classes = match of {
                     Kin::Process => &mut classes,
                     Kin::Parent => &mut parent_classes,
+                    Kin::Workload => &mut workload_classes,
                 };
                 classes.entry(number / 64).or_insert_with(|| room.take(8));
             }
@@ -222,6 +229,7 @@ impl State {
             parent_known: if parent_classes.is_empty() { 0 } else { room.take(4) },
             classes,
             parent_classes,
+            workload_classes,
             task,
             reads,
             areas: u32::try_from(areas).unwrap_or(u32::MAX),
@@ -238,6 +246,7 @@ impl State {
                 0
             },
             note: NoteState { errno: room.take(8), call: room.take(8), registers: room.take(8) },
+            rewrite: RewriteState::of(hook, |words| room.take_words(words)),
             call_key: if returns { room.take(24) } else { 0 },
             call: if returns { room.take(16) } else { 0 },
             calls,
@@ -270,6 +279,7 @@ impl State {
         ] {
             *offset += by;
         }
+        self.rewrite = self.rewrite.map(|rewrite| rewrite.moved(by));
         if let Some(stacks) = &mut self.stacks {
             stacks.lengths.iter_mut().for_each(|offset| *offset += by);
         }
@@ -277,6 +287,7 @@ impl State {
             .classes
             .values_mut()
             .chain(self.parent_classes.values_mut())
+            .chain(self.workload_classes.values_mut())
             .chain(self.task.values_mut())
             .chain(&mut self.tables)
             .chain(&mut self.searches)

@@ -39,6 +39,8 @@ pub struct Call {
     pub classes: Option<Vec<u32>>,
     /// Classes that its parent is in; `None` when the parent is gone or not known.
     pub parent_classes: Option<Vec<u32>>,
+    /// Classes of the workload that it belongs to.
+    pub workload_classes: Vec<u32>,
     /// Policies in monitor mode, by number.
     pub monitored: Vec<u32>,
 }
@@ -65,11 +67,12 @@ impl Hook {
             Check::Enforcing => !call.monitored.contains(&policy),
             Check::Class { number, of, sense, unknown_passes } => {
                 let classes = match of {
-                    Kin::Process => &call.classes,
-                    Kin::Parent => &call.parent_classes,
+                    Kin::Process => call.classes.as_ref(),
+                    Kin::Parent => call.parent_classes.as_ref(),
+                    Kin::Workload => Some(&call.workload_classes),
                 };
                 let passes = |classes: &Vec<u32>| classes.contains(number) == (*sense == Sense::Plain);
-                classes.as_ref().map_or(*unknown_passes, passes)
+                classes.map_or(*unknown_passes, passes)
             }
             Check::Number(test) => self.number(test, call),
             Check::Leaf { read, leaves } => leaf(read.index(), leaves, call),

@@ -7,7 +7,8 @@ use super::search::Search;
 use super::source_map::SourceMap;
 use super::table::Table;
 use crate::policy::{
-    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, ReturnedSize, ValuePath,
+    Action, ArgumentId, ArgumentType, BufferSize, Convention, Place, PostOptions, ReturnedSize, Rewrite,
+    ValuePath,
 };
 
 /// What one program of a hook does.
@@ -120,6 +121,8 @@ pub struct Selector {
     pub actions: Vec<Action>,
     /// At an entry: what is done at the return.
     pub return_actions: Vec<Action>,
+    /// What registers get where a match overrides a place in a program.
+    pub rewrite: Option<Rewrite>,
     /// Where the arguments that actions name are read.
     pub sockets: Vec<(ArgumentId, ReadId)>,
     /// How a match is reported.

@@ -52,15 +52,13 @@ pub(super) fn selectors(
         for read in reads.descriptors(rider) {
             tests.push(Test { check: Check::Readable(read), origin });
         }
-        for filter in &selector.arguments {
-            let origin = places.origin(number, filter.span());
-            tests.extend(checks(rider, filter, reads).into_iter().map(|check| Test { check, origin }));
-        }
+        tests.extend(filters(rider, number, &selector.arguments, reads, places));
         lowered.push(ir::Selector {
             number: u16::try_from(index).unwrap_or(u16::MAX),
             tests,
             actions: selector.actions.iter().map(|action| action.value).collect(),
             return_actions: selector.return_actions.iter().map(|action| action.value).collect(),
+            rewrite: selector.rewrite.clone(),
             sockets: sockets(rider, selector.actions.iter().map(|action| action.value), reads),
             post: match purpose {
                 Purpose::Report | Purpose::Ask => selector.post,
@@ -82,6 +80,22 @@ fn sockets(
     named.filter_map(|socket| Some((socket, reads.of_argument(rider, socket)?))).collect()
 }
 
+/// The tests of filters on values, of the rider with this number.
+fn filters(
+    rider: &Rider<'_>,
+    number: usize,
+    filters: &[ArgumentFilter],
+    reads: &Reads,
+    places: &mut SourceMap,
+) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for filter in filters {
+        let origin = places.origin(number, filter.span());
+        tests.extend(checks(rider, filter, reads).into_iter().map(|check| Test { check, origin }));
+    }
+    tests
+}
+
 /// The selector that matched at the entry, at the return: `place` is that of the rider and of the selector.
 fn returning(
     rider: &Rider<'_>,
@@ -95,13 +109,7 @@ fn returning(
     let short = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
     let entered = Check::Entered { rider: short(number), selector: short(index) };
     let mut tests = vec![Test { check: entered, origin }];
-    for filter in &selector.return_arguments {
-        tests.extend(
-            checks(rider, filter, reads)
-                .into_iter()
-                .map(|check| Test { check, origin: places.origin(number, filter.span()) }),
-        );
-    }
+    tests.extend(filters(rider, number, &selector.return_arguments, reads, places));
     let actions = selector.return_actions.iter().map(|action| action.value);
     ir::Selector {
         number: short(index),
@@ -109,6 +117,7 @@ fn returning(
         sockets: sockets(rider, actions.clone().chain(rider.hook.on_return), reads),
         actions: actions.collect(),
         return_actions: Vec::new(),
+        rewrite: None,
         post: selector.return_post,
         origin,
     }
@@ -130,8 +139,10 @@ fn class_test(rider: &Rider<'_>, class: ClassUse) -> Option<Check> {
     // A process that we know nothing of descends from nobody we know; of its binary nothing can be said, not even what it is not.
     let unknown_passes = match (rider.hook.classes.get(class.class)?, class.of) {
         (_, Kin::Parent) => true,
+        // the host's processes are a workload too
+        (_, Kin::Workload) | (ClassTest::Workload(_), Kin::Process) => false,
         (ClassTest::Descendants { .. }, Kin::Process) => class.sense == Sense::Negated,
-        (ClassTest::Binary { .. }, Kin::Process) => false,
+        (ClassTest::Binary { .. } | ClassTest::InPidNamespace, Kin::Process) => false,
     };
     Some(Check::Class { number, of: class.of, sense: class.sense, unknown_passes })
 }

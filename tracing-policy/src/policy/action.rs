@@ -16,6 +16,8 @@ pub enum Action {
     Signal(SignalNumber),
     /// Let the call return this instead of doing its work.
     Override(ReturnValue),
+    /// Go on with other registers, as the selector's [`super::Rewrite`] says.
+    Rewrite,
     /// Write an argument that lies in memory of user space.
     Set(SetValue),
     /// Remember whose the socket in this argument is: reports about it are the owner's from then on.
@@ -92,6 +94,11 @@ impl Action {
         if let Self::Override(value) = self { Some(value) } else { None }
     }
 
+    /// Whether it changes what the call does.
+    pub fn overrides(self) -> bool {
+        matches!(self, Self::Override(_) | Self::Rewrite)
+    }
+
     /// The argument whose socket is tracked, or is not any more.
     pub fn socket(self) -> Option<ArgumentId> {
         if let Self::TrackSock(socket) | Self::UntrackSock(socket) = self { Some(socket) } else { None }
@@ -115,6 +122,7 @@ impl Action {
             Self::Sigkill
             | Self::Signal(_)
             | Self::Override(_)
+            | Self::Rewrite
             | Self::Set(_)
             | Self::NotifyEnforcer(_)
             | Self::Enforce(_) => true,

@@ -35,6 +35,8 @@ pub struct Hook {
     /// The hook as it was written, when types of arguments are left to the kernel (`auto`, `resolve`): filters on those are not among `selectors` yet, and `resolve` checks
     /// all of it again.
     pub untyped: Option<Box<Untyped>>,
+    /// Which entry of its [`section`](Self::section) it is of, from 0.
+    pub entry: u32,
     /// The whole hook in the text.
     pub span: Span,
 }
@@ -51,14 +53,73 @@ pub enum Untyped {
 }
 
 impl Hook {
+    /// The part of the policy that it stands in.
+    pub fn section(&self) -> HookSection {
+        let mut actions = self.selectors.iter().flat_map(|selector| &selector.actions);
+        match (&self.kind.value, self.means) {
+            (HookKind::Kprobe(_), _) if actions.any(|action| matches!(action.value, Action::Enforce(_))) => {
+                HookSection::Enforcers
+            }
+            (HookKind::Kprobe(_), Means::Any) => HookSection::Kprobes,
+            (HookKind::Kprobe(_), Means::Trampoline) => HookSection::Fentries,
+            (HookKind::Lsm(_), _) => HookSection::LsmHooks,
+            (HookKind::Tracepoint(_), _) => HookSection::Tracepoints,
+            (HookKind::Loader, _) => HookSection::Loader,
+            (HookKind::Uprobe(_), _) => HookSection::Uprobes,
+            (HookKind::Usdt(_), _) => HookSection::Usdts,
+        }
+    }
+
     /// Whether its calls are seen to return.
     pub fn returns(&self) -> bool {
-        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+        returns(self.returned.as_ref(), &self.arguments)
     }
 
     /// The argument a filter names.
     pub fn argument(&self, id: ArgumentId) -> Option<&Argument> {
         self.arguments.get(id.index())
+    }
+}
+
+/// Whether calls are seen to return, for what they return or for an argument that they fill.
+pub(super) fn returns(returned: Option<&Argument>, arguments: &[Argument]) -> bool {
+    returned.is_some() || arguments.iter().any(|argument| argument.at_return.is_some())
+}
+
+/// The part of a policy that a hook stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookSection {
+    /// `kprobes`
+    Kprobes,
+    /// `fentries`
+    Fentries,
+    /// `tracepoints`
+    Tracepoints,
+    /// `uprobes`
+    Uprobes,
+    /// `usdts`
+    Usdts,
+    /// `lsmhooks`
+    LsmHooks,
+    /// `loader`
+    Loader,
+    /// `enforcers`
+    Enforcers,
+}
+
+impl HookSection {
+    /// The field of `spec`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kprobes => "kprobes",
+            Self::Fentries => "fentries",
+            Self::Tracepoints => "tracepoints",
+            Self::Uprobes => "uprobes",
+            Self::Usdts => "usdts",
+            Self::LsmHooks => "lsmhooks",
+            Self::Loader => "loader",
+            Self::Enforcers => "enforcers",
+        }
     }
 }
 

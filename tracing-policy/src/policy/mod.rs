@@ -22,9 +22,11 @@ mod post;
 mod process;
 mod request;
 mod resolved;
+mod rewrite;
 mod selector;
 mod uprobe;
 mod usdt;
+mod workload;
 
 pub use action::{Action, Notification, ReturnValue, SetValue, SignalNumber, Told};
 pub use argument::{
@@ -35,24 +37,28 @@ pub use capability::{capability_names, capability_number};
 pub(crate) use expression::register as expression_register;
 pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
 pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ReturnedSize, ValuePath};
-pub use hook::{Absence, Function, Hook, HookKind, Means, SyscallAbi, Tracepoint, Untyped};
+pub use hook::{Absence, Function, Hook, HookKind, HookSection, Means, SyscallAbi, Tracepoint, Untyped};
 pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
-pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, Policy, PolicyName};
+pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, OverrideMethod, Policy, PolicyName};
 pub use post::{LimitScope, PostOptions, RateLimit};
 pub use process::{
     CapabilityFilter, CapabilityScope, CapabilitySet, NamespaceChangeFilter, NamespaceFilter, NamespaceValue,
     ProcessFilters,
 };
-pub use request::{HostName, Request, Url, UrlProblem};
+pub use request::{HostName, Request, Scheme, Url};
 pub use resolved::{
-    AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member, Resolved,
-    ResolvedHook, Role, Seat,
+    Absent, AbsentHook, Attachment, ClassTest, ClassUse, Convention, Exactness, HookKey, Kin, Member,
+    Resolved, ResolvedHook, Role, Seat,
 };
+pub use rewrite::{Assigned, Assignment, Rewrite};
 pub use selector::{
     ArgumentFilter, BinaryFilter, Bytes, Case, Children, ContainsTest, Descendants, FileTypeTest, Integer,
     IntegerRange, IntegerTest, Membership, PidFilter, PidNamespace, Selector, Sense, StringForm, StringTest,
 };
 pub use uprobe::{Digest, DigestAlgorithm, Uprobe, UserAddress};
 pub use usdt::Usdt;
+pub use workload::{
+    ContainerScope, LabelOperator, LabelTest, Requirement, Workload, WorkloadScope, image_repository,
+};

@@ -5,6 +5,7 @@ use std::fmt;
 use bpf_probes::kernel::{I386Call, Syscall};
 
 use super::hook::{Function, Hook, HookKind, Tracepoint};
+use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
 /// A checked policy.
@@ -12,12 +13,18 @@ use crate::source::{Span, Spanned};
 pub struct Policy {
     /// Its name, unique among cluster policies.
     pub name: Spanned<PolicyName>,
+    /// The namespace whose pods it is for alone, if it is for one.
+    pub namespace: Option<Spanned<String>>,
     /// The mode that `spec.options` asks for, if it does.
     pub mode_requested: Option<Spanned<ModeRequest>>,
     /// Whether many hooks may share one attachment.
     pub attach: AttachPreference,
     /// The same of hooks in programs and libraries (`disable-uprobe-multi`).
     pub attach_user: AttachPreference,
+    /// By what means system calls are to be overridden, if the policy says.
+    pub override_method: Option<Spanned<OverrideMethod>>,
+    /// The workloads that it is for; `None` for all.
+    pub workload: Option<WorkloadScope>,
     /// Its hooks, section by section in the order of the text; a list of symbols is one hook for each.
     pub hooks: Vec<Hook>,
 }
@@ -180,6 +187,15 @@ pub enum AttachPreference {
     Planner,
     /// One attachment a hook.
     Single,
+}
+
+/// By what means system calls are to be overridden (`override-method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverrideMethod {
+    /// By returning the error from a program on the call's way (`fmod-ret`).
+    OnTheWay,
+    /// By replacing what the call returns (`override-return`).
+    ReturnValue,
 }
 
 /// A message or a tag: text that is shown with each event of a hook.

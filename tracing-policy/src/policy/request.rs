@@ -12,35 +12,44 @@ pub enum Request {
 /// Where to fetch something from, by HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
+    scheme: Scheme,
     host: String,
     port: u16,
     path: String,
+}
+
+/// How to speak with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the open.
+    Http,
+    /// By TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The port where nothing else is said.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 /// A name that can be looked up, without a dot at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
-/// Why a text is no [`Url`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UrlProblem {
-    /// The scheme is `https`.
-    Encrypted,
-    /// It is none at all, or has parts that are not taken.
-    Malformed,
-}
-
 impl Url {
-    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`. A fragment is left out, a user refused.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn new(text: &str) -> Result<Self, UrlProblem> {
-        let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
-        if lower.starts_with("https://") {
-            return Err(UrlProblem::Encrypted);
-        }
-        let rest = text.get(7..).filter(|_| lower.starts_with("http://")).ok_or(UrlProblem::Malformed)?;
+    /// Reads `http://HOST[:PORT][/PATH][?QUERY]`, and the same of `https`. A fragment is left out; `None` for one with a user, and for what is something else.
+    pub fn new(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let scheme = match scheme {
+            scheme if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
+            scheme if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
+            _ => return None,
+        };
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -48,9 +57,9 @@ impl Url {
             Some((host, port)) if !port.ends_with(']') => {
                 let digits = port.bytes().all(|byte| byte.is_ascii_digit());
                 let number = port.parse::<u16>().ok().filter(|number| digits && *number != 0);
-                (host, number.ok_or(UrlProblem::Malformed)?)
+                (host, number?)
             }
-            _ => (authority, 80),
+            _ => (authority, scheme.port()),
         };
         let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = match address {
@@ -59,11 +68,16 @@ impl Url {
         };
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_host || !is_path {
-            return Err(UrlProblem::Malformed);
+            return None;
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
         let host = address.unwrap_or(host).to_owned();
-        Ok(Self { host, port, path: format!("{slash}{path}") })
+        Some(Self { scheme, host, port, path: format!("{slash}{path}") })
+    }
+
+    /// How to speak with the server.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Name or address.
@@ -102,7 +116,7 @@ impl HostName {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::{HostName, Url, UrlProblem};
+    use super::{HostName, Scheme, Url};
 
     #[test]
     fn a_url_has_a_host_and_perhaps_a_port_and_a_path() {
@@ -112,9 +126,13 @@ mod tests {
             ("http://127.0.0.1?x", ("127.0.0.1", 80, "/?x")),
             ("http://[::1]:81/", ("::1", 81, "/")),
             ("http://[::1]/", ("::1", 80, "/")),
+            ("https://ebpf.io/x", ("ebpf.io", 443, "/x")),
+            ("Https://[::1]:8443", ("::1", 8443, "/")),
         ] {
             let url = Url::new(text).unwrap();
             assert_eq!((url.host(), url.port(), url.path()), expected, "{text}");
+            let is_secret = text.to_ascii_lowercase().starts_with("https");
+            assert_eq!(url.scheme() == Scheme::Https, is_secret, "{text}");
         }
         for bad in [
             "",
@@ -131,10 +149,11 @@ mod tests {
             "http://[x]/",
             "http://\u{e4}.de/",
             "http:/x",
+            "https:/x",
+            "httpss://x",
         ] {
-            assert_eq!(Url::new(bad), Err(UrlProblem::Malformed), "{bad}");
+            assert_eq!(Url::new(bad), None, "{bad}");
         }
-        assert_eq!(Url::new("https://ebpf.io"), Err(UrlProblem::Encrypted));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bpf_probes::spec::AttachSpec;
 
-use super::{Action, Argument, Mode, Policy, RecordLayout, Selector};
+use super::{Action, Argument, HookSection, Mode, Policy, RecordLayout, Selector};
 use crate::diagnostic::Diagnostic;
 use crate::files::Hold;
 use crate::source::Span;
@@ -18,7 +18,7 @@ pub struct Resolved {
     pub mode: Mode,
     /// One for each hook that the policy names and this kernel has, in the order of the text.
     pub hooks: Vec<ResolvedHook>,
-    /// The hooks that this kernel has no place for and that the policy goes without (`ignore.callNotFound`).
+    /// The hooks that the policy goes without.
     pub absent: Vec<AbsentHook>,
     /// What there is to say about it on this kernel, such as hooks that it goes without.
     pub warnings: Vec<Diagnostic>,
@@ -27,10 +27,23 @@ pub struct Resolved {
 /// A hook that a policy goes without.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AbsentHook {
-    /// What this kernel does not have.
+    /// What this kernel does not have, or the file that is another.
     pub function: String,
-    /// The hook in the policy's text.
-    pub span: Span,
+    /// Why it goes without it.
+    pub why: Absent,
+    /// Where in the policy the hook stands.
+    pub section: HookSection,
+    /// Which entry of the section it is of, from 0.
+    pub entry: u32,
+}
+
+/// Why a policy goes without a hook.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Absent {
+    /// The kernel has no such function (`ignore.callNotFound`).
+    NoFunction,
+    /// The file has none of the digests (`ignore.digestVerificationFailure`).
+    OtherFile,
 }
 
 /// What hooks of different policies must have in common to be compiled into one program.
@@ -103,6 +116,10 @@ pub struct ResolvedHook {
     pub layout: RecordLayout,
     /// Where it is a hook on many places with one program for all: these, in the order of their numbers; else empty.
     pub members: Vec<Member>,
+    /// Where in the policy it stands.
+    pub section: HookSection,
+    /// Which entry of the section it is of, from 0.
+    pub entry: u32,
     /// The hook in the policy's text.
     pub span: Span,
     /// What keeps the hooked file open.
@@ -121,7 +138,7 @@ pub struct Member {
 impl ResolvedHook {
     /// Whether its calls are seen to return.
     pub fn returns(&self) -> bool {
-        self.returned.is_some() || self.arguments.iter().any(|argument| argument.at_return.is_some())
+        super::hook::returns(self.returned.as_ref(), &self.arguments)
     }
 
     /// How many layouts its records have: those of members are numbered one after the other, in their order.
@@ -263,9 +280,15 @@ pub enum ClassTest {
     },
     /// The process is one of these or descends from one.
     Descendants {
-        /// Host pids.
+        /// Whose numbers they are. With [`super::PidNamespace::Own`] a process of the host's namespace is none of them.
+        namespace: super::PidNamespace,
+        /// The numbers.
         pids: Vec<u32>,
     },
+    /// The process is in a pid namespace other than the host's.
+    InPidNamespace,
+    /// The process belongs to one of these workloads; decided by its cgroup when it calls.
+    Workload(super::WorkloadScope),
 }
 
 /// The use of a class test in a selector.
@@ -286,4 +309,6 @@ pub enum Kin {
     Process,
     /// Its parent's. A process whose parent is not known any more passes every test.
     Parent,
+    /// That of the workload which the process belongs to.
+    Workload,
 }

@@ -7,6 +7,8 @@ use super::network::NetworkTest;
 use super::post::PostOptions;
 use super::process::ProcessFilters;
 use super::request::Request;
+use super::rewrite::Rewrite;
+use super::workload::WorkloadScope;
 use crate::source::{Span, Spanned};
 
 /// Filters that must all hold, and what is then done. A selector without filters always matches.
@@ -20,10 +22,14 @@ pub struct Selector {
     pub binaries: Vec<BinaryFilter>,
     /// The process, by what it is in and may do.
     pub process: ProcessFilters,
+    /// The workload that the process belongs to; `None` for any.
+    pub workload: Option<WorkloadScope>,
     /// The arguments; all entries must hold.
     pub arguments: Vec<ArgumentFilter>,
     /// What is done, in this order; empty means that the call is reported (`Post`).
     pub actions: Vec<Spanned<Action>>,
+    /// What [`Action::Rewrite`] writes.
+    pub rewrite: Option<Rewrite>,
     /// What the call returned, where the hook asks for it; all entries must hold. Each names the argument 0.
     pub return_arguments: Vec<ArgumentFilter>,
     /// What is done when the call returned such a value, in this order; empty means that the call is reported.
@@ -41,11 +47,33 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// One without filters and actions, which reports every call.
+    pub fn always(span: Span) -> Self {
+        Self {
+            label: None,
+            pids: Vec::new(),
+            binaries: Vec::new(),
+            process: ProcessFilters::default(),
+            workload: None,
+            arguments: Vec::new(),
+            actions: Vec::new(),
+            rewrite: None,
+            return_arguments: Vec::new(),
+            return_actions: Vec::new(),
+            post: PostOptions::default(),
+            requests: Vec::new(),
+            return_post: PostOptions::default(),
+            return_requests: Vec::new(),
+            span,
+        }
+    }
+
     /// Whether it matches every call.
     pub fn matches_always(&self) -> bool {
         self.pids.is_empty()
             && self.binaries.is_empty()
             && self.process.is_empty()
+            && self.workload.is_none()
             && self.arguments.is_empty()
     }
 }
@@ -88,7 +116,8 @@ pub enum PidNamespace {
 pub enum Descendants {
     /// Only the process itself.
     Ignored,
-    /// Its descendants too.
+    /// Its descendants too. With [`PidNamespace::Own`] each ancestor counts by its number in its own namespace; who is in the host's passes no
+    /// test, not even a negated one.
     Followed,
 }
 

@@ -7,10 +7,13 @@ use bpf_probes::spec::AttachSpec;
 use super::policy::Placed;
 use super::{argument, mechanism};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Absence, Convention, Function, Hook, HookKey, Means, SyscallAbi};
+use crate::policy::{
+    Absence, Attachment, Convention, Function, Hook, HookKey, Means, OverrideMethod, Policy, Role, SyscallAbi,
+};
 
 /// Where a kprobe attaches; `None` when the report says why it cannot.
 pub(super) fn place(
+    policy: &Policy,
     hook: &Hook,
     function: &Function,
     kernel: &KernelView,
@@ -23,7 +26,11 @@ pub(super) fn place(
         Some(name) => attach::Hook::syscall(name, due),
         None => attach::Hook::function(key.function.clone(), due),
     };
-    let due = point(&mechanism::duties(hook));
+    let mut duties = mechanism::duties(hook);
+    if policy.override_method.as_ref().is_some_and(|method| method.value == OverrideMethod::OnTheWay) {
+        duties.push(Duty::AvoidErrorInjection);
+    }
+    let due = point(&duties);
     let attachments = match mechanism::lesser_duties(hook) {
         None => mechanism::attachments(hook, &due, kernel, report)?,
         Some(lesser) => {
@@ -46,7 +53,32 @@ pub(super) fn place(
         report.push(Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, message));
         return None;
     }
+    tell_of_other_method(policy, hook, function, &attachments, report);
     fits.then(|| Placed { key, attachments, arguments: hook.arguments.clone() })
+}
+
+/// Warns where a system call is overridden otherwise than the policy asks for.
+fn tell_of_other_method(
+    policy: &Policy,
+    hook: &Hook,
+    function: &Function,
+    attachments: &[Attachment],
+    report: &mut Report,
+) {
+    let Some(asked) = policy.override_method.as_ref() else { return };
+    if !matches!(function, Function::Syscall { .. }) || !mechanism::does_override(hook) {
+        return;
+    }
+    let injects = attachments.iter().any(|attachment| attachment.role == Role::Override);
+    let message = match (asked.value, injects) {
+        (OverrideMethod::OnTheWay, true) => "this kernel can deny it only by replacing what it returns",
+        (OverrideMethod::ReturnValue, false) => {
+            "this kernel cannot replace what it returns, and denies it on its way"
+        }
+        (OverrideMethod::OnTheWay, false) | (OverrideMethod::ReturnValue, true) => return,
+    };
+    let warning = Diagnostic::warning(Code::NotOnThisKernel, asked.span, format!("{function}: {message}"));
+    report.push(warning.labelled("has no effect here"));
 }
 
 /// Whether the arguments fit. Where functions come from a list of whatever there is, those with fewer parameters show what their registers hold.

@@ -12,9 +12,14 @@ use crate::source::{Span, Spanned};
 fn overrides(hook: &Hook) -> Option<&Spanned<Action>> {
     let mut actions = hook.selectors.iter().flat_map(|selector| &selector.actions);
     let overrides = |action: &Action| {
-        matches!(action, Action::Override(_) | Action::Enforce(Told::Errors | Told::ErrorsThatKill))
+        action.overrides() || matches!(action, Action::Enforce(Told::Errors | Told::ErrorsThatKill))
     };
     actions.find(|action| overrides(&action.value))
+}
+
+/// Whether a hook makes calls return what the policy says.
+pub(super) fn does_override(hook: &Hook) -> bool {
+    overrides(hook).is_some()
 }
 
 /// What the enforcer is told whose hook it is, if it is one's.
@@ -157,6 +162,11 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                     attachments.push(Attachment { exactness: Exactness::Exact, ..new(kprobe, Role::Report) });
                     attachments.push(new(target(mechanism), Role::Deny));
                 }
+                // likewise
+                Mechanism::Uprobe { .. } | Mechanism::UprobeMulti { .. } => {
+                    attachments.push(new(target(mechanism), Role::Override));
+                    attachments.push(new(target(mechanism), Role::ReportAndOverride));
+                }
                 Mechanism::FmodRet { .. }
                 | Mechanism::Kprobe { .. }
                 | Mechanism::Kretprobe { .. }
@@ -164,9 +174,7 @@ pub(super) fn translate(plan: &Plan, kernel: &KernelView) -> Option<Vec<Attachme
                 | Mechanism::Fexit { .. }
                 | Mechanism::Lsm { .. }
                 | Mechanism::RawTracepoint { .. }
-                | Mechanism::Tracepoint { .. }
-                | Mechanism::Uprobe { .. }
-                | Mechanism::UprobeMulti { .. } => return None,
+                | Mechanism::Tracepoint { .. } => return None,
             },
             attach::Role::NoteDenial => attachments.push(new(target(mechanism), Role::ReportAndNote)),
             attach::Role::ReturnNoted => attachments.push(new(target(mechanism), Role::DenyNoted)),
@@ -188,8 +196,11 @@ pub(super) fn reason(plan: &Plan) -> String {
 
 fn exactness(attachment: &attach::Attachment, plan: &Plan) -> Exactness {
     let mechanism = &attachment.mechanism;
-    let is_bounded =
-        attachment.role == attach::Role::ReportReturn && matches!(mechanism, Mechanism::Kretprobe { .. });
+    let is_bounded = attachment.role == attach::Role::ReportReturn
+        && matches!(
+            mechanism,
+            Mechanism::Kretprobe { .. } | Mechanism::Uprobe { .. } | Mechanism::UprobeMulti { .. }
+        );
     let is_tracepoint = matches!(mechanism, Mechanism::RawTracepoint { .. } | Mechanism::Tracepoint { .. });
     let can_miss = mechanism.is_trampoline() || is_tracepoint || is_bounded;
     if plan.exactness == attach::Exactness::MayMiss && can_miss {
@@ -214,7 +225,9 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
             AttachSpec::Tracepoint { category: subsystem.clone(), name: event.clone() }
         }
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
-        Mechanism::Uprobe { place } => AttachSpec::Uprobe { place: Box::new(place.clone()) },
-        Mechanism::UprobeMulti { place } => AttachSpec::UprobeMulti { place: Box::new(place.clone()) },
+        Mechanism::Uprobe { place, end } => AttachSpec::Uprobe { place: Box::new(place.clone()), end: *end },
+        Mechanism::UprobeMulti { place, end } => {
+            AttachSpec::UprobeMulti { place: Box::new(place.clone()), end: *end }
+        }
     }
 }

@@ -17,9 +17,12 @@ mod policy;
 mod process;
 mod reach;
 mod register;
+mod rewrite;
 mod settle;
 mod tracepoint;
 mod uprobe;
 mod usdt;
+mod user_code;
 
 pub use policy::policy;
+pub(crate) use rewrite::both_ends;

@@ -9,8 +9,8 @@ use super::{
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
 use crate::policy::{
-    Absence, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, PostOptions,
-    ProcessFilters, Resolved, ResolvedHook, Selector,
+    Absence, Absent, AbsentHook, Argument, Attachment, Function, Hook, HookKey, HookKind, Policy, Resolved,
+    ResolvedHook, Selector,
 };
 
 /// Where a hook is on this kernel, and what is attached there.
@@ -64,7 +64,8 @@ pub fn policy(
             let message =
                 format!("kernel {} has no {function}: the policy goes on without it", kernel.release());
             report.push(Diagnostic::warning(Code::NoSuchFunction, absent.kind.span, message));
-            absent_hooks.push(AbsentHook { function: function.to_string(), span: absent.span });
+            let function = function.to_string();
+            absent_hooks.push(absent_hook(absent, function, Absent::NoFunction));
         }
     }
     for one in &policy.hooks {
@@ -75,12 +76,17 @@ pub fn policy(
             report.push(
                 Diagnostic { severity: Severity::Warning, ..error }.labelled("the policy goes on without it"),
             );
-            absent_hooks.push(AbsentHook { function: uprobe.address.to_string(), span: one.span });
+            let function = format!("{}:{}", file.path, uprobe.address);
+            absent_hooks.push(absent_hook(one, function, Absent::OtherFile));
         }
     }
     let mode = policy.initial_mode();
     let resolved = Resolved { policy, mode, hooks, absent: absent_hooks, warnings: Vec::new() };
     report.finish(Some(resolved)).map(|(resolved, warnings)| Resolved { warnings, ..resolved })
+}
+
+fn absent_hook(hook: &Hook, function: String, why: Absent) -> AbsentHook {
+    AbsentHook { function, why, section: hook.section(), entry: hook.entry }
 }
 
 /// Whether a hook that may be absent is not; others are reported where they are looked up.
@@ -102,15 +108,18 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
-        HookKind::Kprobe(function) => function::place(hook, function, kernel, report),
+        HookKind::Kprobe(function) => function::place(policy, hook, function, kernel, report),
         HookKind::Loader => {
             // every mapping of a file passes it, at exec too
             let function = Function::Kernel("security_mmap_file".to_owned());
-            function::place(hook, &function, kernel, report)
+            function::place(policy, hook, &function, kernel, report)
         }
         HookKind::Lsm(name) => lsm::place(hook, name, kernel, report),
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
-        HookKind::Uprobe(one) => uprobe::place(policy, hook, one, facts, report),
+        HookKind::Uprobe(one) => {
+            let (hook, placed) = uprobe::place(policy, hook, one, facts, report)?;
+            return fitted(policy, &hook, Some(placed), facts, report).map(|hook| vec![hook]);
+        }
         HookKind::Usdt(one) => {
             let places = usdt::places(policy, hook, one, facts, report)?;
             return places
@@ -131,7 +140,7 @@ fn fitted(
     report: &mut Report,
 ) -> Option<ResolvedHook> {
     let kernel = facts.kernel;
-    let classes = class::classes(&hook.selectors, report);
+    let classes = class::classes(&hook.selectors, policy.workload.as_ref(), report);
     let mut selectors = selectors(hook);
     let mut process_fits = true;
     for selector in &mut selectors {
@@ -155,6 +164,8 @@ fn fitted(
         selectors,
         classes: classes.tests,
         class_uses: classes.uses,
+        section: hook.section(),
+        entry: hook.entry,
         span: hook.span,
         hold: hold(hook, facts.binaries),
     })
@@ -173,26 +184,13 @@ fn hold(hook: &Hook, binaries: &Binaries) -> Option<Hold> {
 /// The selectors without what became class tests; a hook without selectors gets one that always matches.
 fn selectors(hook: &Hook) -> Vec<Selector> {
     if hook.selectors.is_empty() {
-        return vec![Selector {
-            label: None,
-            pids: Vec::new(),
-            binaries: Vec::new(),
-            process: ProcessFilters::default(),
-            arguments: Vec::new(),
-            actions: Vec::new(),
-            return_arguments: Vec::new(),
-            return_actions: Vec::new(),
-            post: PostOptions::default(),
-            requests: Vec::new(),
-            return_post: PostOptions::default(),
-            return_requests: Vec::new(),
-            span: hook.span,
-        }];
+        return vec![Selector::always(hook.span)];
     }
     let mut selectors = hook.selectors.clone();
     for selector in &mut selectors {
         selector.binaries.clear();
         selector.process.parents.clear();
+        selector.workload = None;
         selector.pids.retain(|filter| !class::is_class(filter));
     }
     selectors

@@ -13,7 +13,7 @@ pub(super) fn can_be_read(hook: &Hook, attachments: &[Attachment], report: &mut 
             continue;
         }
         let id = ArgumentId::new(position);
-        let denies = |action: &Action| matches!(action, Action::Override(_));
+        let denies = |action: &Action| action.overrides();
         let judged = hook.selectors.iter().any(|selector| {
             let looks = selector.arguments.iter().any(|filter| id.is_some_and(|id| filter.tests(id)));
             looks && selector.actions.iter().any(|action| denies(&action.value))

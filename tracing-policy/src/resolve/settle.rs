@@ -16,7 +16,7 @@ pub(super) fn settle(
     kernel: &KernelView,
     report: &mut Report,
 ) -> Option<Hook> {
-    match written {
+    let settled = match written {
         Untyped::Kprobe(written) => {
             let mut written = written.clone();
             let args = paths(hook, &mut written.args, kernel, report);
@@ -37,7 +37,8 @@ pub(super) fn settle(
             args.and(fields)?;
             check::settled(written, report)
         }
-    }
+    };
+    settled.map(|settled| Hook { entry: hook.entry, ..settled })
 }
 
 /// Fills in the types of what is resolved.

@@ -3,8 +3,8 @@
 use bpf_probes::attach::{self, Duty, UserLinks, UserPlace};
 
 use super::policy::{Facts, Placed};
-use super::{digest, mechanism};
-use crate::binary::{Binary, FileOffset};
+use super::user_code::UserCode;
+use super::{digest, mechanism, rewrite};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{
@@ -12,14 +12,14 @@ use crate::policy::{
     Uprobe, UserAddress,
 };
 
-/// Where a uprobe attaches; `None` when the report says why it cannot.
+/// Where a uprobe attaches, and the hook as it is in that file; `None` when the report says why it cannot.
 pub(super) fn place(
     policy: &Policy,
     hook: &Hook,
     uprobe: &Uprobe,
     facts: Facts<'_>,
     report: &mut Report,
-) -> Option<Placed> {
+) -> Option<(Hook, Placed)> {
     let file = match facts.binaries.get(&uprobe.path) {
         Ok(file) => file,
         Err(error) => {
@@ -31,14 +31,21 @@ pub(super) fn place(
         report.push(other_file(uprobe, file));
         return None;
     }
-    let offset = offset(hook, uprobe, file, report)?;
+    let code = UserCode::of(file);
+    let offset = offset(hook, uprobe, &code, report)?;
+    if let Some(error) = hook.returned.as_ref().and_then(|_| no_return(hook, offset, &code)) {
+        report.push(error);
+        return None;
+    }
+    let hook = rewrite::fit(hook, offset, &code, report)?;
     let place = UserPlace {
         file: file.id,
         path: file.path.clone(),
         offset,
         reference_counter: uprobe.reference_counter,
     };
-    placed(policy, hook, place, facts, report)
+    let placed = placed(policy, &hook, place, facts, report)?;
+    Some((hook, placed))
 }
 
 /// A hook at a place in a file, which it shares with all hooks at the place.
@@ -98,47 +105,31 @@ pub(super) fn other_file(uprobe: &Uprobe, file: &BinaryFile) -> Diagnostic {
 }
 
 /// The offset in the file of what a policy names.
-fn offset(hook: &Hook, uprobe: &Uprobe, file: &BinaryFile, report: &mut Report) -> Option<u64> {
-    match find(&uprobe.address, file) {
+fn offset(hook: &Hook, uprobe: &Uprobe, code: &UserCode<'_>, report: &mut Report) -> Option<u64> {
+    match code.find(&uprobe.address) {
         Ok(offset) => Some(offset),
         Err(message) => {
-            let message = format!("{}: {message}", file.path);
+            let message = format!("{}: {message}", code.file.path);
             report.push(Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message));
             None
         }
     }
 }
 
-fn find(address: &UserAddress, file: &BinaryFile) -> Result<u64, String> {
-    let binary = match (Binary::parse(&file.bytes), address) {
-        (Ok(binary), _) => binary,
-        // code that a program maps from any file can be hooked
-        (Err(_), UserAddress::Offset(offset)) if is_inside(*offset, file) => return Ok(*offset),
-        (Err(_), UserAddress::Offset(offset)) => {
-            return Err(format!("it has {} bytes, and nothing at offset {offset:#x}", file.bytes.len()));
-        }
-        (Err(error), UserAddress::Symbol { .. } | UserAddress::Virtual(_)) => return Err(error.to_string()),
-    };
-    let offset = match address {
-        UserAddress::Offset(offset) => FileOffset(*offset),
-        UserAddress::Virtual(address) => {
-            let found = binary.address_to_offset(*address);
-            found.ok_or_else(|| format!("nothing of it is loaded at address {address:#x}"))?
-        }
-        UserAddress::Symbol { name, offset } => {
-            let FileOffset(start) = binary.function_offset(name).map_err(|error| error.to_string())?;
-            let found = start.checked_add(*offset).map(FileOffset);
-            found.ok_or_else(|| format!("nothing is {offset:#x} bytes behind {name}"))?
-        }
-    };
-    if !binary.offset_is_executable(offset) {
-        return Err(format!("there are no instructions at offset {offset}"));
+/// Why the return of a function cannot be seen, as far as the file tells. For the return the kernel changes what it takes for the return address on the
+/// program's stack (`arch/x86/kernel/uprobes.c: arch_uretprobe_hijack_return_addr`), which breaks a program that has something else there.
+fn no_return(hook: &Hook, offset: u64, code: &UserCode<'_>) -> Option<Diagnostic> {
+    let error = |message: String| Diagnostic::error(Code::NoSuchFunction, hook.kind.span, message);
+    if code.is_go() {
+        let path = &code.file.path;
+        let message = format!("{path} is a Go program: seeing a function of it return would break it");
+        return Some(
+            error(message)
+                .help("Go moves its stacks and finds the kernel's return address there; leave `return` out"),
+        );
     }
-    Ok(offset.0)
-}
-
-fn is_inside(offset: u64, file: &BinaryFile) -> bool {
-    usize::try_from(offset).is_ok_and(|offset| offset < file.bytes.len())
+    let (name, message) = code.in_the_midst(offset)?;
+    Some(error(message).help(format!("hook {name} itself, or leave `return` out")))
 }
 
 /// Which events the records become, and the name they show.

@@ -394,6 +394,7 @@ fn agrees(view: &KernelView, trees: &[Tree], calls: &[Call]) {
             task: std::collections::BTreeMap::new(),
             classes: None,
             parent_classes: None,
+            workload_classes: Vec::new(),
             monitored: Vec::new(),
         };
         let evaluated = form.evaluate(&plain)[0].map(|selector| usize::from(selector.number));

@@ -281,6 +281,14 @@ pub(crate) fn other_task(machine: &mut Machine, view: &KernelView) {
     it.world.task.address = task;
 }
 
+/// The current task leads its thread group.
+pub(crate) fn leader(machine: &mut Machine, view: &KernelView, tgid: u32) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "tgid", tgid.into());
+    it.set(task, "task_struct", "pid", tgid.into());
+}
+
 /// The current task is being killed.
 pub(crate) fn pending_kill(machine: &mut Machine, view: &KernelView) {
     let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
@@ -382,4 +390,25 @@ impl Objects {
         it.set(file, "file", "f_path.mnt", mount);
         file
     }
+}
+
+/// Puts the current task into a cgroup: ids from the root of the hierarchy down to its own.
+pub(crate) fn cgroups(machine: &mut Machine, view: &KernelView, ids: &[u64]) {
+    let world = machine.world_mut();
+    world.task.cgroup_ancestors = ids.to_vec();
+    world.task.cgroup_id = *ids.last().unwrap();
+    let mut it = Fields { facts: Facts::of(view), world };
+    if !it.facts.has_field("cgroup", "ancestor_ids") {
+        return;
+    }
+    let at = it.at("cgroup", "ancestor_ids");
+    let cgroup = it.world.kernel.object("cgroup", usize::try_from(at).unwrap() + 8 * 40);
+    it.set(cgroup, "cgroup", "level", ids.len() as u64 - 1);
+    for (level, id) in (0..).zip(ids) {
+        it.world.kernel.write(cgroup + at + 8 * level, &id.to_le_bytes()).unwrap();
+    }
+    let set = it.object("css_set");
+    it.set(set, "css_set", "dfl_cgrp", cgroup);
+    let task = it.world.task.address;
+    it.set(task, "task_struct", "cgroups", set);
 }

@@ -1,7 +1,9 @@
 //! The loader's hook: what is mapped to be run.
 
 use bpf_probes::emulate::Context;
-use tracing_policy::policy::EventForm;
+use tracing_policy::diagnostic::Code;
+use tracing_policy::policy::{EventForm, ResolvedHook};
+use tracing_policy::source::SourceText;
 
 use crate::kernel::recorded;
 use crate::run::{Emulated, resolved};
@@ -37,4 +39,26 @@ fn files_that_are_mapped_to_be_run_are_reported_and_others_are_not() {
             }
         }
     }
+}
+
+// proves: POL-10
+#[test]
+fn the_loader_is_a_hook_beside_others_where_functions_can_be_traced_and_the_policy_asks() {
+    let hooks = |spec: &str, folder: &str| {
+        let text = format!(
+            "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: p}}\nspec: {{{spec}}}\n"
+        );
+        let (policy, _) = tracing_policy::read(&SourceText::new("test", text)).unwrap();
+        let resolved = tracing_policy::resolve(policy, &recorded(folder));
+        let forms =
+            |hooks: Vec<ResolvedHook>| hooks.into_iter().map(|hook| hook.layout.form).collect::<Vec<_>>();
+        resolved.map(|resolved| forms(resolved.hooks)).map_err(|errors| errors[0].code)
+    };
+    for folder in ["5.10", "6.1", "6.12", "7.2"] {
+        assert_eq!(hooks("loader: true", folder), Ok(vec![EventForm::Loader]));
+        assert_eq!(hooks("loader: false", folder), Ok(vec![]));
+        let beside = hooks("loader: true, kprobes: [{call: security_mmap_file, syscall: false}]", folder);
+        assert_eq!(beside, Ok(vec![EventForm::Kprobe, EventForm::Loader]));
+    }
+    assert_eq!(hooks("loader: true", "6.18"), Err(Code::NotOnThisKernel));
 }

@@ -182,7 +182,7 @@ pub(crate) fn left(it: &Emulated<'_>) -> usize {
     it.machine.map(map_name::CALLS).unwrap().len()
 }
 
-fn lost(it: &Emulated<'_>) -> u64 {
+pub(crate) fn lost(it: &Emulated<'_>) -> u64 {
     let counters = it.machine.map(map_name::COUNTERS).unwrap().lookup(&[0; 4]).unwrap();
     let at = offset_of!(Counters, lost) + 8 * Loss::Return as usize;
     u64::read_from_bytes(&counters[at..at + 8]).unwrap()
@@ -425,7 +425,7 @@ spec:
     assert_eq!(layouts, [(RecordKind::Hook, 100), (RecordKind::Hook, 101), (RecordKind::Return, 101)]);
 }
 
-// proves: HOOK-06 (emulated)
+// proves: HOOK-06
 #[test]
 fn a_fentry_reports_as_a_kprobe_does() {
     for call in ["security_file_open", "sys_openat"] {
@@ -499,4 +499,41 @@ fn other_system_calls_end_without_a_look_but_an_exec_may_have_changed_the_number
     let registers = on_stack(&mut it.machine, &view, 11, [0; 6]);
     run(&mut it, true, |_| Context::arguments(&[registers, 0]));
     assert_eq!(outcomes(&mut it), [Some(0)]);
+}
+
+// proves: HOOK-06 (entries, lists)
+#[test]
+fn a_fentry_without_return_has_filters_and_actions_and_a_list_is_a_fentry_for_each() {
+    let selectors = "{matchArgs: [{index: 0, operator: Equal, values: [/etc/shadow]}], matchActions: [{action: Post}]}, {matchArgs: [{index: 0, operator: Postfix, values: [.key]}], matchActions: [{action: NoPost}]}";
+    for folder in WITH_FUNCTIONS {
+        let view = recorded(folder);
+        let text = crate::run::policy("security_file_open", "{index: 0, type: file}", selectors)
+            .replace("kprobes:", "fentries:");
+        let mut it = emulated(&[text], &view);
+        let trampoline = folder != "7.2";
+        let expected = if trampoline { "fentry security_file_open" } else { "kprobe security_file_open" };
+        let targets: Vec<_> = it.compiled.bodies.iter().map(|body| body.target.to_string()).collect();
+        assert_eq!(targets, [expected], "{folder}");
+        for (path, reported) in [("/etc/shadow", true), ("/etc/passwd", false), ("/a/b.key", false)] {
+            let file = it.objects.file(&mut it.machine, &view, path, 0o100_600);
+            it.run(if trampoline {
+                Context::arguments(&[file])
+            } else {
+                Context::kprobe([file, 0, 0, 0, 0, 0])
+            });
+            let reports = it.reports();
+            assert_eq!(!reports.is_empty(), reported, "{folder} {path}");
+            assert!(reports.iter().all(|report| report.values[0].1 == path.as_bytes()));
+        }
+        assert_eq!((it.count(0, 0, Counter::Post), it.count(0, 1, Counter::NoPost)), (1, 1));
+        let list = crate::run::policy("'list:l'", "", "").replace(
+            "kprobes:",
+            "lists: [{name: l, values: [vfs_open, security_file_open, vfs_read, vfs_write]}]\n  fentries:",
+        );
+        // never one attachment for all
+        let hooks = resolved(&list, &view).hooks;
+        let kinds: Vec<_> = hooks.iter().map(|hook| hook.attachments[0].target.to_string()).collect();
+        assert_eq!(kinds.len(), 4, "{kinds:?}");
+        assert!(kinds.iter().all(|kind| kind.starts_with("fentry ") == trampoline), "{kinds:?}");
+    }
 }

@@ -68,6 +68,15 @@ pub(crate) fn resolved(text: &str, kernel: &KernelView) -> Resolved {
     tracing_policy::resolve(policy, kernel).unwrap()
 }
 
+/// What is wrong with a policy of this specification on any kernel.
+pub(crate) fn policy_codes(spec: &str) -> Vec<tracing_policy::diagnostic::Code> {
+    let text = format!(
+        "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: p}}\nspec: {{{spec}}}\n"
+    );
+    let read = tracing_policy::read(&SourceText::new("test", text));
+    read.err().into_iter().flatten().map(|error| error.code).collect()
+}
+
 /// The same with one attachment only.
 pub(crate) fn attached(mut policy: Resolved, target: &bpf_probes::spec::AttachSpec, role: Role) -> Resolved {
     for hook in &mut policy.hooks {
@@ -119,7 +128,9 @@ impl<'k> Base<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
-        for map in [shared::limits(), shared::sockets(), shared::pending(), shared::hashes()] {
+        for map in
+            [shared::limits(), shared::sockets(), shared::pending(), shared::registers(), shared::hashes()]
+        {
             let asks_for_it =
                 |body: &CompiledBody| body.collection.imports.iter().any(|import| import.name == map.name);
             if compiled.bodies.iter().any(asks_for_it) {

@@ -2,6 +2,7 @@
 
 use bpf_probes::abi::{Action, Counter, hook_flag};
 use bpf_probes::kernel::KernelView;
+use tracing_policy::policy::{ClassTest, PidNamespace};
 
 use crate::kernel::{own_pid, recorded};
 use crate::run::{Emulated, policy, resolved};
@@ -70,6 +71,34 @@ fn a_process_is_chosen_by_its_class() {
         assert_eq!(it.open("/a"), [1, 3]);
         it.process(7, &[0, 8, 16, 24]);
         assert_eq!(it.open("/a"), [0, 2]);
+    }
+}
+
+// proves: SEL-05 (followForks with isNamespacePID)
+#[test]
+fn who_has_no_number_of_its_own_passes_no_test_of_its_ancestors_numbers() {
+    for view in &kernels() {
+        let text = |operator| {
+            file_open(&format!(
+                "{{matchPIDs: [{{operator: {operator}, isNamespacePID: true, followForks: true, values: [0, 1]}}]}}"
+            ))
+        };
+        let policies = [text("In"), text("NotIn")];
+        let classes = resolved(&policies[1], view).hooks[0].classes.clone();
+        let own = PidNamespace::Own;
+        assert_eq!(
+            classes,
+            [ClassTest::InPidNamespace, ClassTest::Descendants { namespace: own, pids: vec![0, 1] }]
+        );
+        let mut it = emulated(&policies, view);
+        assert!(it.open("/a").is_empty(), "of an unknown process nothing is known");
+        // class n of policy p is number 8 p + n
+        it.process(7, &[]);
+        assert!(it.open("/a").is_empty(), "in the host's namespace");
+        it.process(7, &[8]);
+        assert_eq!(it.open("/a"), [1], "in another, and of none of them");
+        it.process(7, &[0, 8, 9]);
+        assert_eq!(it.open("/a"), [0]);
     }
 }
 

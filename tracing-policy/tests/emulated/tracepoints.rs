@@ -2,8 +2,10 @@
 
 use bpf_probes::emulate::Context;
 use bpf_probes::kernel::{KernelView, TracepointFormat};
+use tracing_policy::diagnostic::Code;
+use tracing_policy::policy::ValueKind;
 
-use crate::kernel::recorded;
+use crate::kernel::{object, recorded};
 use crate::run::{Emulated, resolved};
 
 /// A format with a field of each kind; the first four are those of every tracepoint.
@@ -153,14 +155,15 @@ fn text_behind_a_pointer_is_the_kernels_or_of_a_system_call_the_users() {
     }
 }
 
-// proves: SEL-18 (list:NAME), HOOK-21 (numbers of 32-bit programs), POL-06 (as values)
+// proves: SEL-18, HOOK-21 (numbers of 32-bit programs), POL-06 (as values)
 #[test]
 fn a_list_of_system_calls_is_a_value_of_their_numbers() {
     let raw = "subsystem: raw_syscalls, event: sys_enter, raw: true";
     let list = "{name: dups, type: syscalls, values: [sys_dup, x64/sys_dup2, __ia32_sys_dup, i386/sys_dup3]}";
     let with_list = |operator: &str| {
-        let filter =
-            format!("{{matchArgs: [{{index: 1, operator: {operator}, values: ['list:dups', '7']}}]}}");
+        let filter = format!(
+            "{{matchArgs: [{{index: 1, operator: {operator}, values: ['list:dups', '7', '500:503']}}]}}"
+        );
         policy(raw, "{index: 1, type: syscall64}", &filter)
             .replace("spec:", &format!("spec:\n  lists: [{list}]"))
     };
@@ -170,6 +173,10 @@ fn a_list_of_system_calls_is_a_value_of_their_numbers() {
             (32, false, true),
             (33, false, true),
             (7, false, true),
+            (500, false, true),
+            (503, false, true),
+            (499, false, false),
+            (504, false, false),
             (292, false, false),
             (41, false, false),
             (41, true, true),
@@ -218,5 +225,146 @@ fn the_size_of_a_buffer_is_another_field_or_that_of_the_array() {
         it.run(record(0, *b"ab\0d\0\0\0h", "", 0, 0));
         let expected = [8_u64.to_le_bytes().as_slice(), b"ab\0d\0\0\0h"].concat();
         assert_eq!(it.reports().remove(0).values[0].1, expected);
+    }
+}
+
+/// A field: its type in the format, its size and sign, its bytes in the record; what it is read as where the policy leaves that to the kernel, and what the event
+/// gets.
+type FieldRow = (&'static str, bool, &'static [u8], ValueKind, &'static [u8]);
+
+/// Minus two, and what is left of it in fewer bytes.
+const FEWER: [u8; 8] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+
+const FIELDS: [FieldRow; 16] = [
+    ("s8", true, &[0xfe], ValueKind::Int32, &FEWER),
+    ("u8", false, &[0xfe], ValueKind::Uint32, &[0xfe, 0, 0, 0, 0, 0, 0, 0]),
+    ("bool", false, &[1], ValueKind::Uint32, &[1, 0, 0, 0, 0, 0, 0, 0]),
+    ("short", true, &[0xfe, 0xff], ValueKind::Int32, &FEWER),
+    ("__u16", false, &[0xfe, 0xff], ValueKind::Uint32, &[0xfe, 0xff, 0, 0, 0, 0, 0, 0]),
+    ("int", true, &[0xfe, 0xff, 0xff, 0xff], ValueKind::Int32, &FEWER),
+    ("pid_t", true, &[0xfe, 0xff, 0xff, 0xff], ValueKind::Int32, &FEWER),
+    (
+        "unsigned int",
+        false,
+        &[0xfe, 0xff, 0xff, 0xff],
+        ValueKind::Uint32,
+        &[0xfe, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+    ),
+    ("enum made_up", false, &[7, 0, 0, 0], ValueKind::Uint32, &[7, 0, 0, 0, 0, 0, 0, 0]),
+    ("long", true, &FEWER, ValueKind::Int64, &FEWER),
+    ("unsigned long", false, &FEWER, ValueKind::Uint64, &FEWER),
+    ("s64", true, &FEWER, ValueKind::Int64, &FEWER),
+    ("u64", false, &FEWER, ValueKind::Uint64, &FEWER),
+    ("size_t", false, &FEWER, ValueKind::Uint64, &FEWER),
+    ("char[8]", false, b"abc\0defg", ValueKind::String, b"abc"),
+    (
+        "u32[2]",
+        false,
+        &[1, 0, 0, 0, 2, 0, 0, 0],
+        ValueKind::Bytes,
+        &[8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0],
+    ),
+];
+
+/// A format with this field behind the common ones, and a record of it.
+fn with_field((c_type, signed, bytes, ..): FieldRow) -> (TracepointFormat, Context) {
+    let (head, _) = FORMAT.split_once("\tfield:int number").unwrap();
+    let (ty, brackets) =
+        c_type.split_once('[').map_or((c_type, String::new()), |(ty, rest)| (ty, format!("[{rest}")));
+    let text = format!(
+        "{head}\tfield:{ty} it{brackets};\toffset:8;\tsize:{};\tsigned:{};\n",
+        bytes.len(),
+        u8::from(signed)
+    );
+    let mut record = vec![0xff; 8];
+    record.extend(bytes);
+    record.resize(64, 0xff);
+    (TracepointFormat::parse(&text).unwrap(), Context::bytes(record))
+}
+
+// proves: HOOK-07
+#[test]
+fn the_format_gives_each_field_its_type_and_its_index_counts_the_common_ones() {
+    for folder in ["5.10", "6.12", "6.18", "7.2"] {
+        for field in FIELDS {
+            let (format, record) = with_field(field);
+            let (c_type, _, _, kind, expected) = field;
+            let mut view = recorded(folder);
+            view.add_tracepoint("made", "up", format);
+            let policy = resolved(&made("{index: 4}", ""), &view);
+            assert_eq!(policy.hooks[0].layout.values[0].kind, kind, "{folder} {c_type}");
+            let mut it = Emulated::new(&[policy], &view);
+            it.run(record);
+            let report = it.reports().remove(0);
+            assert_eq!(report.values[0].1, expected, "{folder} {c_type}");
+        }
+    }
+    let codes = |index: u32| {
+        let text = made(&format!("{{index: {index}}}"), "");
+        let errors =
+            tracing_policy::read(&tracing_policy::source::SourceText::new("test", text)).unwrap_err();
+        errors.iter().map(|error| error.code).collect::<Vec<_>>()
+    };
+    for common in 0..4 {
+        // the kernel puts something else there before programs see the record
+        assert_eq!(codes(common), [Code::ArgumentIndex]);
+    }
+}
+
+// proves: HOOK-09
+#[test]
+fn a_path_leads_from_an_argument_of_a_raw_tracepoint() {
+    let raw = "subsystem: sched, event: sched_process_exec, raw: true";
+    let arguments = "{index: 0, btfType: task_struct, resolve: tgid}, {index: 1, type: int32}, {index: 2, btfType: linux_binprm, resolve: file}, {index: 2, btfType: linux_binprm, resolve: argc}";
+    let filter = "{matchArgs: [{args: [2], operator: Postfix, values: [/su]}, {args: [0], operator: GT, values: ['40']}], matchActions: [{action: Signal, argSig: 12}]}";
+    for view in &kernels() {
+        let policy = resolved(&policy(raw, arguments, filter), view);
+        let mut it = Emulated::new(&[policy], view);
+        assert_eq!(it.compiled.bodies[0].target.to_string(), "raw tracepoint sched_process_exec");
+        for (path, tgid, matches) in [("/bin/su", 42, true), ("/bin/ls", 42, false), ("/bin/su", 40, false)] {
+            let task = object(&mut it.machine, view, "task_struct", &[("tgid", tgid)]);
+            let file = it.objects.file(&mut it.machine, view, path, 0o104_755);
+            let bprm = object(&mut it.machine, view, "linux_binprm", &[("file", file), ("argc", 3)]);
+            let outcome = it.run(Context::arguments(&[task, 7, bprm]));
+            assert_eq!(outcome.signals.len(), usize::from(matches), "{path} {tgid}");
+            let reports = it.reports();
+            assert_eq!(reports.len(), usize::from(matches));
+            for report in reports {
+                let values: Vec<&[u8]> = report.values.iter().map(|(_, bytes)| &**bytes).collect();
+                let numbers = [42_u64, 7, 3].map(u64::to_le_bytes);
+                assert_eq!(values, [&numbers[0][..], &numbers[1], b"/bin/su", &numbers[2]]);
+            }
+        }
+        // what cannot be reached passes no filter
+        let outcome = it.run(Context::arguments(&[0xdead_0000, 7, 0xdead_0000]));
+        assert_eq!((outcome.signals.len(), it.reports().len()), (0, 0));
+    }
+}
+
+// proves: ARG-16, HOOK-21 (syscall64 of 32-bit programs)
+#[test]
+fn a_system_call_of_a_32_bit_program_has_a_bit_that_says_so() {
+    let raw = "subsystem: raw_syscalls, event: sys_enter, raw: true";
+    let equal = |number: &str| {
+        let filter = format!("{{matchArgs: [{{index: 1, operator: Equal, values: ['{number}']}}]}}");
+        policy(raw, "{index: 1, type: syscall64}", &filter)
+    };
+    for view in &kernels() {
+        let mut it = emulated(
+            &[equal("11"), equal("0x8000000b"), policy(raw, "{index: 1, type: syscall64}", "")],
+            view,
+        );
+        for (is_32_bit, value, reporters) in [(false, 11_u64, [0, 2]), (true, 0x8000_000b, [1, 2])] {
+            crate::kernel::from_32_bit(&mut it.machine, view, is_32_bit);
+            it.run(Context::arguments(&[0, 11]));
+            let reports = it.reports();
+            assert_eq!(
+                reports.iter().map(|report| report.record.layout - 100).collect::<Vec<_>>(),
+                reporters
+            );
+            assert!(reports.iter().all(|report| report.values[0].1 == value.to_le_bytes()));
+        }
+        let kinds = resolved(&equal("11"), view).hooks[0].layout.values.clone();
+        assert_eq!(kinds[0].kind, ValueKind::Syscall);
     }
 }

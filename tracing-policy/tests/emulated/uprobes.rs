@@ -6,7 +6,7 @@ use bpf_probes::attach::FileId;
 use bpf_probes::kernel::KernelView;
 use tracing_policy::diagnostic::Code;
 use tracing_policy::files::{Binaries, BinaryFile};
-use tracing_policy::policy::{EventForm, Resolved};
+use tracing_policy::policy::{Absent, EventForm, Resolved};
 use tracing_policy::source::SourceText;
 
 use bpf_probes::emulate::Context;
@@ -19,7 +19,7 @@ use crate::run::Emulated;
 /// Bytes of the file that is hooked.
 const BYTES: usize = 0x2000;
 
-fn kernels() -> Vec<KernelView> {
+pub(crate) fn kernels() -> Vec<KernelView> {
     ["5.10", "6.1", "6.12", "6.18", "7.2"].map(recorded).into()
 }
 
@@ -36,7 +36,7 @@ fn own_bytes() -> Arc<[u8]> {
 }
 
 /// A policy on `/bin/hooked`, which is the file `/bin/linked` too.
-fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
+pub(crate) fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
     let text = format!(
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: p}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{{hook}}}\n"
     );
@@ -51,7 +51,7 @@ fn resolve(view: &KernelView, options: &str, hook: &str) -> Result<Resolved, Vec
     resolved.map_err(|errors| errors.iter().map(|error| error.code).collect())
 }
 
-fn hooked(view: &KernelView, rest: &str) -> Resolved {
+pub(crate) fn hooked(view: &KernelView, rest: &str) -> Resolved {
     resolve(view, "", &format!("path: /bin/hooked, offsets: [0x1139], {rest}")).unwrap()
 }
 
@@ -203,7 +203,7 @@ fn a_symbol_that_is_not_there_is_an_error_that_names_the_closest() {
     assert_eq!(resolve(&view, "", "path: /bin/hooked, symbols: [main]").unwrap_err(), [Code::NoSuchFunction]);
 }
 
-// proves: HOOK-14 (choice), SEC-04
+// proves: HOOK-14 (choice), POL-12 (digestVerificationFailure), SEC-04
 #[test]
 fn a_file_with_none_of_the_digests_is_refused_or_gone_without() {
     let view = recorded("6.12");
@@ -221,6 +221,7 @@ fn a_file_with_none_of_the_digests_is_refused_or_gone_without() {
     let without = hook(&wrong, true).unwrap();
     assert_eq!((without.hooks.len(), without.warnings.len()), (0, 1));
     assert_eq!(without.warnings[0].code, Code::BadFile);
+    assert_eq!(without.absent[0].why, Absent::OtherFile);
 }
 
 // proves: HOOK-10 (text that is not in memory yet)

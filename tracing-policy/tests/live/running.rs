@@ -3,16 +3,16 @@
 use std::mem::{offset_of, size_of};
 
 use bpf_probes::abi::{
-    BinaryKey, ClassSet, Control, Counter, Counters, HookRecord, ProcessState, RecordKind, SELECTOR_COUNTERS,
-    ValueHeader, hook_flag, map_name,
+    BinaryKey, ClassSet, Control, Counter, Counters, HookRecord, NumberKey, ProcessState, RecordKind,
+    SELECTOR_COUNTERS, ValueHeader, hook_flag, map_name,
 };
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Head, LoadContext, MapSet, MappedArray, Ring};
-use bpf_probes::sensor::shared::{limits, sockets};
+use bpf_probes::sensor::shared::{limits, registers, sockets};
 use bpf_probes::sensor::{BaseOptions, SLOTS, base, stub};
 use bpf_probes::spec::CollectionSpec;
-use tracing_policy::policy::{Children, ClassTest, Resolved, Role, StringForm};
+use tracing_policy::policy::{Children, ClassTest, PidNamespace, Resolved, Role, StringForm};
 use tracing_policy::source::SourceText;
 use tracing_policy::{CompiledHook, Rider, compile_hook};
 use zerocopy::{FromBytes, IntoBytes};
@@ -96,8 +96,11 @@ impl Running {
             })
             .collect();
         let CompiledHook { bodies } = compile_hook(&riders, kernel).unwrap();
-        let limits =
-            CollectionSpec { maps: vec![limits(), sockets()], imports: Vec::new(), programs: Vec::new() };
+        let limits = CollectionSpec {
+            maps: vec![limits(), sockets(), registers()],
+            imports: Vec::new(),
+            programs: Vec::new(),
+        };
         let limits = load(&limits, &MapSet::new(), &context);
         let mut maps = base.maps().clone();
         maps.extend(limits.maps().iter().cloned());
@@ -144,6 +147,15 @@ impl Running {
         let mut state = ProcessState { ktime: 1, ..ProcessState::default() };
         state.classes.insert(class);
         processes.update(&std::process::id().to_ne_bytes(), state.as_bytes()).unwrap();
+    }
+
+    /// Says that a cgroup on that level is a container's, and which class it has.
+    pub(crate) fn put_workload(&self, cgroup: u64, level: u64, class: u32) {
+        let mut classes = ClassSet::default();
+        classes.insert(class);
+        let workloads = self.base.map(map_name::WORKLOADS).unwrap();
+        workloads.update(cgroup.as_bytes(), classes.as_bytes()).unwrap();
+        self.control.store_u64(0, narrow(offset_of!(Control, levels)), level).unwrap();
     }
 
     /// What was reported since the last call, observations first.
@@ -196,6 +208,18 @@ fn report(bytes: &[u8], enforced: bool) -> Option<Report> {
     Some(Report { record, enforced, values, stacks })
 }
 
+/// Says that who has the number from its fork on is in the class.
+fn put_number(base: &Collection, control: &MappedArray, namespace: PidNamespace, number: u32, class: u32) {
+    let namespace = if namespace == PidNamespace::Own { NumberKey::OWN } else { NumberKey::HOST };
+    let numbers = base.map(map_name::NUMBERS).unwrap();
+    let key = NumberKey { number, namespace };
+    let before = numbers.lookup(key.as_bytes()).unwrap();
+    let mut set = before.map_or_else(ClassSet::default, |set| ClassSet::read_from_bytes(&set).unwrap());
+    set.insert(class);
+    numbers.update(key.as_bytes(), set.as_bytes()).unwrap();
+    control.store_u32(0, narrow(offset_of!(Control, tables)), 4).unwrap();
+}
+
 /// Gives every class of every policy a number and tells the kernel side of it.
 fn set_up_classes(policies: &[Resolved], base: &Collection, control: &MappedArray) -> Vec<Vec<u32>> {
     let mut next = 0;
@@ -206,7 +230,16 @@ fn set_up_classes(policies: &[Resolved], base: &Collection, control: &MappedArra
         for class in &policy.hooks[0].classes {
             own.push(next);
             match class {
-                ClassTest::Descendants { .. } => followed.insert(next),
+                ClassTest::Descendants { namespace, pids } => {
+                    followed.insert(next);
+                    for pid in pids {
+                        put_number(base, control, *namespace, *pid, next);
+                    }
+                }
+                ClassTest::InPidNamespace => {
+                    followed.insert(next);
+                    put_number(base, control, PidNamespace::Own, 0, next);
+                }
                 ClassTest::Binary { form: StringForm::Exact, values, children } => {
                     if *children == Children::Followed {
                         followed.insert(next);
@@ -223,6 +256,11 @@ fn set_up_classes(policies: &[Resolved], base: &Collection, control: &MappedArra
                     }
                 }
                 ClassTest::Binary { .. } => panic!("not in these tests"),
+                ClassTest::Workload(scope) if scope.host => {
+                    let at = offset_of!(Control, host) + size_of::<u64>() * (next as usize / 64);
+                    control.store_u64(0, narrow(at), 1 << (next % 64)).unwrap();
+                }
+                ClassTest::Workload(_) => {}
             }
             next += 1;
         }

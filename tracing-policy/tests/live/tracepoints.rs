@@ -84,3 +84,32 @@ fn root_a_raw_tracepoint_sees_the_number_of_a_call() {
     assert!(reports.iter().all(|report| report.values[0].1 == 79_u64.to_le_bytes()), "{reports:?}");
     eprintln!("verified: {:?}", running.verified);
 }
+
+// proves: HOOK-09 (resolve, natively)
+#[test]
+fn root_a_path_leads_from_an_argument_of_a_raw_tracepoint_by_the_kernels_own_types() {
+    let (_dir, path) = program();
+    let (kernel, policy) = resolve(&format!(
+        "{{subsystem: sched, event: sched_process_exec, raw: true, args: [{{index: 0, resolve: tgid}}, {{index: 2, resolve: file}}, {{index: 2, resolve: argc}}], selectors: [{{matchArgs: \
+         [{{args: [1], operator: Equal, values: ['{path}']}}]}}]}}"
+    ));
+    let mut running = Running::start(&[policy], &kernel);
+    assert!(Command::new("/bin/true").status().unwrap().success());
+    let mut child = Command::new(&path).args(["one", "two"]).spawn().unwrap();
+    assert!(child.wait().unwrap().success());
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let values: Vec<&[u8]> = reports[0].values.iter().map(|(_, bytes)| &**bytes).collect();
+    let numbers = [u64::from(child.id()), 3].map(u64::to_le_bytes);
+    assert_eq!(values, [&numbers[0][..], path.as_bytes(), &numbers[1]]);
+    let none = tracing_policy::resolve(
+        tracing_policy::read(&SourceText::new(
+            "test",
+            "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: t}\nspec: {tracepoints: [{subsystem: sched, event: sched_process_exec, raw: true, args: [{index: 0, resolve: no_such_field}]}]}",
+        ))
+        .unwrap()
+        .0,
+        &kernel,
+    );
+    assert!(none.is_err(), "a task has no such field");
+}

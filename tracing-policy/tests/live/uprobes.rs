@@ -15,7 +15,7 @@ use tracing_policy::source::SourceText;
 use crate::running::Running;
 
 /// A kernel with uprobes; `None`, said aloud, where there are none.
-fn kernel_with(feature: Feature) -> Option<KernelView> {
+pub(crate) fn kernel_with(feature: Feature) -> Option<KernelView> {
     let view = kernel_view(&ProbeOptions::default()).unwrap();
     if view.has(feature) {
         return Some(view);
@@ -38,7 +38,11 @@ macro_rules! hooked {
 
 /// The offset in this program's file of a function.
 fn offset_of(function: extern "C" fn(i64, *const c_char, u32) -> i64) -> u64 {
-    let address = function as usize as u64;
+    offset_of_address(function as usize as u64)
+}
+
+/// The offset in the file that it is mapped from of an address of this process.
+pub(crate) fn offset_of_address(address: u64) -> u64 {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
     let found = maps.lines().find_map(|line| {
@@ -62,12 +66,12 @@ fn file(path: &Path) -> (String, BinaryFile) {
 }
 
 /// A policy with these options on a place of this program, resolved.
-fn resolve(kernel: &KernelView, options: &str, hook: &str) -> Resolved {
+pub(crate) fn resolve(kernel: &KernelView, options: &str, hook: &str) -> Resolved {
     resolve_file(kernel, options, &std::env::current_exe().unwrap(), hook)
 }
 
 /// The same on a place of another file.
-fn resolve_file(kernel: &KernelView, options: &str, path: &Path, hook: &str) -> Resolved {
+pub(crate) fn resolve_file(kernel: &KernelView, options: &str, path: &Path, hook: &str) -> Resolved {
     let (path, file) = file(path);
     let text = format!(
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{path: '{path}', {hook}}}\n"
@@ -86,7 +90,7 @@ fn call(function: extern "C" fn(i64, *const c_char, u32) -> i64, number: i64, te
 }
 
 const ARGUMENTS: &str = "args: [{index: 0, type: int64}, {index: 1, type: string}, {index: 2, type: uint8}]";
-const SINGLE: &str = "{name: disable-uprobe-multi, value: '1'}";
+pub(crate) const SINGLE: &str = "{name: disable-uprobe-multi, value: '1'}";
 
 fn reports_what_it_is_called_with(
     kernel: &KernelView,

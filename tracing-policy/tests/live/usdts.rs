@@ -123,7 +123,7 @@ fn reports_what_it_passes(kernel: &KernelView, options: &str) {
     assert!(running.reports().is_empty());
 }
 
-// proves: HOOK-15 (natively), HOOK-13 (semaphore, natively)
+// proves: HOOK-15 (natively), HOOK-15 (semaphores, natively)
 #[test]
 fn root_a_probe_reports_what_it_passes_and_its_semaphore_is_raised_meanwhile() {
     let Some(kernel) = kernel() else { return };

@@ -170,11 +170,11 @@ pub fn attach(
         | AttachSpec::Fexit { .. }
         | AttachSpec::FmodRet { .. } => trampoline::attach(program),
         AttachSpec::Lsm { .. } => lsm::attach(program),
-        AttachSpec::Uprobe { place } => {
-            user_file::with(place, file, |door| uprobe::attach(program, place, door))
+        AttachSpec::Uprobe { place, end } => {
+            user_file::with(place, file, |door| uprobe::attach(program, place, *end, door))
         }
-        AttachSpec::UprobeMulti { place } => {
-            user_file::with(place, file, |door| uprobe_multi::attach(program, place, door))
+        AttachSpec::UprobeMulti { place, end } => {
+            user_file::with(place, file, |door| uprobe_multi::attach(program, place, *end, door))
         }
     };
     match hold {

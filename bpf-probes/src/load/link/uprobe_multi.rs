@@ -5,11 +5,11 @@ use std::os::fd::AsFd as _;
 
 use super::attach::{Fault, Hold};
 use super::user_file::fault;
-use crate::attach::UserPlace;
+use crate::attach::{CallEnd, UserPlace};
 use crate::load::program::Program;
 use crate::load::sys;
 
-pub(super) fn attach(program: &Program, place: &UserPlace, door: &CStr) -> Result<Hold, Fault> {
-    let link = sys::uprobe_multi_link(program.as_fd(), door, place.offset, place.reference_counter);
+pub(super) fn attach(program: &Program, place: &UserPlace, end: CallEnd, door: &CStr) -> Result<Hold, Fault> {
+    let link = sys::uprobe_multi_link(program.as_fd(), door, place, end);
     Ok(Hold::link(link.map_err(fault)?))
 }

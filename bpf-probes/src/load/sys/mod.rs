@@ -22,9 +22,10 @@ pub(in crate::load) use object::{MapDefinition, ValueType, map_id};
 pub use object::{ObjectKind, object_ids};
 pub(in crate::load) use perf::{PerfSource, perf_event_enable, perf_event_open, perf_event_set_program};
 pub(in crate::load) use program::{
-    FuncInfo, LoadRequest, ProgramType, btf_load, kprobe_multi_link, kprobe_multi_link_on_nothing, perf_link,
-    perf_link_on_nothing, program_facts, program_load, program_load_counted, program_run,
-    raw_tracepoint_open, uprobe_link_on_nothing,
+    FuncInfo, LoadRequest, ProgramType, btf_load, enable_run_statistics, kprobe_multi_link,
+    kprobe_multi_link_on_nothing, perf_link, perf_link_on_nothing, program_by_id, program_facts,
+    program_load, program_load_counted, program_name, program_run, raw_tracepoint_open,
+    uprobe_link_on_nothing,
 };
 pub use schedule::Undisturbed;
 pub(in crate::load) use user::uprobe_multi_link;

@@ -285,3 +285,27 @@ pub(in crate::load) fn uprobe_link_on_nothing(program: BorrowedFd<'_>) -> Result
         unsafe { ffi::bpf_link_create(program.as_raw_fd(), 0, ffi::BPF_TRACE_UPROBE_MULTI, &raw const opts) };
     own("bpf(BPF_LINK_CREATE, uprobe.multi)", result)
 }
+
+/// A program by its number.
+pub(in crate::load) fn program_by_id(id: u32) -> Result<OwnedFd, SysError> {
+    // SAFETY: a plain number; the call makes a descriptor or fails.
+    own("bpf(BPF_PROG_GET_FD_BY_ID)", unsafe { ffi::bpf_prog_get_fd_by_id(id) })
+}
+
+/// The name of a program, which the kernel cuts to 15 bytes.
+pub(in crate::load) fn program_name(fd: BorrowedFd<'_>) -> Result<String, SysError> {
+    let mut info = ffi::bpf_prog_info::default();
+    let mut len = info_len::<ffi::bpf_prog_info>();
+    // SAFETY: as in `program_facts`.
+    let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
+    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
+    let bytes: Vec<u8> =
+        info.name.iter().map(|letter| letter.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Has the kernel count runs and time of all programs until the descriptor is closed (5.8).
+pub(in crate::load) fn enable_run_statistics() -> Result<OwnedFd, SysError> {
+    // SAFETY: a plain number; the call makes a descriptor or fails.
+    own("bpf(BPF_ENABLE_STATS)", unsafe { ffi::bpf_enable_stats(ffi::BPF_STATS_RUN_TIME) })
+}

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use api::event::{
-    BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe, Usdt, Value,
+    Argument, BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe,
+    Usdt, Value,
 };
 use api::name::{Action, exit_status, file_hash};
 
@@ -154,20 +155,51 @@ pub(crate) fn add_return(
     symbols: &mut Symbols,
 ) -> Result<(), DecodeError> {
     let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
-    if let EventKind::Kprobe(kprobe) = kind {
-        kprobe.return_value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
-        for (raw, (place, layout)) in copied.into_iter().zip(&layout.copied) {
-            let place = (*place).min(kprobe.args.len());
-            kprobe.args.insert(place, argument(raw, layout));
+    let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
+    let copied: Vec<(usize, Argument)> = copied
+        .into_iter()
+        .zip(&layout.copied)
+        .map(|(raw, (place, layout))| (*place, argument(raw, layout)))
+        .collect();
+    let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
+    match kind {
+        EventKind::Kprobe(kprobe) => {
+            kprobe.return_value = value;
+            insert(&mut kprobe.args, copied);
+            kprobe.return_action = action;
+            if kprobe.kernel_stack.is_empty() {
+                kprobe.kernel_stack = symbols.kernel(kernel_stack);
+            }
+            if kprobe.user_stack.is_empty() {
+                let tgid = kprobe.process.pid.unwrap_or_default();
+                kprobe.user_stack = symbols.user(tgid, user_stack);
+            }
         }
-        kprobe.return_action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
-        if kprobe.kernel_stack.is_empty() {
-            kprobe.kernel_stack = symbols.kernel(kernel_stack);
+        // the wire has no place of its own for value, action and stacks
+        EventKind::Uprobe(uprobe) => {
+            insert(&mut uprobe.args, copied);
+            uprobe.args.extend(value);
+            if action != Action::Post {
+                uprobe.action = action;
+            }
         }
-        if kprobe.user_stack.is_empty() {
-            let tgid = kprobe.process.pid.unwrap_or_default();
-            kprobe.user_stack = symbols.user(tgid, user_stack);
-        }
+        // these have no return
+        EventKind::Exec(_)
+        | EventKind::Exit(_)
+        | EventKind::Tracepoint(_)
+        | EventKind::Loader(_)
+        | EventKind::Throttle(_)
+        | EventKind::Lsm(_)
+        | EventKind::Usdt(_)
+        | EventKind::Test(_)
+        | EventKind::RateLimit(_) => {}
     }
     Ok(())
+}
+
+/// Puts arguments that were read at the return where the policy has them.
+fn insert(args: &mut Vec<Argument>, copied: Vec<(usize, Argument)>) {
+    for (place, argument) in copied {
+        args.insert(place.min(args.len()), argument);
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::event::{self, Namespace, Process, SharedProcess, Timestamp, text};
+use api::filter::Redaction;
 use api::name::{ProcessFlags, absolute_binary, arguments_of_nul_separated, exec_id};
 use bpf_probes::abi::{Credentials, Namespaces, process_flag};
 
@@ -33,6 +34,7 @@ pub(super) struct Facts<'a> {
 #[derive(Debug)]
 pub(super) struct Describe {
     node: Box<str>,
+    redaction: Arc<Redaction>,
     show_credentials: bool,
     show_namespaces: bool,
     host: HostNamespaces,
@@ -43,6 +45,7 @@ impl Describe {
     pub(super) fn new(config: &Config, host: HostNamespaces) -> Self {
         Self {
             node: config.exec_id_node.clone(),
+            redaction: Arc::clone(&config.redaction),
             show_credentials: config.process_credentials,
             show_namespaces: config.process_namespaces,
             host,
@@ -85,6 +88,7 @@ impl Describe {
         let binary = text(facts.binary);
         let binary = if binary.is_empty() { String::new() } else { absolute_binary(cwd, &binary) };
         let arguments = arguments_of_nul_separated(facts.arguments);
+        let arguments = self.redaction.redact(&binary, &arguments).unwrap_or(arguments);
         let docker = container_id(facts.cgroup).unwrap_or_default();
         Process {
             exec_id: self.exec_id(facts.id),

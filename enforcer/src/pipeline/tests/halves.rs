@@ -43,6 +43,22 @@ fn two_halves_become_one_event_at_the_time_of_the_entry() {
     assert_eq!((totals.no_event(NoEvent::Waits), totals.no_event(NoEvent::NotEntered)), (1, 1));
 }
 
+// proves: HOOK-11 (events)
+#[test]
+fn what_a_function_of_a_program_returned_is_the_last_of_its_arguments() {
+    let (mut bench, shell) = (bench(), key(10, 1_000));
+    for (action, expected) in
+        [(Action::Post, api::name::Action::Post), (Action::Sigkill, api::name::Action::Sigkill)]
+    {
+        assert!(bench.take(&[hook_of(13, shell, 3_000, Action::Post, b"/x")]).is_empty());
+        let event = bench.one(returned_of(13, shell, 3_000, (action, 0), -13));
+        let EventKind::Uprobe(uprobe) = &event.kind else { panic!("{event:?}") };
+        let last = uprobe.args.last().unwrap();
+        assert_eq!((uprobe.args.len(), &last.value, &*last.label), (2, &Some(Value::Int(-13)), "r"));
+        assert_eq!(uprobe.action, expected);
+    }
+}
+
 // proves: ARG-04 (events), ACT-12 (stacks, events)
 #[test]
 fn a_buffer_that_a_call_fills_stands_where_the_argument_does() {

@@ -126,7 +126,7 @@ pub(super) fn long_hook(process: ProcessKey, thread: u32, stamp: u64, whole: u64
     record_bytes(&fixed, &[value.as_bytes(), [whole, stamp, sent].as_bytes()].concat())
 }
 
-/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe.
+/// The same of another layout: 2 is an LSM hook, 3 a tracepoint, 4 has its value in the section `data`, 5 has a return, 11 is a static probe, 13 a place in a program with a return.
 pub(super) fn hook_of(
     layout: u32,
     process: ProcessKey,
@@ -158,7 +158,7 @@ pub(super) fn returned(
     returned_of(5, process, entered, (action, flags), value)
 }
 
-/// The same of another layout.
+/// The same of another layout: 13 is a place in a program.
 pub(super) fn returned_of(
     layout: u32,
     process: ProcessKey,
@@ -272,6 +272,11 @@ pub(super) fn layouts() -> Arc<Layouts> {
         function_name: "run".into(),
         ..layout.clone()
     };
+    let uprobe = HookLayout {
+        form: EventForm::Uprobe { path: "/bin/app".into(), offset: 0, ref_ctr_offset: 0 },
+        function_name: "run".into(),
+        ..returning.clone()
+    };
     let bytes = vec![ValueLayout { kind: ValueKind::Bytes, label: "l".into() }];
     layouts.insert(6, HookLayout { values: bytes, ..layout.clone() });
     let loader = HookLayout { form: EventForm::Loader, ..layout.clone() };
@@ -282,6 +287,7 @@ pub(super) fn layouts() -> Arc<Layouts> {
     layouts.insert(3, tracepoint);
     layouts.insert(5, returning);
     layouts.insert(11, usdt);
+    layouts.insert(13, uprobe);
     Arc::new(layouts)
 }
 

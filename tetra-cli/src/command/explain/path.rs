@@ -9,28 +9,33 @@ pub(crate) struct PathError {
     text: String,
 }
 
-/// The names on the way. Indices (`kprobes[0]`) are left out: all entries of a list are alike.
-pub(super) fn parse(text: &str) -> Result<Vec<String>, PathError> {
+/// The resource, and the names of the fields on the way. Indices (`kprobes[0]`) are left out of these: all entries of a list are
+/// alike.
+pub(super) fn parse(text: &str) -> Result<(String, Vec<String>), PathError> {
     let refuse = || PathError { text: text.to_owned() };
-    let (mut parts, mut bracket) = (vec![String::new()], false);
+    let (mut resource, mut fields, mut bracket) = (String::new(), Vec::new(), false);
     for letter in text.chars() {
         match (letter, bracket) {
             ('[', false) => {
                 bracket = true;
-                parts.push(String::new());
+                fields.push(String::new());
             }
             (']', true) => bracket = false,
-            ('.', false) => parts.push(String::new()),
+            ('.', false) => fields.push(String::new()),
             ('[' | ']', _) => return Err(refuse()),
-            _ => parts.last_mut().expect("never empty").push(letter),
+            _ => fields.last_mut().unwrap_or(&mut resource).push(letter),
         }
     }
-    let ends = |part: Option<&String>| part.is_none_or(|part| part.trim().is_empty());
-    if bracket || ends(parts.first()) || text.trim_end().ends_with('.') {
+    if bracket || !is_name(resource.trim()) || text.trim_end().ends_with('.') {
         return Err(refuse());
     }
-    let is_name = |part: &String| !part.is_empty() && part.parse::<u32>().is_err();
-    Ok(parts.iter().map(|part| part.trim().to_owned()).filter(is_name).collect())
+    let names = fields.iter().map(|field| field.trim()).filter(|field| is_name(field));
+    Ok((resource.trim().to_owned(), names.map(str::to_owned).collect()))
+}
+
+/// Whether a part is neither empty nor an index.
+fn is_name(part: &str) -> bool {
+    !part.is_empty() && part.parse::<u32>().is_err()
 }
 
 #[cfg(test)]
@@ -39,7 +44,7 @@ mod tests {
 
     #[test]
     fn dots_and_brackets_lead_to_the_same_place() {
-        let expected = ["tp", "spec", "kprobes"].map(str::to_owned).to_vec();
+        let expected = ("tp".to_owned(), ["spec", "kprobes"].map(str::to_owned).to_vec());
         for text in [
             "tp.spec.kprobes",
             "tp[spec][kprobes]",
@@ -49,7 +54,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).as_ref(), Ok(&expected), "{text}");
         }
-        for text in ["", ".tp", "tp.", "tp[spec", "tp]", "tp[a[b]]", "[]"] {
+        for text in ["", ".tp", "tp.", "tp[spec", "tp]", "tp[a[b]]", "[]", "0", " 5 .x", "5.x", "5[0]"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

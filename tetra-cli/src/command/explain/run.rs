@@ -72,18 +72,17 @@ fn list(definitions: &[Value]) -> String {
 }
 
 fn explain(definitions: &[Value], path: &str, options: &Explain) -> Result<String, ExplainError> {
-    let parts = path::parse(path)?;
-    let (resource, fields) = parts.split_first().expect("a path has a first part");
-    let definition = find(definitions, resource)?;
+    let (resource, fields) = path::parse(path)?;
+    let definition = find(definitions, &resource)?;
     let version = version(definition, &options.api_version)?;
     let root = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
-    let schema = walk(root, kind(definition), fields)?;
+    let schema = walk(root, kind(definition), &fields)?;
     let failed = |error: &dyn std::fmt::Display| ExplainError::Write(error.to_string());
     match options.output {
         ExplainFormat::Json => Ok(serde_json::to_string(schema).map_err(|error| failed(&error))? + "\n"),
         ExplainFormat::Yaml => serde_saphyr::to_string(schema).map_err(|error| failed(&error)),
         ExplainFormat::Text => {
-            let example = options.example.then(|| example(fields)).flatten();
+            let example = options.example.then(|| example(&fields)).flatten();
             Ok(render::text(Subject {
                 kind: kind(definition),
                 version: version.get("name").and_then(Value::as_str).unwrap_or_default(),
@@ -242,6 +241,8 @@ FIELDS:
     fn what_does_not_exist_is_told_with_what_does() {
         for (words, expected) in [
             (&["podinfo"][..], "TracingPolicy, TracingPolicyNamespaced, tgtp, tgtpn"),
+            (&["0"], "\"0\" is no path to a field"),
+            (&["5.tgtp.kind"], "is no path to a field"),
             (&["tgtp.spec.kprobe"], "TracingPolicy.spec has no field \"kprobe\"; it has "),
             (&["tgtp.kind.x"], "TracingPolicy.kind has no field \"x\"; it has none"),
             (&["tgtp", "--api-version", "v2"], "it has v1alpha1"),

@@ -1,6 +1,6 @@
 //! Random calls.
 
-use tracing_policy::policy::{Children, ClassTest, NetworkSubject, Resolved, StringForm};
+use tracing_policy::policy::{Children, ClassTest, NetworkSubject, PidNamespace, Resolved, StringForm};
 
 use super::policies::{NetType, PathType, Shape};
 use super::random::Random;
@@ -57,6 +57,11 @@ pub(super) enum Family {
 /// The pids of the process and its ancestors.
 pub(super) fn pids(call: &Call) -> [u32; 3] {
     [call.tgid, PARENT, 40]
+}
+
+/// The numbers of the same in namespaces of their own; an ancestor may be of the host's namespace.
+pub(super) fn own_pids(call: &Call) -> [u32; 3] {
+    if call.own_pid == 0 { [0; 3] } else { [call.own_pid, 5, 0] }
 }
 
 pub(super) fn call(random: &mut Random, pool: &Pool, shape: Shape) -> Call {
@@ -175,7 +180,7 @@ pub(super) fn classes(
         Family::Parent => 1,
     };
     let binaries: Vec<&str> = call.binaries[from..].to_vec();
-    let pids: Vec<u32> = pids(call)[from..].to_vec();
+    let (pids, own_pids) = (&pids(call)[from..], &own_pids(call)[from..]);
     let mut found = Vec::new();
     for (policy, first) in policies.iter().zip((0..).map(|number| number * each)) {
         for (class, number) in policy.hooks[0].classes.iter().zip(0..) {
@@ -194,7 +199,14 @@ pub(super) fn classes(
                         Children::Followed => binaries.iter().any(fits),
                     }
                 }
-                ClassTest::Descendants { pids: listed } => pids.iter().any(|pid| listed.contains(pid)),
+                ClassTest::Descendants { namespace: PidNamespace::Host, pids: listed } => {
+                    pids.iter().any(|pid| listed.contains(pid))
+                }
+                ClassTest::Descendants { namespace: PidNamespace::Own, pids: listed } => {
+                    own_pids.iter().any(|pid| *pid != 0 && listed.contains(pid))
+                }
+                ClassTest::InPidNamespace => own_pids[0] != 0,
+                ClassTest::Workload(_) => panic!("these policies are for everybody"),
             };
             assert!(number < each, "more classes than numbers");
             if inside {

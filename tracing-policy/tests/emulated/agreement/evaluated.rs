@@ -47,6 +47,7 @@ impl Hook {
             task: task(call),
             classes: classes(Family::Own, call.known),
             parent_classes: classes(Family::Parent, call.parent_known),
+            workload_classes: Vec::new(),
             monitored: Vec::new(),
         };
         let matched = self.0.evaluate(&call);

@@ -7,7 +7,7 @@ use tracing_policy::policy::{
     Selector, Sense,
 };
 
-use super::calls::{Call, Net, pids};
+use super::calls::{Call, Net, own_pids, pids};
 
 /// For each policy that matches, its selector that acts.
 pub(super) fn expected(policies: &[Resolved], call: &Call, view: &KernelView) -> Vec<(usize, usize)> {
@@ -39,7 +39,16 @@ fn pid(filter: &PidFilter, call: &Call) -> bool {
         (Descendants::Ignored, PidNamespace::Host) => filter.pids.contains(&call.tgid),
         (Descendants::Ignored, PidNamespace::Own) => filter.pids.contains(&call.own_pid),
         // of whom nothing is known descends from nobody
-        (Descendants::Followed, _) => call.known && pids(call).iter().any(|pid| filter.pids.contains(pid)),
+        (Descendants::Followed, PidNamespace::Host) => {
+            call.known && pids(call).iter().any(|pid| filter.pids.contains(pid))
+        }
+        (Descendants::Followed, PidNamespace::Own) => {
+            // who has no number passes no test
+            if !call.known || call.own_pid == 0 {
+                return false;
+            }
+            own_pids(call).iter().any(|pid| *pid != 0 && filter.pids.contains(pid))
+        }
     };
     is(found, filter.membership)
 }

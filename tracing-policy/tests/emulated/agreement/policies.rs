@@ -234,7 +234,12 @@ fn process() -> impl Strategy<Value = String> {
     let pid = (
         membership(),
         vec(select(&[5, 6, 7, 40, 50]), 1..3),
-        select(&["", ", isNamespacePID: true", ", followForks: true"]),
+        select(&[
+            "",
+            ", isNamespacePID: true",
+            ", followForks: true",
+            ", isNamespacePID: true, followForks: true",
+        ]),
     )
         .prop_map(|(operator, values, option)| {
             format!("{{operator: {operator}, values: {values:?}{option}}}")

@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 8] = [
 ];
 
 /// The time that `text` says; `None` where it is none, negative, or more than 584 years.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);
@@ -52,7 +52,7 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 }
 
 /// `duration` as Go prints it.
-pub(crate) fn format_duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     if seconds == 0 {
         return match nanos {
@@ -95,6 +95,8 @@ mod tests {
             ("250ms", 0.25, "250ms"),
             ("1.5us", 0.000_001_5, "1.5µs"),
             ("7ns", 0.000_000_007, "7ns"),
+            ("1050us", 0.001_05, "1.05ms"),
+            ("3661s", 3_661.0, "1h1m1s"),
             ("0s", 0.0, "0s"),
         ] {
             let duration = parse_duration(text);
