@@ -1,6 +1,6 @@
 //! Hashes of files.
 
-/// Names and bytes of algorithms by their number (`enum hash_algo`, include/uapi/linux/hash_info.h; crypto/hash_info.c).
+/// Names and bytes of algorithms by their number (`enum hash_algo`, `include/uapi/linux/hash_info.h`; `crypto/hash_info.c`).
 const ALGORITHMS: [(&str, usize); 23] = [
     ("md4", 16),
     ("md5", 16),

@@ -21,7 +21,7 @@ pub struct HashKey {
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct FileHash {
-    /// `enum hash_algo` (include/uapi/linux/hash_info.h), or the negative errno of what has no hash.
+    /// `enum hash_algo` (`include/uapi/linux/hash_info.h`), or the negative errno of what has no hash.
     pub algorithm: i32,
     /// 1 once there is an answer.
     pub answered: u32,
