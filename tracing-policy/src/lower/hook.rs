@@ -20,6 +20,15 @@ pub enum Purpose {
     Deny,
     /// It looks at what calls returned, and reports, counts and signals.
     Return,
+    /// It asks for the hash of a file where a report will carry it.
+    Ask,
+}
+
+impl Purpose {
+    /// Whether its programs filter and report nothing.
+    pub fn only_filters(self) -> bool {
+        matches!(self, Self::Deny | Self::Ask)
+    }
 }
 
 /// Where riders' arguments are among the hook's reads.
@@ -35,13 +44,16 @@ impl Reads {
         let mut list: Vec<Read> = Vec::new();
         let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
+            if let Some(size) = size_of_returned(rider.hook, purpose).filter(|read| !list.contains(read)) {
+                list.push(size);
+            }
             for (position, argument) in arguments(rider.hook, purpose) {
                 if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
                     paths.push(path.clone());
                 }
                 let tested = argument.ty.value == ArgumentType::Fd || tests(&rider.hook.selectors, position);
                 let reads = read(argument, purpose, &paths).into_iter().chain(count(argument, purpose));
-                for read in reads.filter(|_| purpose != Purpose::Deny || tested) {
+                for read in reads.filter(|_| !purpose.only_filters() || tested) {
                     if read.ty != ArgumentType::Nop && !list.contains(&read) {
                         list.push(read);
                     }
@@ -64,7 +76,7 @@ impl Reads {
     /// The read of a rider's argument; at a return that is what the call returned.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
         let arguments = match self.purpose {
-            Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+            Purpose::Report | Purpose::Deny | Purpose::Ask => rider.hook.arguments.as_slice(),
             Purpose::Return => rider.hook.returned.as_slice(),
         };
         arguments.get(id.index()).and_then(|argument| self.find(argument))
@@ -75,7 +87,7 @@ impl Reads {
         let all = arguments(rider.hook, self.purpose).map(|(_, argument)| argument);
         let reported = all.filter(|it| match self.purpose {
             Purpose::Report => it.at_return.is_none(),
-            Purpose::Deny => false,
+            Purpose::Deny | Purpose::Ask => false,
             Purpose::Return => true,
         });
         reported.filter_map(|it| self.find(it)).collect()
@@ -89,6 +101,15 @@ impl Reads {
             Some(ir::Left { read: self.find(argument)?, count })
         };
         all.filter_map(left).collect()
+    }
+
+    /// Where the size of what a rider's call returns is known at the entry: the number there, the buffer at the return.
+    fn returned_size(&self, rider: &Rider<'_>) -> Option<ReadId> {
+        if self.purpose != Purpose::Return {
+            return self.position(size_of_returned(rider.hook, self.purpose)?);
+        }
+        let returned = rider.hook.returned.as_ref()?;
+        number_of(returned.size).and_then(|_| self.find(returned))
     }
 
     /// The reads of a rider's file descriptors.
@@ -131,8 +152,10 @@ fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Re
     };
     Some(match (argument.at_return, purpose) {
         (None, _) => read,
-        (at_return, Purpose::Return) => Read { place: Place::Left, at_return, ..read },
-        (Some(_), Purpose::Report | Purpose::Deny) => {
+        (at_return, Purpose::Return) => {
+            Read { place: Place::Left { is_data: argument.is_data }, at_return, ..read }
+        }
+        (Some(_), Purpose::Report | Purpose::Deny | Purpose::Ask) => {
             Read { ty: ArgumentType::Integer(IntegerType::ADDRESS), size: None, ..read }
         }
     })
@@ -141,7 +164,18 @@ fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Re
 /// The number of pieces of a buffer that the call fills, at the entry.
 fn count(argument: &Argument, purpose: Purpose) -> Option<Read> {
     let (Some(_), Purpose::Report) = (argument.at_return, purpose) else { return None };
-    let Some(BufferSize::Parameter { index, bits, signed }) = argument.size else { return None };
+    number_of(argument.size)
+}
+
+/// The size of a buffer that the call returns, at the entry.
+fn size_of_returned(hook: &ResolvedHook, purpose: Purpose) -> Option<Read> {
+    let returned = hook.returned.as_ref().filter(|_| purpose == Purpose::Report)?;
+    number_of(returned.size)
+}
+
+/// The parameter in which the size of a buffer is, as a number.
+fn number_of(size: Option<BufferSize>) -> Option<Read> {
+    let Some(BufferSize::Parameter { index, bits, signed }) = size else { return None };
     Some(Read {
         index,
         ty: ArgumentType::Integer(IntegerType::of_bits(bits, signed)),
@@ -183,6 +217,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
             values: reads.values(rider),
             returns: rider.hook.returns(),
             left: reads.left(rider),
+            returned_size: reads.returned_size(rider),
             on_return: rider.hook.on_return,
             selectors,
         });

@@ -7,13 +7,13 @@ use api::event::{
     Argument, BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe,
     Usdt, Value,
 };
-use api::name::{Action, exit_status};
+use api::name::{Action, exit_status, file_hash};
 
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{CopiedPlace, EventForm};
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
-use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, returned, values};
+use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, Values, returned, values};
 use crate::pipeline::identify::Subject;
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::{Hook, Return};
@@ -52,17 +52,10 @@ pub(crate) fn hook_event(
     symbols: &mut Symbols,
     pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
 ) -> Result<EventKind, DecodeError> {
-    let mut args = Vec::with_capacity(layout.values.len());
     let mut values = values(hook, layout)?;
-    for (value, value_layout) in values.by_ref().zip(&layout.values) {
-        let value = value?;
-        args.push(if let RawValue::Long(long) = value {
-            joined(long, pieces(long), value_layout)
-        } else {
-            argument(value, value_layout)
-        });
-    }
+    let mut args = arguments(&mut values, layout, pieces)?;
     let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
+    let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, .. } = subject;
@@ -90,9 +83,16 @@ pub(crate) fn hook_event(
             let path = path.unwrap_or_default();
             EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
         }
-        EventForm::Lsm => {
-            EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
-        }
+        EventForm::Lsm => EventKind::Lsm(Lsm {
+            process,
+            parent,
+            function_name,
+            args,
+            action,
+            origin,
+            ima_hash: hash.unwrap_or_default().into(),
+            ..Lsm::default()
+        }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
             parent,
@@ -131,6 +131,22 @@ pub(crate) fn hook_event(
     })
 }
 
+fn arguments(
+    values: &mut Values<'_, '_>,
+    layout: &HookLayout,
+    pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
+) -> Result<Vec<Argument>, DecodeError> {
+    let read = |(value, layout)| {
+        let value = value?;
+        Ok(if let RawValue::Long(long) = value {
+            joined(long, pieces(long), layout)
+        } else {
+            argument(value, layout)
+        })
+    };
+    values.by_ref().zip(&layout.values).map(read).collect()
+}
+
 /// What is special about an event.
 fn flags(hook: &Hook<'_>) -> &'static str {
     if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
@@ -148,16 +164,13 @@ pub(crate) fn add_return(
 ) -> Result<(), DecodeError> {
     let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
     let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
-    let copied: Vec<(usize, Argument)> = copied
-        .into_iter()
-        .zip(&layout.copied)
-        .map(|(raw, (place, layout))| (*place, argument(raw, layout)))
-        .collect();
+    let copied =
+        copied.into_iter().zip(&layout.copied).map(|(raw, (place, layout))| (*place, argument(raw, layout)));
     let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
     match kind {
         EventKind::Kprobe(kprobe) => {
             kprobe.return_value = value;
-            insert(&mut kprobe.args, copied);
+            insert(&mut kprobe.args, &mut kprobe.data, copied);
             kprobe.return_action = action;
             if kprobe.kernel_stack.is_empty() {
                 kprobe.kernel_stack = symbols.kernel(kernel_stack);
@@ -169,7 +182,7 @@ pub(crate) fn add_return(
         }
         // the wire has no place of its own for value, action and stacks
         EventKind::Uprobe(uprobe) => {
-            insert(&mut uprobe.args, copied);
+            insert(&mut uprobe.args, &mut uprobe.data, copied);
             uprobe.args.extend(value);
             if action != Action::Post {
                 uprobe.action = action;
@@ -190,8 +203,16 @@ pub(crate) fn add_return(
 }
 
 /// Puts arguments that were read at the return where the policy has them.
-fn insert(args: &mut Vec<Argument>, copied: Vec<(usize, Argument)>) {
+fn insert(
+    args: &mut Vec<Argument>,
+    data: &mut Vec<Argument>,
+    copied: impl Iterator<Item = (CopiedPlace, Argument)>,
+) {
     for (place, argument) in copied {
-        args.insert(place.min(args.len()), argument);
+        let (list, place) = match place {
+            CopiedPlace::Argument(place) => (&mut *args, place),
+            CopiedPlace::Data(place) => (&mut *data, place),
+        };
+        list.insert(place.min(list.len()), argument);
     }
 }
