@@ -79,7 +79,7 @@ const IDENTITY: [&str; 2] = ["--tls-cert-file=cert", "--tls-key-file=key"];
 const NAME: &str = "--tls-server-name=daemon.example";
 const TRUST: &str = "--tls-ca-cert-files=ca";
 
-// proves: CLI-01 (TLS)
+// proves: CLI-01
 #[test]
 fn flags_for_tls_encrypt_the_connection_and_say_whom_to_trust() {
     let daemon = start();
