@@ -67,7 +67,9 @@ fn typed(field: &FieldDescriptor) -> String {
     let kind = plain(&field.kind());
     match field.cardinality() {
         Cardinality::Repeated => format!("repeated {kind}"),
-        _ if field.field_descriptor_proto().proto3_optional() => format!("optional {kind}"),
+        Cardinality::Optional if field.field_descriptor_proto().proto3_optional() => {
+            format!("optional {kind}")
+        }
         Cardinality::Optional | Cardinality::Required => kind,
     }
 }
@@ -77,7 +79,21 @@ fn plain(kind: &Kind) -> String {
     match kind {
         Kind::Message(message) => local_in_parent(message.full_name()),
         Kind::Enum(values) => local(values.full_name()).to_owned(),
-        scalar => format!("{scalar:?}").to_lowercase(),
+        scalar @ (Kind::Double
+        | Kind::Float
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Uint32
+        | Kind::Uint64
+        | Kind::Sint32
+        | Kind::Sint64
+        | Kind::Fixed32
+        | Kind::Fixed64
+        | Kind::Sfixed32
+        | Kind::Sfixed64
+        | Kind::Bool
+        | Kind::String
+        | Kind::Bytes) => format!("{scalar:?}").to_lowercase(),
     }
 }
 

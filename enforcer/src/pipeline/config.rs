@@ -13,6 +13,7 @@ use crate::requests::Requests;
 
 /// Settings of a pipeline.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on each other")]
 pub struct Config {
     /// Stands in every event.
     pub node: Arc<Node>,

@@ -17,7 +17,7 @@ fn event(instance: &Instance, kind: &str, wanted: impl Fn(&Value) -> bool) -> Va
     found.unwrap()
 }
 
-// proves: ENR-06, EVT-23 (kprobe), ENR-14 (environment)
+// proves: EVT-11 (time, node_name, cluster_name), ENR-06, EVT-23 (kprobe), ENR-14 (environment)
 #[test]
 fn root_ancestors_variables_and_users_are_shown_on_request() {
     let instance = Instance::start(&[
@@ -26,6 +26,7 @@ fn root_ancestors_variables_and_users_are_shown_on_request() {
         "--filter-environment-variables=MARK,TOKEN,LONG",
         r#"--redaction-filters={"redact":["TOKEN=(\\S+)"]}"#,
         "--username-metadata=unix",
+        "--cluster-name=lab",
     ]);
     let long = "x".repeat(100_000);
     let script = "/bin/sh -c '/bin/true marked; :'; :";
@@ -41,6 +42,9 @@ fn root_ancestors_variables_and_users_are_shown_on_request() {
         .collect();
     variables.sort_unstable();
     assert_eq!(variables, [("LONG", 100_000), ("MARK", 4), ("TOKEN", 5)], "five stars are shown of one");
+    let envelope = instance.events().into_iter().find(|event| event["process_exec"] == executed).unwrap();
+    assert_eq!((&envelope["cluster_name"], envelope["time"].is_string()), (&"lab".into(), true));
+    assert!(envelope["node_name"].as_str().is_some_and(|name| !name.is_empty()));
     assert!(!executed.to_string().contains("secret"));
     // A hardened host hides init's files even from root; then users have no names.
     let is_named = std::fs::read("/proc/1/root/etc/passwd").is_ok();

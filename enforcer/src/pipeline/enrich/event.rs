@@ -84,11 +84,7 @@ pub(crate) fn hook_event(
             return_value: None,
         }),
         EventForm::Loader => {
-            let path = args.into_iter().find_map(|argument| {
-                let Some(Value::File(file)) = argument.value else { return None };
-                Some(file.path)
-            });
-            let path = path.unwrap_or_default();
+            let path = args.into_iter().find_map(path).unwrap_or_default();
             EventKind::Loader(Loader { process, parent, ancestors, path, ..Loader::default() })
         }
         EventForm::Lsm => EventKind::Lsm(Lsm {
@@ -137,6 +133,12 @@ pub(crate) fn hook_event(
             flags: Cow::Borrowed(flags(hook)),
         }),
     })
+}
+
+/// The path of an argument that is a file.
+fn path(argument: Argument) -> Option<Box<str>> {
+    let Some(Value::File(file)) = argument.value else { return None };
+    Some(file.path)
 }
 
 /// What is special about an event.
