@@ -9,7 +9,7 @@ use api::event::{
 };
 use api::name::{Action, exit_status, file_hash};
 
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{CopiedPlace, EventForm};
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
@@ -89,7 +89,6 @@ pub(crate) fn hook_event(
             action,
             origin,
             ima_hash: hash.unwrap_or_default().into(),
-            ..Lsm::default()
         }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
@@ -129,6 +128,22 @@ pub(crate) fn hook_event(
     })
 }
 
+fn arguments(
+    values: &mut Values<'_, '_>,
+    layout: &HookLayout,
+    pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
+) -> Result<Vec<Argument>, DecodeError> {
+    let read = |(value, layout)| {
+        let value = value?;
+        Ok(if let RawValue::Long(long) = value {
+            joined(long, pieces(long), layout)
+        } else {
+            argument(value, layout)
+        })
+    };
+    values.by_ref().zip(&layout.values).map(read).collect()
+}
+
 /// The path of an argument that is a file.
 fn path(argument: Argument) -> Option<Box<str>> {
     let Some(Value::File(file)) = argument.value else { return None };
@@ -152,16 +167,13 @@ pub(crate) fn add_return(
 ) -> Result<(), DecodeError> {
     let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
     let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
-    let copied: Vec<(usize, Argument)> = copied
-        .into_iter()
-        .zip(&layout.copied)
-        .map(|(raw, (place, layout))| (*place, argument(raw, layout)))
-        .collect();
+    let copied =
+        copied.into_iter().zip(&layout.copied).map(|(raw, (place, layout))| (*place, argument(raw, layout)));
     let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
     match kind {
         EventKind::Kprobe(kprobe) => {
             kprobe.return_value = value;
-            insert(&mut kprobe.args, copied);
+            insert(&mut kprobe.args, &mut kprobe.data, copied);
             kprobe.return_action = action;
             if kprobe.kernel_stack.is_empty() {
                 kprobe.kernel_stack = symbols.kernel(kernel_stack);
@@ -173,7 +185,7 @@ pub(crate) fn add_return(
         }
         // the wire has no place of its own for value, action and stacks
         EventKind::Uprobe(uprobe) => {
-            insert(&mut uprobe.args, copied);
+            insert(&mut uprobe.args, &mut uprobe.data, copied);
             uprobe.args.extend(value);
             if action != Action::Post {
                 uprobe.action = action;
@@ -194,8 +206,16 @@ pub(crate) fn add_return(
 }
 
 /// Puts arguments that were read at the return where the policy has them.
-fn insert(args: &mut Vec<Argument>, copied: Vec<(usize, Argument)>) {
+fn insert(
+    args: &mut Vec<Argument>,
+    data: &mut Vec<Argument>,
+    copied: impl Iterator<Item = (CopiedPlace, Argument)>,
+) {
     for (place, argument) in copied {
-        args.insert(place.min(args.len()), argument);
+        let (list, place) = match place {
+            CopiedPlace::Argument(place) => (&mut *args, place),
+            CopiedPlace::Data(place) => (&mut *data, place),
+        };
+        list.insert(place.min(list.len()), argument);
     }
 }

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
     RecordKind, ReturnRecord, ValueHeader, data_value, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
-use tracing_policy::policy::{EventForm, Request};
+use tracing_policy::policy::{CopiedPlace, EventForm, Request};
 use zerocopy::IntoBytes;
 
 use super::super::clock::Clock;
@@ -187,6 +187,7 @@ pub(super) fn returned_of(
 
 /// The return of a call of layout 12, which fills a buffer of which there are `whole` bytes, with the stack of the kernel.
 pub(super) fn returned_with_buffer(
+    layout: u32,
     process: ProcessKey,
     entered: u64,
     whole: u64,
@@ -196,7 +197,7 @@ pub(super) fn returned_with_buffer(
         header: header(RecordKind::Return, entered + 10),
         entered,
         tid: process.tgid + 1,
-        layout: 12,
+        layout,
         action: Action::Post as u8,
         flags: hook_flag::KERNEL_STACK,
         values: 2,
@@ -265,7 +266,9 @@ pub(super) fn layouts() -> Arc<Layouts> {
     let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
     let returning = HookLayout { returned, ..layout.clone() };
     let buffer = ValueLayout { kind: ValueKind::Bytes, label: "b".into() };
-    layouts.insert(12, HookLayout { copied: vec![(0, buffer)], ..returning.clone() });
+    let copied_at = |place| HookLayout { copied: vec![(place, buffer.clone())], ..returning.clone() };
+    layouts.insert(12, copied_at(CopiedPlace::Argument(0)));
+    layouts.insert(14, copied_at(CopiedPlace::Data(0)));
     let subsystem = "sched".into();
     let tracepoint = HookLayout {
         form: EventForm::Tracepoint { subsystem },
