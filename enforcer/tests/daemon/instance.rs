@@ -97,7 +97,7 @@ impl Instance {
     /// The address that the log names after `words`.
     pub(crate) fn address(&self, words: &str) -> String {
         let log = self.log();
-        let rest = log.split(words).nth(1).unwrap_or_else(|| panic!("no {words:?} in {log}"));
+        let rest = log.split(words).nth(1).expect(words);
         rest.split([' ', '\n', '/']).next().unwrap().to_owned()
     }
 
