@@ -9,7 +9,7 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
-    network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples, selectors,
+    modules, network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples, selectors,
     shadow, syscalls, uprobes, usdts, verification,
 };
 
@@ -114,10 +114,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
-    // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    // proves: ARG-02, ARG-03, ARG-05, ARG-15, ARG-17, ARG-19, SEL-02, SEL-03
     plain("values_are_reached_and_buffers_read", arguments::reached),
-    // proves: ARG-04 (char_buf, char_iovec), ARG-02 (char_iovec, in a machine)
+    // proves: ARG-04, ARG-02 (char_iovec, in a machine)
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
+    // proves: HOOK-19, ARG-18, ARG-04 (data), ARG-17 (returnArg)
+    plain("functions_and_types_of_a_module_are_hooked_and_read", modules::overlay),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
     // proves: ACT-03, POL-07 (override-method, in a machine)
