@@ -9,8 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
-    modules, network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples, selectors,
-    shadow, syscalls, uprobes, usdts, verification,
+    modules, network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples,
+    selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.

@@ -101,9 +101,11 @@ fn buffers_pass_and_fail_as_their_operators_say() {
             let at = user(&mut it, subject);
             syscall(&mut it, [1, at, subject.len() as u64, 0, 0, 0]);
             assert_eq!(!it.reporters().is_empty(), expected, "{operator} {values}: {subject:?}");
-            // what cannot be read matches nothing
-            syscall(&mut it, [1, 0x1234, 4, 0, 0, 0]);
-            assert!(it.reporters().is_empty(), "{operator} {values}");
+            // what cannot be read, or has no size, matches nothing
+            for (at, size) in [(0x1234, 4), (at, u64::MAX)] {
+                syscall(&mut it, [1, at, size, 0, 0, 0]);
+                assert!(it.reporters().is_empty(), "{operator} {values}: {size}");
+            }
         }
     }
 }

@@ -38,11 +38,7 @@ fn text(ty: ArgumentType, operator: Operator, values: &[String]) -> String {
     // counted from one
     let is_sized = matches!(ty, ArgumentType::CharBuf | ArgumentType::CharIovec);
     let ty = ty.as_word();
-    let size = if is_sized {
-        format!(", sizeArgIndex: {}", second + 1)
-    } else {
-        String::new()
-    };
+    let size = if is_sized { format!(", sizeArgIndex: {}", second + 1) } else { String::new() };
     let (target, second) = if operator == Operator::CapabilitiesGained {
         ("args: [0, 1]".to_owned(), format!(", {{index: {second}, type: {ty}{size}}}"))
     } else if size.is_empty() {

@@ -175,11 +175,6 @@ fn of_numbers(kind: Kind, rows: fn(u32, bool) -> Vec<Row>) -> Vec<Row> {
     match kind {
         Kind::Number { bits, signed } => rows(bits, signed),
         Kind::Set => numbers::of_sets(rows(64, false)),
-        Kind::Text(_)
-        | Kind::Path { .. }
-        | Kind::Network(_)
-       
-        | Kind::Closed
-        | Kind::Refused(_) => Vec::new(),
+        Kind::Text(_) | Kind::Path { .. } | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => Vec::new(),
     }
 }
