@@ -110,7 +110,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ACT-10 (TrackSock)
     plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
-    // proves: ACT-10 (returnArgAction)
+    // proves: ACT-10
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
@@ -169,7 +169,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
     ),
-    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    // proves: POL-10 (in a machine), HOOK-17, EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
