@@ -8,9 +8,9 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
-    modules, network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples,
-    selectors, shadow, syscalls, uprobes, usdts, verification,
+    arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
+    machine, many, modules, network, objects, overload, overrides, paths, processes, refusals, reports,
+    returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -100,6 +100,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15 (in a machine, semaphores), ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
+    // proves: ENR-05, ENR-06 (in a machine), ENR-14, EVT-23 (base, in a machine)
+    plain("processes_are_shown_with_their_variables_users_and_ancestors", content::on_request),
     // proves: ARG-06, ARG-07, ARG-11
     plain("objects_of_the_kernel_are_shown_as_they_are", objects::shown_as_they_are),
     // proves: ARG-06 (file)
@@ -114,11 +116,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
-    // proves: ARG-02, ARG-03, ARG-05, ARG-15, ARG-17, ARG-19, SEL-02, SEL-03
+    // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
     plain("values_are_reached_and_buffers_read", arguments::reached),
-    // proves: ARG-04, ARG-02 (char_iovec, in a machine)
+    // proves: ARG-04 (char_buf, char_iovec), ARG-02 (char_iovec, in a machine)
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
-    // proves: HOOK-19, ARG-18, ARG-04 (data), ARG-17 (returnArg)
     plain("functions_and_types_of_a_module_are_hooked_and_read", modules::overlay),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
@@ -169,7 +170,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
     ),
-    // proves: POL-10 (in a machine), HOOK-17, EVT-08
+    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),

@@ -23,7 +23,7 @@ pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) ->
     EventKind::Exec(Exec {
         process: subject.process,
         parent: subject.parent,
-        ancestors: Vec::new(),
+        ancestors: subject.ancestors,
         binary_properties: (*properties != BinaryProperties::default()).then_some(properties),
     })
 }
@@ -34,7 +34,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     EventKind::Exit(Exit {
         process: subject.process,
         parent: subject.parent,
-        ancestors: Vec::new(),
+        ancestors: subject.ancestors,
         signal: Cow::Borrowed(signal),
         status,
         time: Some(time),
@@ -58,12 +58,13 @@ pub(crate) fn hook_event(
     let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
-    let Subject { process, parent, .. } = subject;
+    let Subject { process, parent, ancestors, .. } = subject;
     let (function_name, origin) = (Arc::clone(&layout.function_name), Arc::clone(&layout.origin));
     Ok(match &layout.form {
         EventForm::Kprobe => EventKind::Kprobe(Kprobe {
             process,
             parent,
+            ancestors,
             function_name,
             args,
             data,
@@ -73,39 +74,36 @@ pub(crate) fn hook_event(
             kernel_stack: symbols.kernel(kernel_stack),
             user_stack: symbols.user(hook.fixed.process.tgid, user_stack),
             origin,
-            ..Kprobe::default()
+            return_value: None,
         }),
         EventForm::Loader => {
-            let path = args.into_iter().find_map(|argument| {
-                let Some(Value::File(file)) = argument.value else { return None };
-                Some(file.path)
-            });
-            let path = path.unwrap_or_default();
-            EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
+            let path = args.into_iter().find_map(path).unwrap_or_default();
+            EventKind::Loader(Loader { process, parent, ancestors, path, ..Loader::default() })
         }
         EventForm::Lsm => EventKind::Lsm(Lsm {
             process,
             parent,
+            ancestors,
             function_name,
             args,
             action,
             origin,
             ima_hash: hash.unwrap_or_default().into(),
-            ..Lsm::default()
         }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
             parent,
+            ancestors,
             subsystem: Arc::clone(subsystem),
             event: function_name,
             args,
             action,
             origin,
-            ..Tracepoint::default()
         }),
         &EventForm::Uprobe { ref path, offset, ref_ctr_offset } => EventKind::Uprobe(Uprobe {
             process,
             parent,
+            ancestors,
             path: Arc::clone(path),
             symbol: function_name,
             offset,
@@ -114,11 +112,11 @@ pub(crate) fn hook_event(
             data,
             action,
             origin,
-            ..Uprobe::default()
         }),
         EventForm::Usdt { path, provider } => EventKind::Usdt(Usdt {
             process,
             parent,
+            ancestors,
             path: Arc::clone(path),
             provider: Arc::clone(provider),
             name: function_name,
@@ -126,7 +124,6 @@ pub(crate) fn hook_event(
             action,
             origin,
             flags: Cow::Borrowed(flags(hook)),
-            ..Usdt::default()
         }),
     })
 }
@@ -145,6 +142,12 @@ fn arguments(
         })
     };
     values.by_ref().zip(&layout.values).map(read).collect()
+}
+
+/// The path of an argument that is a file.
+fn path(argument: Argument) -> Option<Box<str>> {
+    let Some(Value::File(file)) = argument.value else { return None };
+    Some(file.path)
 }
 
 /// What is special about an event.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ReturnRecord, ValueHeader, hook_flag, process_flag, value_flag,
+    RecordKind, ReturnRecord, ValueHeader, data_value, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
 use tracing_policy::policy::{CopiedPlace, EventForm, Request};
@@ -101,9 +101,14 @@ pub(super) fn exit(process: ProcessKey, ktime: u64, code: u32) -> Box<[u64]> {
     record_bytes(&ExitRecord { header, process, code, tid: process.tgid }, &[])
 }
 
-pub(super) fn data(process: ProcessKey, sequence: u32, payload: &[u8]) -> Box<[u64]> {
+pub(super) fn data(process: ProcessKey, sequence: u16, payload: &[u8]) -> Box<[u64]> {
+    data_of(data_value::ONLY, process, sequence, payload)
+}
+
+/// A piece of one of the values of a process.
+pub(super) fn data_of(value: u16, process: ProcessKey, sequence: u16, payload: &[u8]) -> Box<[u64]> {
     let header = header(RecordKind::Data, process.ktime);
-    record_bytes(&DataRecord { header, process, len: len(payload), sequence }, payload)
+    record_bytes(&DataRecord { header, process, len: len(payload), sequence, value }, payload)
 }
 
 /// A hook of layout 1, with the path of a file.
