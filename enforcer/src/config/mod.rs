@@ -16,5 +16,6 @@ pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
 pub use settings::{
-    Bounds, ContentSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
+    Bounds, ContentSettings, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings,
+    SettingsError,
 };
