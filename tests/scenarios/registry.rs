@@ -8,9 +8,9 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
-    network, objects, overload, overrides, paths, processes, refusals, reports, restart, returns, samples,
-    selectors, shadow, syscalls, uprobes, usdts, verification,
+    arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
+    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, restart,
+    returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -100,6 +100,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15 (in a machine, semaphores), ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
+    // proves: ENR-05, ENR-06 (in a machine), ENR-14, EVT-23 (base, in a machine)
+    plain("processes_are_shown_with_their_variables_users_and_ancestors", content::on_request),
     // proves: ARG-06, ARG-07, ARG-11
     plain("objects_of_the_kernel_are_shown_as_they_are", objects::shown_as_they_are),
     // proves: ARG-06 (file)
@@ -181,7 +183,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: REL-04, REL-05, REL-06 (clean-up of leftovers)
     plain("enforcement_goes_on_without_the_daemon_and_while_the_next_takes_over", restart::without_gap),
-    // proves: REL-06 (crash at any moment)
+    // proves: REL-06
     plain(
         "a_daemon_that_is_killed_at_any_moment_is_followed_by_a_clean_start",
         restart::killed_at_any_moment,
