@@ -187,7 +187,7 @@ pub(crate) fn killed_at_any_moment(guest: &Guest) -> Outcome {
     kill(first)?;
     let kills = if guest.variant.name == "6.12" { KILLS } else { FEWER_KILLS };
     let round = |number: u64| -> Outcome {
-        if number % READY == 0 {
+        if number.is_multiple_of(READY) {
             return kill(scene.settings.start(guest)?);
         }
         let mut command = scene.settings.command(&guest.folder)?;
