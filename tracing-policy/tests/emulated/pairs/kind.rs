@@ -82,8 +82,9 @@ pub(crate) fn kind(ty: ArgumentType) -> Kind {
         | ArgumentType::PerfEvent
         | ArgumentType::Module
         | ArgumentType::LoadInfo => Kind::Closed,
-        ArgumentType::Auto | ArgumentType::Syscall64 => Kind::Refused(Code::ArgumentType),
-        ArgumentType::DataLoc => Kind::Refused(Code::NotSupportedYet),
+        ArgumentType::Auto | ArgumentType::Syscall64 | ArgumentType::DataLoc => {
+            Kind::Refused(Code::ArgumentType)
+        }
         ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => Kind::Text(Text::Buffer),
     }
 }
