@@ -19,4 +19,4 @@ pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
 pub use server::{Clients, HealthSettings, ServerAddress, ServerSettings, TlsSettings, Wish};
-pub use settings::{Bounds, LogFormat, LogSettings, PolicyDirectory, Settings, SettingsError};
+pub use settings::{Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, Settings, SettingsError};

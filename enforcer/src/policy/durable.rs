@@ -9,7 +9,7 @@ use super::classes::ProcessList;
 use super::compiler::Compiler;
 use super::failure::PolicyError;
 use super::identity::Identity;
-use super::kept::{Found, KeepError, KeptPolicies};
+use super::kept::{Found, KeptError, KeptPolicies};
 use super::port::{CellPort, ClassPort, HookPort};
 use super::store::{LayoutSink, Store};
 
@@ -158,19 +158,19 @@ where
         Ok(count)
     }
 
-    fn write(&mut self, identity: &Identity) -> Result<(), KeepError> {
+    fn write(&mut self, identity: &Identity) -> Result<(), KeptError> {
         let (Some(kept), Some(definition)) = (&self.kept, self.store.definition(identity)) else {
             return Ok(());
         };
         let written = kept.write(identity, &definition);
         // Whatever fails after these may have left a file.
-        if !matches!(written, Err(KeepError::Name { .. } | KeepError::Size { .. })) {
+        if !matches!(written, Err(KeptError::Name { .. } | KeptError::Size { .. })) {
             self.ours.insert(identity.clone());
         }
         written
     }
 
-    fn forget(&mut self, identity: &Identity) -> Result<(), KeepError> {
+    fn forget(&mut self, identity: &Identity) -> Result<(), KeptError> {
         match &self.kept {
             Some(kept) if self.ours.remove(identity) => kept.erase(identity),
             _ => Ok(()),

@@ -10,7 +10,7 @@ use tracing_policy::source::{SourceText, Span};
 use super::classes::ClassError;
 use super::hooks::{HookError, HookRefusal};
 use super::identity::Identity;
-use super::kept::KeepError;
+use super::kept::KeptError;
 use super::port::Refused;
 
 /// Why a change of policies was refused. What ran before runs on.
@@ -84,7 +84,7 @@ pub enum PolicyError {
         /// Which policy, and what that means.
         what: String,
         /// Why.
-        error: KeepError,
+        error: KeptError,
     },
     /// The daemon stops.
     #[error("the daemon is shutting down")]

@@ -41,7 +41,7 @@ pub struct Definition {
 
 /// Why a policy cannot be kept.
 #[derive(Debug, thiserror::Error)]
-pub enum KeepError {
+pub enum KeptError {
     /// The directory cannot be used.
     #[error("the directory {path} for the policies of clients cannot be used: {source}")]
     Directory {
@@ -125,9 +125,9 @@ impl KeptPolicies {
     /// Makes the directory with mode 0700. One that exists must be ours, and nobody else's to write to; it gets that mode.
     ///
     /// # Errors
-    /// [`KeepError::Directory`], [`KeepError::Open`].
-    pub fn open(directory: &Path) -> Result<Self, KeepError> {
-        let failed = |source| KeepError::Directory { path: directory.to_owned(), source };
+    /// [`KeptError::Directory`], [`KeptError::Open`].
+    pub fn open(directory: &Path) -> Result<Self, KeptError> {
+        let failed = |source| KeptError::Directory { path: directory.to_owned(), source };
         match DirBuilder::new().recursive(true).mode(0o700).create(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
             _ => {}
@@ -138,7 +138,7 @@ impl KeptPolicies {
         }
         let (owner, mode) = (found.uid(), found.mode() & 0o7777);
         if owner != Uid::effective().as_raw() || mode & OTHERS_WRITE != 0 {
-            return Err(KeepError::Open { path: directory.to_owned(), owner, mode });
+            return Err(KeptError::Open { path: directory.to_owned(), owner, mode });
         }
         fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
         Ok(Self { directory: directory.to_owned() })
@@ -148,8 +148,8 @@ impl KeptPolicies {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn read(&self) -> Result<Vec<Found>, KeepError> {
-        let failed = |source| KeepError::Directory { path: self.directory.clone(), source };
+    pub fn read(&self) -> Result<Vec<Found>, KeptError> {
+        let failed = |source| KeptError::Directory { path: self.directory.clone(), source };
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
@@ -176,8 +176,8 @@ impl KeptPolicies {
     /// Keeps a policy, in place of what was kept of it. When this returns it is on the disk.
     ///
     /// # Errors
-    /// [`KeepError::Name`], [`KeepError::Size`], [`KeepError::File`].
-    pub fn write(&self, identity: &Identity, definition: &Definition) -> Result<(), KeepError> {
+    /// [`KeptError::Name`], [`KeptError::Size`], [`KeptError::File`].
+    pub fn write(&self, identity: &Identity, definition: &Definition) -> Result<(), KeptError> {
         let path = self.path(identity)?;
         let text = json!({
             "yaml": definition.source.text(),
@@ -186,9 +186,9 @@ impl KeptPolicies {
         })
         .to_string();
         if text.len() > MAX_FILE {
-            return Err(KeepError::Size { size: text.len() });
+            return Err(KeptError::Size { size: text.len() });
         }
-        let failed = |source| KeepError::File { path: path.clone(), source };
+        let failed = |source| KeptError::File { path: path.clone(), source };
         let next = path.with_extension("json.tmp");
         remove(&next)?;
         let written = write_new(&next, text.as_bytes()).and_then(|()| fs::rename(&next, &path));
@@ -202,23 +202,23 @@ impl KeptPolicies {
     /// Keeps a policy no longer; one that was not kept is no error.
     ///
     /// # Errors
-    /// [`KeepError::File`].
-    pub fn erase(&self, identity: &Identity) -> Result<(), KeepError> {
+    /// [`KeptError::File`].
+    pub fn erase(&self, identity: &Identity) -> Result<(), KeptError> {
         let path = self.path(identity)?;
         remove(&path)?;
-        self.sync().map_err(|source| KeepError::File { path, source })
+        self.sync().map_err(|source| KeptError::File { path, source })
     }
 
     /// Where a policy is kept.
     ///
     /// # Errors
-    /// [`KeepError::Name`].
-    pub(super) fn path(&self, identity: &Identity) -> Result<PathBuf, KeepError> {
+    /// [`KeptError::Name`].
+    pub(super) fn path(&self, identity: &Identity) -> Result<PathBuf, KeptError> {
         let Identity { namespace, name, domain } = identity;
         let stem = [name, namespace, domain].map(|part| escaped(part)).join(":");
         let length = stem.len() + UNFINISHED.len();
         if length > NAME_MAX {
-            return Err(KeepError::Name { length });
+            return Err(KeptError::Name { length });
         }
         Ok(self.directory.join(format!("{stem}{SUFFIX}")))
     }
@@ -237,10 +237,10 @@ pub struct Found {
     pub read: Result<(Identity, Definition), UnreadError>,
 }
 
-fn remove(path: &Path) -> Result<(), KeepError> {
+fn remove(path: &Path) -> Result<(), KeptError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(KeepError::File { path: path.to_owned(), source: error })
+            Err(KeptError::File { path: path.to_owned(), source: error })
         }
         _ => Ok(()),
     }

@@ -125,11 +125,11 @@ fn what_cannot_be_kept_is_refused_before_anything_is_written() {
     let (_directory, kept) = kept();
     let long = identity("p", &"d".repeat(250));
     let error = kept.write(&long, &definition("a", true, None)).unwrap_err();
-    assert!(matches!(error, KeepError::Name { length: 264 }), "{error}");
+    assert!(matches!(error, KeptError::Name { length: 264 }), "{error}");
     // Each of these becomes six bytes.
     let text = "\u{1}".repeat(MAX_FILE / 6 + 1);
     let error = kept.write(&identity("p", "grpc"), &definition(&text, true, None)).unwrap_err();
-    assert!(matches!(error, KeepError::Size { .. }), "{error}");
+    assert!(matches!(error, KeptError::Size { .. }), "{error}");
     assert!(kept.read().unwrap().is_empty());
 }
 
@@ -148,9 +148,9 @@ fn a_directory_that_others_can_write_to_is_refused_and_one_they_can_read_is_clos
         assert!(error.to_string().contains(&format!("mode {open:o}")), "{error}");
     }
     fs::write(directory.path().join("file"), "").unwrap();
-    assert!(matches!(KeptPolicies::open(&directory.path().join("file")), Err(KeepError::Directory { .. })));
+    assert!(matches!(KeptPolicies::open(&directory.path().join("file")), Err(KeptError::Directory { .. })));
     symlink(&path, directory.path().join("link")).unwrap();
-    assert!(matches!(KeptPolicies::open(&directory.path().join("link")), Err(KeepError::Directory { .. })));
+    assert!(matches!(KeptPolicies::open(&directory.path().join("link")), Err(KeptError::Directory { .. })));
 }
 
 // proves: SEC-06
