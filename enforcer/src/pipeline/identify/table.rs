@@ -78,6 +78,10 @@ struct Entry {
 pub struct TableStats {
     /// Entries now.
     pub entries: usize,
+    /// Entries of processes that run.
+    pub running: usize,
+    /// Entries that were removed, for any reason.
+    pub removed: u64,
     /// Ended processes that wait for their removal.
     pub released: usize,
     /// Entries in use that were removed because the table was full.
@@ -99,6 +103,8 @@ pub(crate) struct Table {
     newest: HashMap<u32, Incarnation>,
     order: Order,
     queue: ReleaseQueue,
+    running: usize,
+    removed: u64,
     evicted: u64,
     released_early: u64,
 }
@@ -116,6 +122,8 @@ impl Table {
             newest: HashMap::new(),
             order: Order::new(),
             queue: ReleaseQueue::default(),
+            running: 0,
+            removed: 0,
             evicted: 0,
             released_early: 0,
         }
@@ -124,6 +132,8 @@ impl Table {
     pub(crate) fn stats(&self) -> TableStats {
         TableStats {
             entries: self.index.len(),
+            running: self.running,
+            removed: self.removed,
             released: self.queue.len(),
             evicted: self.evicted,
             released_early: self.released_early,
@@ -208,6 +218,7 @@ impl Table {
             self.index.insert(id, slot);
             self.order.insert(slot);
             self.newest.insert(id.tgid, id);
+            self.running += 1;
         }
     }
 
@@ -217,6 +228,7 @@ impl Table {
         if !std::mem::replace(&mut entry.running, false) {
             return;
         }
+        self.running -= 1;
         let parent = match self.lineage {
             Lineage::Parent => self.let_go(id),
             // The last reference lets go.
@@ -329,6 +341,7 @@ impl Table {
     fn remove(&mut self, id: Incarnation) {
         let Some(slot) = self.index.remove(&id) else { return };
         self.order.remove(slot);
+        self.removed += 1;
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = None;
         }
@@ -404,7 +417,7 @@ mod tests {
         assert!(table.get(id(1)).is_some());
         table.step();
         assert!(table.get(id(1)).is_none());
-        assert_eq!(table.stats(), TableStats::default());
+        assert_eq!(table.stats(), TableStats { removed: 1, ..TableStats::default() });
     }
 
     #[test]
@@ -433,8 +446,14 @@ mod tests {
         }
         assert!(table.get(id(90)).is_none());
         assert!(table.get(id(91)).is_some());
-        let expected = TableStats { entries: 10, released: 10, evicted: 0, released_early: 90 };
-        assert_eq!(table.stats(), expected);
+        let ended = TableStats {
+            entries: 10,
+            released: 10,
+            removed: 90,
+            released_early: 90,
+            ..TableStats::default()
+        };
+        assert_eq!(table.stats(), ended);
     }
 
     // proves: ENR-01
@@ -454,6 +473,7 @@ mod tests {
         assert!(table.contains(KERNEL) && table.contains(id(1)));
         let stats = table.stats();
         assert_eq!((stats.entries, stats.evicted, stats.released_early), (4, 1, 1));
+        assert_eq!((stats.running, stats.removed), (4, 2));
     }
 
     #[test]
