@@ -28,6 +28,7 @@ mod processes;
 mod refusals;
 mod registry;
 mod reports;
+mod restart;
 mod returns;
 mod runner;
 mod samples;

@@ -9,8 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
-    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, returns,
-    samples, selectors, shadow, syscalls, uprobes, usdts, verification,
+    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, restart,
+    returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -181,6 +181,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("no_program_is_expensive_to_verify", verification::cheap),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
+    // proves: REL-04, REL-05, REL-06 (clean-up of leftovers)
+    plain("enforcement_goes_on_without_the_daemon_and_while_the_next_takes_over", restart::without_gap),
+    // proves: REL-06
+    plain(
+        "a_daemon_that_is_killed_at_any_moment_is_followed_by_a_clean_start",
+        restart::killed_at_any_moment,
+    ),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)

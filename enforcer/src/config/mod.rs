@@ -19,4 +19,6 @@ pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
 pub use metrics::MetricSettings;
-pub use settings::{Bounds, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError};
+pub use settings::{
+    Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
+};
