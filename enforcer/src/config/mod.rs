@@ -9,6 +9,7 @@ mod environment;
 mod export;
 mod flags;
 mod load;
+mod metrics;
 mod server;
 mod settings;
 
@@ -18,5 +19,6 @@ pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
+pub use metrics::MetricSettings;
 pub use server::{Clients, HealthSettings, ServerAddress, ServerSettings, TlsSettings, Wish};
 pub use settings::{Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, Settings, SettingsError};

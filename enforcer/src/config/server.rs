@@ -18,8 +18,6 @@ const MAX_HEALTH_INTERVAL: u64 = 3600;
 pub struct ServerSettings {
     /// Where gRPC is served; empty for nowhere.
     pub addresses: Vec<ServerAddress>,
-    /// Where metrics are served.
-    pub metrics: Option<SocketAddr>,
     /// Where it is told that the daemon lives.
     pub health: Option<HealthSettings>,
 }
@@ -82,10 +80,8 @@ pub enum Wish {
 impl ServerSettings {
     /// What `flags` ask for; the default socket is in `run_dir`.
     pub(super) fn new(flags: &Flags, run_dir: &Path) -> Result<Self, SettingsError> {
-        let metrics = non_empty(flags.metrics_server.clone());
         Ok(Self {
             addresses: addresses(flags.server_address.as_deref(), run_dir, tls(flags)?)?,
-            metrics: metrics.map(|text| metrics_address(&text)).transpose()?,
             health: health(flags)?,
         })
     }
@@ -110,7 +106,6 @@ impl ServerSettings {
                 tls.map(|tls| tls.certificate.display().to_string()).unwrap_or_default(),
             ),
             ("server-tls-require-client-cert", certified.to_string()),
-            ("metrics-server", address(self.metrics)),
             ("health-server-address", address(self.health.map(|health| health.address))),
         ]
         .into_iter()
@@ -191,7 +186,7 @@ fn addresses(
     }
 }
 
-fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
+pub(super) fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
     let text_or_any = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
     socket_address(&text_or_any, METRICS_PORT).ok_or_else(|| {
         value_error("metrics-server", text, "expected HOST:PORT, with HOST a number or localhost")
@@ -251,7 +246,6 @@ mod tests {
     fn without_options_it_serves_on_the_default_socket_alone() {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.addresses, [ServerAddress::Unix("/var/run/tetragon/tetragon.sock".into())]);
-        assert_eq!(settings.metrics, None);
         let health = settings.health.unwrap();
         assert_eq!(
             (health.address.port(), health.interval, health.wish),
@@ -321,7 +315,6 @@ mod tests {
             ),
             (vec![certificate, key], "a Unix socket is not encrypted"),
             (vec![("server-address", "unix:///x"), certificate, key], "a Unix socket is not encrypted"),
-            (vec![("metrics-server", "host")], "--metrics-server "),
             (vec![("health-server-address", "host:1")], "--health-server-address "),
             (vec![("health-server-interval", "0")], "--health-server-interval "),
         ] {

@@ -11,6 +11,7 @@ use api::name::format_duration;
 use super::content::{ContentSettings, release_interval};
 use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
+use super::metrics::MetricSettings;
 use super::server::ServerSettings;
 
 /// What the daemon does, decided once at start.
@@ -18,6 +19,8 @@ use super::server::ServerSettings;
 pub struct Settings {
     /// Where and how clients are served.
     pub server: ServerSettings,
+    /// Where metrics are served, and what they say.
+    pub metrics: MetricSettings,
     /// What belongs to one running daemon: socket, pid file, information.
     pub run_dir: PathBuf,
     /// Policy files to load at start, in order.
@@ -150,6 +153,7 @@ impl Settings {
         let export = ExportSettings::new(&flags)?;
         let redaction = Arc::new(redaction(&flags)?);
         let content = ContentSettings::new(&flags)?;
+        let metrics = MetricSettings::new(&flags)?;
         let run_dir =
             PathBuf::from(non_empty(flags.run_dir.clone()).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
@@ -162,6 +166,7 @@ impl Settings {
             .transpose()?;
         Ok(Self {
             server,
+            metrics,
             run_dir,
             policy_files: flags
                 .tracing_policy
@@ -236,6 +241,7 @@ impl Settings {
         self.server
             .describe()
             .chain(pairs)
+            .chain(self.metrics.describe())
             .chain(self.content.describe())
             .chain(export)
             .map(|(name, value)| (name.to_owned(), value))

@@ -30,7 +30,7 @@ pub use durable::Restored;
 pub use failure::PolicyError;
 pub use identity::{GRPC_DOMAIN, Identity, STATIC_DOMAIN};
 pub use kept::{Definition, Found, KeptError, KeptPolicies, UnreadError};
-pub use port::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
+pub use port::{CellPort, ClassPort, Cost, Figures, HookPort, Refused, Slot, Table};
 pub use state::{AbsentStatus, AttachmentStatus, Board, HookStatus, Place, PolicyStatus, State};
 pub use store::{LayoutSink, Store, World};
 pub use workloads::ContainerCgroup;

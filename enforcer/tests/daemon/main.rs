@@ -9,6 +9,7 @@ mod filters;
 mod instance;
 mod kept;
 mod lifecycle;
+mod metrics;
 mod policies;
 mod servers;
 mod uprobes;
