@@ -24,6 +24,14 @@ spec:
     - matchArgs: [{args: [1], operator: Equal, values: [seen-above]}]
   - call: do_filp_open
     syscall: false
+    ignore: {callNotFound: true}
+    return: true
+    returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}
+    selectors:
+    - matchReturnArgs: [{index: 0, operator: Equal, values: [seen-above]}]
+  - call: do_file_open
+    syscall: false
+    ignore: {callNotFound: true}
     return: true
     returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}
     selectors:
@@ -70,7 +78,8 @@ pub(crate) fn overlay(guest: &Guest) -> Outcome {
     }
     let looked_up = of("ovl_lookup");
     ensure!(looked_up.len() == 1 && is_it(looked_up[0].args.first()), "looked up: {looked_up:?}");
-    let opened = of("do_filp_open");
+    // which newer kernels call otherwise
+    let opened = [of("do_filp_open"), of("do_file_open")].concat();
     // the file of the layer may be opened so too
     ensure!(!opened.is_empty(), "opened nothing: {hooks:?}");
     ensure!(opened.iter().all(|hook| is_it(hook.returned.as_ref())), "opened: {opened:?}");
