@@ -104,7 +104,11 @@ fn is_here(hook: &Hook, Facts { kernel, binaries }: Facts<'_>) -> bool {
 /// The hooks that one of the policy becomes: a static probe is one at each of its places.
 fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<Vec<ResolvedHook>> {
     let kernel = facts.kernel;
-    let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, kernel, report));
+    // of a function that is not there nothing has a type, which is said when it is looked for
+    let is_there =
+        !matches!(&hook.kind.value, HookKind::Kprobe(function) if !function::exists(function, kernel));
+    let untyped = hook.untyped.as_deref().filter(|_| is_there);
+    let settled = untyped.map(|written| settle::settle(hook, written, kernel, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
