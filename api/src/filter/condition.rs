@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::RegexSet;
 
 use super::capability::CapabilityFilter;
+use super::cel::Expression;
 use super::compile;
 use super::label::Selector;
 use super::pid_set::PidSet;
@@ -15,11 +16,19 @@ use crate::wire;
 /// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// A field that cannot be evaluated here.
-    #[error("filter field {field} is not supported")]
-    Unsupported {
-        /// Its name in the API.
-        field: &'static str,
+    /// An expression of the Common Expression Language that is none, or asks for what there is not.
+    #[error("filter field cel_expression: {expression:?}: {reason}")]
+    Cel {
+        /// The text, or its beginning.
+        expression: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More expressions than one filter may have.
+    #[error("filter field cel_expression: {count} expressions, and at most {MAX_CEL} are taken")]
+    TooMany {
+        /// How many there are.
+        count: usize,
     },
     /// An expression that is none.
     #[error("filter field {field}: {source}")]
@@ -70,7 +79,13 @@ enum Condition {
     Ancestor(OfProcess),
     HealthCheck(bool),
     PidSet(Arc<PidSet>),
+    Cel(Arc<[Expression]>),
 }
+
+/// Expressions of one filter at most.
+const MAX_CEL: usize = 16;
+/// What an error shows of an expression, in bytes.
+const SHOWN: usize = 120;
 
 /// One test on a process of the event.
 #[derive(Debug, Clone)]
@@ -99,6 +114,7 @@ impl Condition {
             Self::Parent(test) => event.parent().is_some_and(|parent| test.matches(parent)),
             Self::Ancestor(test) => event.ancestors().iter().any(|ancestor| test.matches(ancestor)),
             Self::PidSet(pids) => pids.matches(event),
+            Self::Cel(expressions) => expressions.iter().any(|expression| expression.is_true_of(event)),
             Self::HealthCheck(wanted) => event.process().is_some_and(|process| {
                 let probe = |process: &Process| {
                     let container = process.pod.as_ref().and_then(|pod| pod.container.as_ref());
@@ -157,12 +173,12 @@ impl Filter {
             | Condition::Process(_)
             | Condition::Parent(_)
             | Condition::Ancestor(_)
-            | Condition::HealthCheck(_) => None,
+            | Condition::HealthCheck(_)
+            | Condition::Cel(_) => None,
         })
     }
 
     pub(super) fn compile(filter: &wire::Filter) -> Result<Self, FilterError> {
-        refuse_unsupported(filter)?;
         let mut conditions = Vec::new();
         if !filter.event_set.is_empty() {
             conditions.push(Condition::EventSet(compile::event_types(&filter.event_set)?));
@@ -190,6 +206,8 @@ impl Filter {
             conditions.push(Condition::PidSet(Arc::new(PidSet::new(filter.pid_set.clone()))));
         }
         expressions(filter, &mut conditions)?;
+        // Last: by far the dearest.
+        conditions.extend(cel(filter)?.map(Condition::Cel));
         Ok(Self { conditions })
     }
 }
@@ -224,8 +242,8 @@ fn expressions(filter: &wire::Filter, conditions: &mut Vec<Condition>) -> Result
     Ok(())
 }
 
-/// Every field of the message is named here or in [`Filter::compile`]: a new one does not compile until it is.
-fn refuse_unsupported(filter: &wire::Filter) -> Result<(), FilterError> {
+/// The expressions of `cel_expression`. Every field of the message is named here or in [`Filter::compile`]: a new one does not compile until it is.
+fn cel(filter: &wire::Filter) -> Result<Option<Arc<[Expression]>>, FilterError> {
     let wire::Filter {
         cel_expression,
         pid_set: _,
@@ -247,7 +265,17 @@ fn refuse_unsupported(filter: &wire::Filter) -> Result<(), FilterError> {
         container_name_regex: _,
         namespace_regex: _,
     } = filter;
-    if cel_expression.is_empty() { Ok(()) } else { Err(FilterError::Unsupported { field: "cel_expression" }) }
+    if cel_expression.len() > MAX_CEL {
+        return Err(FilterError::TooMany { count: cel_expression.len() });
+    }
+    let compile = |text: &String| {
+        Expression::compile(text).map_err(|reason| {
+            let expression = text.chars().take(SHOWN).collect();
+            FilterError::Cel { expression, reason }
+        })
+    };
+    let compiled: Vec<Expression> = cel_expression.iter().map(compile).collect::<Result<_, _>>()?;
+    Ok((!compiled.is_empty()).then(|| compiled.into()))
 }
 
 #[cfg(test)]
@@ -310,6 +338,8 @@ mod tests {
             (r#"{"capabilities":{"effective":{"exactly":["CAP_KILL","CAP_BPF"]}}}"#, [true, false]),
             (r#"{"capabilities":{"permitted":{"none":["CAP_KILL"]}}}"#, [true, false]),
             (r#"{"binary_regex":["ls"],"pid":[8]}"#, [false, false]),
+            (r#"{"cel_expression":["process_exec.process.pid == 7u", "false"]}"#, [true, false]),
+            (r#"{"cel_expression":["true"],"pid":[8]}"#, [false, true]),
         ] {
             assert_eq!(matches(filter), expected, "{filter}");
         }
@@ -366,7 +396,10 @@ mod tests {
     #[test]
     fn what_cannot_be_evaluated_is_refused_by_name() {
         for (filter, expected) in [
-            (r#"{"cel_expression":["true"]}"#, "filter field cel_expression is not supported"),
+            (
+                r#"{"cel_expression":["1"]}"#,
+                "filter field cel_expression: \"1\": it is neither true nor false",
+            ),
             (r#"{"labels":["a=b","a in b"]}"#, "filter field labels: \"a in b\" is no selector: "),
             (r#"{"event_set":[3]}"#, "filter field event_set: there is no event type 3"),
             (r#"{"binary_regex":["("]}"#, "filter field binary_regex: "),

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod capability;
+mod cel;
 mod compile;
 mod condition;
 mod label;

@@ -96,10 +96,27 @@ fn standard_input_is_filtered_as_the_daemon_would() {
     let debug = from_stdin(&input, &["--debug"]);
     assert_eq!(printed(&debug).lines().count(), 3);
     assert!(text(&debug.stderr).contains("line 2 passed over"));
-    let error = refused(&from_stdin(&input, &["--cel-expression", "true"]));
-    assert!(error.contains("--cel-expression cannot be used on events from standard input"), "{error}");
+    let exit = "process_exit.signal == 'SIGKILL' && process_exit.process.binary in ['/bin/a', '/bin/c']";
+    assert_eq!(compact(&["--cel-expression", exit]), "💥 exit    n /bin/a  SIGKILL\n");
+    let error = refused(&from_stdin(&input, &["--cel-expression", "process_exit.sgnal == ''"]));
+    assert!(error.contains("ProcessExit has no field sgnal"), "{error}");
     let error = refused(&from_stdin(&input, &["--process", "("]));
     assert!(error.contains("binary_regex"), "{error}");
+}
+
+// proves: CLI-08
+#[test]
+fn fields_of_standard_input_are_left_in_and_out_as_asked() {
+    let line =
+        r#"{"process_exec":{"process":{"pid":1,"binary":"/bin/a"},"parent":{"pid":2}},"node_name":"n"}"#;
+    let fields = |words: &[&str]| printed(&from_stdin(line, words));
+    assert_eq!(
+        fields(&["-f", "process.binary"]),
+        "{\"process_exec\":{\"process\":{\"binary\":\"/bin/a\"}},\"node_name\":\"n\"}\n"
+    );
+    assert_eq!(fields(&["-F", "parent,process.pid"]), fields(&["-f", "process.binary"]));
+    let error = refused(&from_stdin(line, &["-f", "process.nothing"]));
+    assert!(error.contains("no event has a field process.nothing"), "{error}");
 }
 
 // proves: CLI-05 (flags)

@@ -20,12 +20,6 @@ pub(crate) enum GetEventsError {
     /// No stream.
     #[error("cannot get events: {0}")]
     Call(#[from] CallError),
-    /// A filter that only the daemon can evaluate.
-    #[error("{flag} cannot be used on events from standard input, only the daemon applies it; leave it out")]
-    NeedsDaemon {
-        /// The flag.
-        flag: &'static str,
-    },
     /// A filter that is none.
     #[error("{0}")]
     Filter(#[from] FilterError),

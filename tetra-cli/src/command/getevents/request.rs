@@ -47,23 +47,28 @@ fn expressions(text: &str) -> Vec<String> {
 pub(super) fn request(options: &GetEvents) -> wire::GetEventsRequest {
     let filter = filter(options);
     let nothing = filter == wire::Filter::default();
-    let fields = [
-        (&options.include_fields, wire::FieldFilterAction::Include),
-        (&options.exclude_fields, wire::FieldFilterAction::Exclude),
-    ];
-    let field_filters = fields.into_iter().filter(|(fields, _)| !fields.is_empty());
-    let field_filters = field_filters.map(|(fields, action)| wire::FieldFilter {
-        event_set: Vec::new(),
-        fields: Some(field_mask(fields)),
-        action: action.into(),
-        invert_event_set: None,
-    });
     wire::GetEventsRequest {
         allow_list: if nothing { Vec::new() } else { vec![filter] },
         deny_list: Vec::new(),
         aggregation_options: None,
-        field_filters: field_filters.collect(),
+        field_filters: field_filters(options),
     }
+}
+
+/// Which fields of all events are wanted, and which are not.
+pub(super) fn field_filters(options: &GetEvents) -> Vec<wire::FieldFilter> {
+    let fields = [
+        (&options.include_fields, wire::FieldFilterAction::Include),
+        (&options.exclude_fields, wire::FieldFilterAction::Exclude),
+    ];
+    let given = fields.into_iter().filter(|(fields, _)| !fields.is_empty());
+    let filter = |(fields, action): (&Vec<String>, wire::FieldFilterAction)| wire::FieldFilter {
+        event_set: Vec::new(),
+        fields: Some(field_mask(fields)),
+        action: action.into(),
+        invert_event_set: None,
+    };
+    given.map(filter).collect()
 }
 
 fn field_mask(fields: &[String]) -> prost_types::FieldMask {

@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, BufReader};
 
-use api::filter::FilterLists;
+use api::convert::{from_wire, to_wire};
+use api::event::Event;
+use api::filter::{FieldFilters, FilterLists};
 use api::json::read_event;
 
 use super::{GetEventsError, Writer, request};
@@ -16,8 +18,8 @@ pub(super) fn print(
     debug: bool,
     writer: &mut Writer,
 ) -> Result<(), GetEventsError> {
-    refuse_what_needs_the_daemon(options)?;
     let filters = FilterLists::compile(&[request::filter(options)], &[])?;
+    let fields = FieldFilters::compile(&request::field_filters(options))?;
     let mut input = BufReader::with_capacity(256 << 10, io::stdin());
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -37,7 +39,7 @@ pub(super) fn print(
             Line::TooLong => skipped(&format!("longer than {max_line} bytes, see --max-recv-size")),
             Line::Whole if line.is_empty() => {}
             Line::Whole => match read_event(&line) {
-                Ok(event) if filters.wants(&event) => writer.write(&event)?,
+                Ok(event) if filters.wants(&event) => writer.write(&masked(event, &fields))?,
                 Ok(_) => {}
                 Err(error) => skipped(&error),
             },
@@ -45,16 +47,13 @@ pub(super) fn print(
     }
 }
 
-fn refuse_what_needs_the_daemon(options: &GetEvents) -> Result<(), GetEventsError> {
-    let flags = [
-        ("--cel-expression", !options.cel_expression.is_empty()),
-        ("--include-fields", !options.include_fields.is_empty()),
-        ("--exclude-fields", !options.exclude_fields.is_empty()),
-    ];
-    match flags.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(GetEventsError::NeedsDaemon { flag }),
-        None => Ok(()),
+/// The event with the fields that are wanted.
+fn masked(event: Event, fields: &FieldFilters) -> Event {
+    if fields.is_none() {
+        return event;
     }
+    // What is taken from an event leaves one of the same kind.
+    from_wire(fields.apply(to_wire(&event))).unwrap_or(event)
 }
 
 #[derive(Debug, PartialEq, Eq)]
