@@ -135,6 +135,9 @@ pub struct Flags {
     /// How to log: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// File to log to as well
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<String>,
     /// Log debug messages, whatever --log-level says
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub debug: Option<bool>,
@@ -211,6 +214,7 @@ impl Flags {
             policy_resolver: self.policy_resolver.or(under.policy_resolver),
             log_level: self.log_level.or(under.log_level),
             log_format: self.log_format.or(under.log_format),
+            log_file: self.log_file.or(under.log_file),
             debug: self.debug.or(under.debug),
             metrics_server: self.metrics_server.or(under.metrics_server),
             bpf_dir: self.bpf_dir.or(under.bpf_dir),

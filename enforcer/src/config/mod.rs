@@ -8,6 +8,7 @@ mod dropin;
 mod environment;
 mod export;
 mod flags;
+mod foreign;
 mod load;
 mod settings;
 
@@ -16,6 +17,7 @@ pub use dropin::DropinError;
 pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
+pub use foreign::without_foreign;
 pub use load::{ConfigError, Configuration, load};
 pub use settings::{
     Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,

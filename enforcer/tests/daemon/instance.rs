@@ -28,6 +28,8 @@ fn command(run_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_enforcer"));
     command.arg("--run-dir").arg(run_dir).arg("--tracing-policy-dir=").args(arguments);
     command.env_remove("NODE_NAME");
+    // where a supervisor would listen
+    command.env("NOTIFY_SOCKET", run_dir.with_file_name("supervisor"));
     command
 }
 
