@@ -1,5 +1,7 @@
 //! Enforcers, and the events of the loader.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::ensure;
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must, run};
@@ -65,7 +67,24 @@ pub(crate) fn loader(guest: &Guest) -> Outcome {
     let loaded: Vec<_> = seen.iter().filter_map(|event| event.process_loader.as_ref()).collect();
     ensure!(!loaded.is_empty(), "no event of the loader");
     ensure!(loaded.iter().all(|one| one.path.starts_with('/')), "{loaded:?}");
+    // of a process that had ended by then it is missing
+    let known: Vec<_> = loaded.iter().filter(|one| !one.buildid.is_empty()).collect();
+    ensure!(!known.is_empty(), "no build id: {loaded:?}");
+    for one in known {
+        let expected = build_id(&one.path)?;
+        ensure!(one.buildid == expected, "{one:?}, whose note says {expected:?}");
+    }
     Ok(())
+}
+
+/// The build id in the note of a file, in base64; empty where there is none.
+fn build_id(path: &str) -> Outcome<String> {
+    // bytes of the name and of the id, `NT_GNU_BUILD_ID`, the name
+    const NOTE: &[u8] = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
+    let bytes = std::fs::read(path)?;
+    let note = bytes.windows(NOTE.len()).position(|window| window == NOTE);
+    let id = note.and_then(|at| bytes.get(at + NOTE.len()..)?.get(..20));
+    Ok(id.map(|id| STANDARD.encode(id)).unwrap_or_default())
 }
 
 /// A function of security modules is an enforcer's too, and what is told in vain is counted.

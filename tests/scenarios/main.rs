@@ -18,6 +18,7 @@ mod loads;
 mod machine;
 mod many;
 mod measure;
+mod modules;
 mod network;
 mod objects;
 mod overload;

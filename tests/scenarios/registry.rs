@@ -9,8 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
-    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, restart,
-    returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
+    machine, many, modules, network, objects, overload, overrides, paths, processes, refusals, reports,
+    restart, returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -112,7 +112,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ACT-10 (TrackSock)
     plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
-    // proves: ACT-10 (returnArgAction)
+    // proves: ACT-10
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
@@ -120,6 +120,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ARG-04 (char_buf, char_iovec), ARG-02 (char_iovec, in a machine)
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
+    plain("functions_and_types_of_a_module_are_hooked_and_read", modules::overlay),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
     // proves: ACT-03, POL-07 (override-method, in a machine)
