@@ -194,7 +194,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: MET-04 (rings), REL-03 (rings)
     parallel("an_overloaded_ring_counts_what_it_loses", overload::exact_count),
     // proves: EVT-01, EVT-02
-    parallel("twenty_thousand_programs_in_a_row_arrive_in_order", processes::in_order),
+    parallel("thousands_of_programs_in_a_row_arrive_in_order", processes::in_order),
     // proves: ACT-18 (Override and NoPost)
     contended("no_denied_open_succeeds_under_contention", contention::deny),
     // proves: ACT-03 (deferred)
