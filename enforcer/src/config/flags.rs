@@ -27,6 +27,9 @@ pub struct Flags {
     /// File to write events to as JSON lines; empty for none
     #[arg(long, value_name = "FILE")]
     pub export_filename: Option<String>,
+    /// How events look in the export file: tetragon, ecs (Elastic Common Schema) or ocsf (Open Cybersecurity Schema Framework) [default: tetragon]
+    #[arg(long, value_name = "FORMAT")]
+    pub export_format: Option<String>,
     /// Access mode of the export file, in octal [default: 600]
     #[arg(long, value_name = "MODE")]
     pub export_file_perm: Option<String>,
@@ -168,6 +171,7 @@ impl Flags {
             tracing_policy: self.tracing_policy.or(under.tracing_policy),
             tracing_policy_dir: self.tracing_policy_dir.or(under.tracing_policy_dir),
             export_filename: self.export_filename.or(under.export_filename),
+            export_format: self.export_format.or(under.export_format),
             export_file_perm: self.export_file_perm.or(under.export_file_perm),
             export_file_max_size_mb: self.export_file_max_size_mb.or(under.export_file_max_size_mb),
             export_file_rotation_interval: self
