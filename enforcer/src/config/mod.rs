@@ -10,6 +10,7 @@ mod export;
 mod flags;
 mod foreign;
 mod load;
+mod metrics;
 mod settings;
 
 pub use content::ContentSettings;
@@ -19,6 +20,7 @@ pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use foreign::without_foreign;
 pub use load::{ConfigError, Configuration, load};
+pub use metrics::MetricSettings;
 pub use settings::{
     Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
 };

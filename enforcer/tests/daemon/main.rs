@@ -8,5 +8,6 @@ mod export;
 mod filters;
 mod instance;
 mod lifecycle;
+mod metrics;
 mod policies;
 mod uprobes;
