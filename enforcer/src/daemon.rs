@@ -31,9 +31,13 @@ use crate::pipeline::{
     Subscribe,
 };
 use crate::policy::source::{ReadError, read_directory, read_file};
-use crate::policy::{Board, LayoutSink, Policies, PolicyError, STATIC_DOMAIN, Store, World};
+use crate::policy::{
+    Board, KeptError, KeptPolicies, LayoutSink, Policies, PolicyError, Restored, STATIC_DOMAIN, Store, World,
+};
 use crate::requests::Requests;
-use crate::server::{self, BindError, BoundSocket, MAX_REQUEST, MetricsServer, Observed, Service};
+use crate::server::{
+    self, BindError, BoundSocket, HealthServer, MAX_REQUEST, MetricsServer, Observed, Service,
+};
 use crate::shutdown::{Drain, Report};
 use crate::sinks::{EventLog, SinkThread};
 
@@ -54,7 +58,7 @@ pub enum StartError {
     #[error(transparent)]
     Probe(#[from] ProbeError),
     #[error(transparent)]
-    Keep(#[from] KeepError),
+    Kept(#[from] KeptError),
     #[error("the base programs: {0}")]
     Base(#[from] BaseError),
     #[error(transparent)]
@@ -67,6 +71,8 @@ pub enum StartError {
     ReadPolicy(#[from] ReadError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     #[error("no event loop could be made: {0}")]
     Runtime(std::io::Error),
     #[error("{path} could not be written: {source}")]
@@ -80,6 +86,7 @@ pub struct Daemon {
     settings: Settings,
     sockets: Vec<BoundSocket>,
     metrics: Option<MetricsServer>,
+    health: Option<HealthServer>,
     observed: Observed,
     features: FeatureSet,
     policies: Policies,
@@ -137,8 +144,10 @@ impl Daemon {
         make_run_dir(&settings.run_dir)?;
         let pid_file = PidFile::take(&settings.run_dir.join("tetragon.pid"), std::process::id(), is_daemon)?;
         let texts = policy_texts(&settings)?;
-        let sockets = settings.servers.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
+        let kept = settings.kept_policies.as_deref().map(KeptPolicies::open).transpose()?;
+        let sockets = settings.server.addresses.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
         let metrics = settings.metrics.server.map(MetricsServer::bind).transpose()?;
+        let health = settings.server.health.and_then(|it| HealthServer::bind(it).transpose()).transpose()?;
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
@@ -159,21 +168,34 @@ impl Daemon {
             layouts: SharedLayouts { layouts, requests_are_made: observed.requests.is_some() },
         };
         let (policies, policy_thread) =
-            Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
+            Policies::start(move || Store::new(world, board), kept).map_err(StartError::Thread)?;
         let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread, keep);
-        let daemon =
-            Self { started, settings, sockets, metrics, observed, features, policies, log, processes, drain };
+        let daemon = Self {
+            started,
+            settings,
+            sockets,
+            metrics,
+            health,
+            observed,
+            features,
+            policies,
+            log,
+            processes,
+            drain,
+        };
         daemon.load(texts)
     }
 
-    /// Loads the policies of files, all or none.
+    /// Loads the policies of files, all or none, then those of clients that were kept.
     fn load(self, texts: Vec<SourceText>) -> Result<Self, StartError> {
-        if texts.is_empty() {
-            return Ok(self);
-        }
-        match self.policies.add_blocking(STATIC_DOMAIN, texts) {
-            Ok(_) => {
+        let loaded =
+            if texts.is_empty() { Ok(Vec::new()) } else { self.policies.add_files(STATIC_DOMAIN, texts) };
+        match loaded.and_then(|_| self.policies.restore()) {
+            Ok(Restored { restored, failed }) => {
                 step(self.started, "the policies run");
+                if restored + failed > 0 {
+                    tracing::info!(restored, failed, "policies of clients are back");
+                }
                 Ok(self)
             }
             Err(error) => {
@@ -212,17 +234,27 @@ impl Daemon {
         let mut servers = tokio::task::JoinSet::new();
         for socket in self.sockets {
             tracing::info!("serving on {}", socket.address());
-            if matches!(socket, BoundSocket::Tcp { .. }) {
-                tracing::warn!(
+            match &socket {
+                BoundSocket::Loopback(_) => tracing::warn!(
                     "{} is neither encrypted nor asks who connects: any user of this machine can",
                     socket.address()
-                );
+                ),
+                BoundSocket::Tls(_, tls) if tls.lets_anybody_in() => tracing::warn!(
+                    "{} does not ask who connects: who reaches it can change policies; --server-tls-client-ca-files lets only \
+                     clients with a certificate in",
+                    socket.address()
+                ),
+                BoundSocket::Tls(..) | BoundSocket::Unix(_) => {}
             }
             servers.spawn(server::serve(service.clone(), self.log.clone(), socket, stop.clone()));
         }
         if let Some(metrics) = self.metrics {
             tracing::info!("metrics on http://{}/metrics", metrics.address());
             servers.spawn(metrics.serve(self.observed.clone(), stop.clone()));
+        }
+        if let Some(health) = self.health {
+            tracing::info!("health service on {}", health.address());
+            servers.spawn(health.serve(self.policies.clone(), stop.clone()));
         }
         tokio::spawn(metrics::watch(self.observed.clone(), stop.clone()));
         self.drain.take_over();

@@ -15,15 +15,39 @@ pub struct Flags {
     /// Directory of configuration files, one option a file, read after the standard places
     #[arg(long, value_name = "DIRECTORY")]
     pub config_dir: Option<String>,
-    /// Address of the gRPC server: `unix:///PATH`, or HOST:PORT on the loopback interface; empty for none
+    /// Address of the gRPC server: `unix:///PATH`; or HOST:PORT, encrypted, or without certificate on the loopback interface; empty for none
     #[arg(long, value_name = "ADDRESS")]
     pub server_address: Option<String>,
+    /// PEM file with the certificate for HOST:PORT; it is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub server_tls_cert_file: Option<String>,
+    /// PEM file with the key of that certificate
+    #[arg(long, value_name = "FILE")]
+    pub server_tls_key_file: Option<String>,
+    /// PEM files, between commas, with the authorities that clients' certificates must come from
+    #[arg(long, value_name = "FILES")]
+    pub server_tls_client_ca_files: Option<String>,
+    /// Let only clients with a certificate in [default: true, if there are authorities for them]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub server_tls_require_client_cert: Option<bool>,
+    /// Address of the gRPC health service, HOST:PORT; empty for none [default: :6789]
+    #[arg(long, value_name = "ADDRESS")]
+    pub health_server_address: Option<String>,
+    /// Seconds between two looks at whether the daemon lives [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub health_server_interval: Option<u64>,
     /// File with a policy to load at start; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub tracing_policy: Option<Vec<String>>,
     /// Directory with policies to load at start [default: /etc/tetragon/tetragon.tp.d]
     #[arg(long, value_name = "DIRECTORY")]
     pub tracing_policy_dir: Option<String>,
+    /// Keep the policies that clients add, and load them again at start
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub persist_grpc_policies: Option<bool>,
+    /// Directory to keep them in, private to root [default: /var/run/tetragon/grpc-policies]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub persist_grpc_policies_dir: Option<String>,
     /// File to write events to as JSON lines; empty for none
     #[arg(long, value_name = "FILE")]
     pub export_filename: Option<String>,
@@ -177,8 +201,18 @@ impl Flags {
         Self {
             config_dir: self.config_dir.or(under.config_dir),
             server_address: self.server_address.or(under.server_address),
+            server_tls_cert_file: self.server_tls_cert_file.or(under.server_tls_cert_file),
+            server_tls_key_file: self.server_tls_key_file.or(under.server_tls_key_file),
+            server_tls_client_ca_files: self.server_tls_client_ca_files.or(under.server_tls_client_ca_files),
+            server_tls_require_client_cert: self
+                .server_tls_require_client_cert
+                .or(under.server_tls_require_client_cert),
+            health_server_address: self.health_server_address.or(under.health_server_address),
+            health_server_interval: self.health_server_interval.or(under.health_server_interval),
             tracing_policy: self.tracing_policy.or(under.tracing_policy),
             tracing_policy_dir: self.tracing_policy_dir.or(under.tracing_policy_dir),
+            persist_grpc_policies: self.persist_grpc_policies.or(under.persist_grpc_policies),
+            persist_grpc_policies_dir: self.persist_grpc_policies_dir.or(under.persist_grpc_policies_dir),
             export_filename: self.export_filename.or(under.export_filename),
             export_format: self.export_format.or(under.export_format),
             export_file_perm: self.export_file_perm.or(under.export_file_perm),

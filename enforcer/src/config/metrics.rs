@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::flags::Flags;
-use super::settings::{SettingsError, metrics_address, non_empty, value_error};
+use super::server::metrics_address;
+use super::settings::{SettingsError, non_empty, value_error};
 use crate::server::EventLabels;
 
 /// Where metrics are served, and what they say.

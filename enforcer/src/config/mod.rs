@@ -11,6 +11,7 @@ mod flags;
 mod foreign;
 mod load;
 mod metrics;
+mod server;
 mod settings;
 
 pub use content::ContentSettings;
@@ -21,6 +22,5 @@ pub use flags::Flags;
 pub use foreign::without_foreign;
 pub use load::{ConfigError, Configuration, load};
 pub use metrics::MetricSettings;
-pub use settings::{
-    Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
-};
+pub use server::{Clients, HealthSettings, ServerAddress, ServerSettings, TlsSettings, Wish};
+pub use settings::{Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, Settings, SettingsError};

@@ -12,12 +12,13 @@ use super::content::{ContentSettings, release_interval};
 use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
 use super::metrics::MetricSettings;
+use super::server::ServerSettings;
 
 /// What the daemon does, decided once at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where gRPC is served; empty for nowhere.
-    pub servers: Vec<ServerAddress>,
+    /// Where and how clients are served.
+    pub server: ServerSettings,
     /// Where metrics are served, and what they say.
     pub metrics: MetricSettings,
     /// What belongs to one running daemon: socket, pid file, information.
@@ -26,6 +27,8 @@ pub struct Settings {
     pub policy_files: Vec<PathBuf>,
     /// Directory of policy files to load at start.
     pub policy_dir: PolicyDirectory,
+    /// Where policies of clients are kept; `None`: they are not.
+    pub kept_policies: Option<PathBuf>,
     /// Where events are written.
     pub export: Option<ExportSettings>,
     /// What of the arguments of processes is never stored.
@@ -46,15 +49,6 @@ pub struct Settings {
     pub keep: KeepSettings,
     /// What is logged, and how.
     pub log: LogSettings,
-}
-
-/// An address to serve gRPC on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ServerAddress {
-    /// A Unix socket at an absolute path.
-    Unix(PathBuf),
-    /// A TCP socket on the loopback interface, unencrypted.
-    Loopback(SocketAddr),
 }
 
 /// A directory of policies.
@@ -144,7 +138,6 @@ pub enum SettingsError {
 const DEFAULT_RUN_DIR: &str = "/var/run/tetragon";
 const DEFAULT_BPF_DIR: &str = "tetragon";
 const DEFAULT_POLICY_DIR: &str = "/etc/tetragon/tetragon.tp.d";
-const DEFAULT_PORT: u16 = 54321;
 /// 1 MiB holds some 1 500 execs; upstream takes 64 KiB for each CPU. The ring is mapped twice, and counts as memory of the daemon each time.
 const DEFAULT_RING_BYTES: u32 = 1 << 20;
 const ENFORCEMENT_RING_BYTES: u32 = 256 << 10;
@@ -163,11 +156,18 @@ impl Settings {
         let redaction = Arc::new(redaction(&flags)?);
         let content = ContentSettings::new(&flags)?;
         let metrics = MetricSettings::new(&flags)?;
-        let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
+        let run_dir =
+            PathBuf::from(non_empty(flags.run_dir.clone()).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
+        let server = ServerSettings::new(&flags, &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
+        let kept_policies = flags
+            .persist_grpc_policies
+            .unwrap_or(false)
+            .then(|| kept_directory(non_empty(flags.persist_grpc_policies_dir), &run_dir))
+            .transpose()?;
         Ok(Self {
-            servers: servers(flags.server_address.as_deref(), &run_dir)?,
+            server,
             metrics,
             run_dir,
             policy_files: flags
@@ -178,6 +178,7 @@ impl Settings {
                 .map(PathBuf::from)
                 .collect(),
             policy_dir,
+            kept_policies,
             export,
             redaction,
             content,
@@ -222,14 +223,9 @@ impl Settings {
 
     /// The settings by the names of their options, for people.
     pub fn describe(&self) -> Vec<(String, String)> {
-        let server = |server: &ServerAddress| match server {
-            ServerAddress::Unix(path) => format!("unix://{}", path.display()),
-            ServerAddress::Loopback(address) => address.to_string(),
-        };
-        let servers: Vec<String> = self.servers.iter().map(server).collect();
         let pairs = [
-            ("server-address", servers.join(",")),
             ("run-dir", self.run_dir.display().to_string()),
+            ("persist-grpc-policies", self.kept_policies.is_some().to_string()),
             ("rb-size-total", self.bounds.ring_bytes.to_string()),
             ("process-cache-size", self.bounds.processes.to_string()),
             ("execve-map-entries", self.bounds.kernel_processes.to_string()),
@@ -245,8 +241,9 @@ impl Settings {
             ("log-level", self.log.level.to_string().to_lowercase()),
         ];
         let export = self.export.iter().flat_map(ExportSettings::describe);
-        pairs
-            .into_iter()
+        self.server
+            .describe()
+            .chain(pairs)
             .chain(self.metrics.describe())
             .chain(self.content.describe())
             .chain(export)
@@ -332,54 +329,11 @@ fn policy_directory(option: Option<String>) -> Result<PolicyDirectory, SettingsE
     }
 }
 
-/// The addresses: a TCP address brings the default Unix socket along, as upstream does.
-fn servers(option: Option<&str>, run_dir: &Path) -> Result<Vec<ServerAddress>, SettingsError> {
-    let unix = ServerAddress::Unix(Settings::default_socket(run_dir));
-    let Some(text) = option else { return Ok(vec![unix]) };
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    if let Some(path) = text.strip_prefix("unix://") {
-        let path = PathBuf::from(path);
-        if !path.is_absolute() || path.file_name().is_none() {
-            return Err(value_error(
-                "server-address",
-                text,
-                "unix:// needs an absolute path, as in unix:///run/x.sock",
-            ));
-        }
-        return Ok(vec![ServerAddress::Unix(path)]);
-    }
-    let address = socket_address(text, DEFAULT_PORT)
-        .ok_or_else(|| value_error("server-address", text, "expected unix:///PATH or HOST:PORT"))?;
-    if !address.ip().is_loopback() {
-        return Err(value_error(
-            "server-address",
-            text,
-            "an address that others can reach needs TLS, which is not there yet; use unix:///PATH or localhost:PORT",
-        ));
-    }
-    Ok(vec![ServerAddress::Loopback(address), unix])
-}
-
-pub(super) fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
-    let text_or_any = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
-    socket_address(&text_or_any, 2112).ok_or_else(|| {
-        value_error("metrics-server", text, "expected HOST:PORT, with HOST a number or localhost")
-    })
-}
-
-/// Reads an address without asking a name server: a start that waits for DNS is no start.
-fn socket_address(text: &str, default_port: u16) -> Option<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (text, default_port),
-    };
-    let ip = if host == "localhost" { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { host.parse().ok()? };
-    Some(SocketAddr::new(ip, port))
+/// Upstream's default is the same in the default run directory.
+fn kept_directory(option: Option<String>, run_dir: &Path) -> Result<PathBuf, SettingsError> {
+    let directory = option.map_or_else(|| run_dir.join("grpc-policies"), PathBuf::from);
+    absolute("persist-grpc-policies-dir", &directory)?;
+    Ok(directory)
 }
 
 fn log_level(debug: bool, level: Option<&str>) -> Result<tracing::Level, SettingsError> {
@@ -441,6 +395,7 @@ fn size(option: &'static str, text: &str) -> Result<u64, SettingsError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::server::ServerAddress;
     use super::*;
 
     fn settings(values: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -448,32 +403,17 @@ mod tests {
     }
 
     #[test]
-    fn without_options_it_serves_on_the_default_socket_alone() {
+    fn without_options_nothing_is_exported_and_the_default_policies_are_loaded() {
         let settings = settings(&[]).unwrap();
-        assert_eq!(settings.servers, [ServerAddress::Unix("/var/run/tetragon/tetragon.sock".into())]);
-        assert_eq!(settings.metrics.server, None);
-        assert!(settings.export.is_none());
+        assert!(settings.export.is_none() && settings.kept_policies.is_none());
         assert!(matches!(settings.policy_dir, PolicyDirectory::Default(_)));
     }
 
     #[test]
-    fn another_run_directory_moves_the_socket() {
-        let settings = settings(&[("run-dir", "/tmp/a")]).unwrap();
-        assert_eq!(settings.servers, [ServerAddress::Unix("/tmp/a/tetragon.sock".into())]);
-    }
-
-    #[test]
-    fn a_server_address_is_a_socket_or_the_loopback_interface() {
-        let servers = |text| settings(&[("server-address", text)]).map(|settings| settings.servers);
-        assert!(servers("").unwrap().is_empty());
-        assert_eq!(servers("unix:///x/y.sock").unwrap(), [ServerAddress::Unix("/x/y.sock".into())]);
-        let tcp = servers("localhost").unwrap();
-        assert_eq!(tcp.first(), Some(&ServerAddress::Loopback("127.0.0.1:54321".parse().unwrap())));
-        assert_eq!(tcp.len(), 2, "the Unix socket comes along");
-        assert!(servers("[::1]:1").is_ok());
-        assert!(servers("0.0.0.0:54321").unwrap_err().to_string().contains("needs TLS"));
-        assert!(servers("unix://relative").is_err());
-        assert!(servers("nowhere.example:1").is_err());
+    fn another_run_directory_moves_the_socket_and_the_kept_policies() {
+        let settings = settings(&[("run-dir", "/tmp/a"), ("persist-grpc-policies", "true")]).unwrap();
+        assert_eq!(settings.server.addresses, [ServerAddress::Unix("/tmp/a/tetragon.sock".into())]);
+        assert_eq!(settings.kept_policies, Some("/tmp/a/grpc-policies".into()));
     }
 
     // proves: REL-02
@@ -495,11 +435,13 @@ mod tests {
 
     #[test]
     fn wrong_values_name_their_option() {
+        let error =
+            settings(&[("persist-grpc-policies", "1"), ("persist-grpc-policies-dir", "x")]).unwrap_err();
+        assert!(error.to_string().starts_with("--persist-grpc-policies-dir "), "{error}");
         for (option, value) in [
             ("log-level", "loud"),
             ("log-format", "xml"),
             ("process-cache-size", "1"),
-            ("metrics-server", "host"),
             ("tracing-policy-dir", "relative"),
         ] {
             let error = settings(&[(option, value)]).unwrap_err().to_string();

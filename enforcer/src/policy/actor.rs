@@ -11,8 +11,10 @@ use tracing_policy::source::SourceText;
 
 use super::classes::ProcessList;
 use super::compiler::Compiler;
+use super::durable::{Durable, Keep, Restored};
 use super::failure::PolicyError;
 use super::identity::Identity;
+use super::kept::KeptPolicies;
 use super::port::{CellPort, ClassPort, HookPort};
 use super::store::{LayoutSink, Store};
 use super::workloads::ContainerCgroup;
@@ -23,7 +25,8 @@ const QUEUE: usize = 64;
 type Reply<T> = oneshot::Sender<Result<T, PolicyError>>;
 
 enum Request {
-    Add { domain: String, sources: Vec<SourceText>, reply: Reply<Vec<Identity>> },
+    Add { domain: String, sources: Vec<SourceText>, keep: Keep, reply: Reply<Vec<Identity>> },
+    Restore { reply: Reply<Restored> },
     Remove { identity: Identity, reply: Reply<()> },
     Configure { identity: Identity, enable: Option<bool>, mode: Option<Mode>, reply: Reply<()> },
     AddWorkload { cgroup: ContainerCgroup, workload: Workload, reply: Reply<()> },
@@ -45,12 +48,13 @@ pub struct PolicyThread {
 }
 
 impl Policies {
-    /// Starts the thread. `make` makes the store on it.
+    /// Starts the thread. `make` makes the store on it; policies of clients outlive the daemon in `kept`.
     ///
     /// # Errors
     /// When no thread can be made.
     pub fn start<P, C, L, S>(
         make: impl FnOnce() -> Store<P, C, L, S> + Send + 'static,
+        kept: Option<KeptPolicies>,
     ) -> io::Result<(Self, PolicyThread)>
     where
         P: HookPort + ClassPort + CellPort,
@@ -59,8 +63,9 @@ impl Policies {
         S: LayoutSink,
     {
         let (requests, waiting) = mpsc::channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("policies".to_owned()).spawn(move || serve(make(), waiting))?;
+        let thread = std::thread::Builder::new()
+            .name("policies".to_owned())
+            .spawn(move || serve(Durable::new(make(), kept), waiting))?;
         Ok((Self { requests: requests.clone() }, PolicyThread { requests, thread }))
     }
 
@@ -70,23 +75,40 @@ impl Policies {
         answer.await.map_err(|_stopped| PolicyError::Stopping)?
     }
 
-    /// Adds policies, all or none.
+    /// Whether there is still somebody who serves requests.
+    pub fn are_served(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
+    /// Adds policies of a client, all or none; they are kept.
     ///
     /// # Errors
     /// See [`PolicyError`].
     pub async fn add(&self, domain: &str, sources: Vec<SourceText>) -> Result<Vec<Identity>, PolicyError> {
         let domain = domain.to_owned();
-        self.ask(|reply| Request::Add { domain, sources, reply }).await
+        self.ask(|reply| Request::Add { domain, sources, keep: Keep::Yes, reply }).await
     }
 
-    /// The same for a thread that is not on the runtime.
+    /// Adds policies of files, all or none, from a thread that is not on the runtime.
     ///
     /// # Errors
     /// See [`PolicyError`].
-    pub fn add_blocking(&self, domain: &str, sources: Vec<SourceText>) -> Result<Vec<Identity>, PolicyError> {
+    pub fn add_files(&self, domain: &str, sources: Vec<SourceText>) -> Result<Vec<Identity>, PolicyError> {
+        let domain = domain.to_owned();
+        self.ask_blocking(|reply| Request::Add { domain, sources, keep: Keep::No, reply })
+    }
+
+    /// Brings back the policies of clients that were kept, from a thread that is not on the runtime. One that cannot be harms no other.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn restore(&self) -> Result<Restored, PolicyError> {
+        self.ask_blocking(|reply| Request::Restore { reply })
+    }
+
+    fn ask_blocking<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, PolicyError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Add { domain: domain.to_owned(), sources, reply };
-        self.requests.blocking_send(request).map_err(|_stopped| PolicyError::Stopping)?;
+        self.requests.blocking_send(request(reply)).map_err(|_stopped| PolicyError::Stopping)?;
         answer.blocking_recv().map_err(|_stopped| PolicyError::Stopping)?
     }
 
@@ -142,7 +164,7 @@ impl PolicyThread {
     }
 }
 
-fn serve<P, C, L, S>(mut store: Store<P, C, L, S>, mut waiting: mpsc::Receiver<Request>)
+fn serve<P, C, L, S>(mut policies: Durable<P, C, L, S>, mut waiting: mpsc::Receiver<Request>)
 where
     P: HookPort + ClassPort + CellPort,
     C: Compiler,
@@ -152,46 +174,24 @@ where
     while let Some(request) = waiting.blocking_recv() {
         // A client that did not wait for its answer has none.
         let heard = match request {
-            Request::Add { domain, sources, reply } => reply.send(store.add(&domain, &sources)).is_ok(),
-            Request::Remove { identity, reply } => reply.send(store.remove(&identity)).is_ok(),
+            Request::Add { domain, sources, keep, reply } => {
+                reply.send(policies.add(&domain, &sources, keep)).is_ok()
+            }
+            Request::Restore { reply } => reply.send(policies.restore()).is_ok(),
+            Request::Remove { identity, reply } => reply.send(policies.remove(&identity)).is_ok(),
             Request::Configure { identity, enable, mode, reply } => {
-                reply.send(configure(&mut store, &identity, enable, mode)).is_ok()
+                reply.send(policies.configure(&identity, enable, mode)).is_ok()
             }
             Request::AddWorkload { cgroup, workload, reply } => {
-                reply.send(store.add_workload(cgroup, workload)).is_ok()
+                reply.send(policies.store().add_workload(cgroup, workload)).is_ok()
             }
-            Request::RemoveWorkload { cgroup, reply } => reply.send(store.remove_workload(cgroup)).is_ok(),
+            Request::RemoveWorkload { cgroup, reply } => {
+                reply.send(policies.store().remove_workload(cgroup)).is_ok()
+            }
             Request::Stop => return,
         };
         if !heard {
             tracing::debug!("a client left before its policy request was done");
-        }
-    }
-}
-
-fn configure<P, C, L, S>(
-    store: &mut Store<P, C, L, S>,
-    identity: &Identity,
-    enable: Option<bool>,
-    mode: Option<Mode>,
-) -> Result<(), PolicyError>
-where
-    P: HookPort + ClassPort + CellPort,
-    C: Compiler,
-    L: ProcessList,
-    S: LayoutSink,
-{
-    match mode {
-        // Before the programs run, so that they never run in the other mode.
-        Some(mode) if enable == Some(true) => {
-            store.set_mode(identity, mode)?;
-            store.set_enabled(identity, true)
-        }
-        _ => {
-            if let Some(enable) = enable {
-                store.set_enabled(identity, enable)?;
-            }
-            mode.map_or(Ok(()), |mode| store.set_mode(identity, mode))
         }
     }
 }

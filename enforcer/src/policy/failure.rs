@@ -10,6 +10,7 @@ use tracing_policy::source::{SourceText, Span};
 use super::classes::ClassError;
 use super::hooks::{HookError, HookRefusal};
 use super::identity::Identity;
+use super::kept::KeptError;
 use super::port::Refused;
 
 /// Why a change of policies was refused. What ran before runs on.
@@ -70,6 +71,20 @@ pub enum PolicyError {
         name: String,
         /// What has run out.
         what: &'static str,
+    },
+    /// The text is another policy's than the name of its file says.
+    #[error("its text is that of policy {found}")]
+    OtherPolicy {
+        /// By the text.
+        found: Identity,
+    },
+    /// What was to outlive the daemon does not.
+    #[error("policy {what}: {error}")]
+    NotKept {
+        /// Which policy, and what that means.
+        what: String,
+        /// Why.
+        error: KeptError,
     },
     /// The daemon stops.
     #[error("the daemon is shutting down")]

@@ -7,12 +7,14 @@
 mod actor;
 mod classes;
 mod compiler;
+mod durable;
 mod entry;
 mod failure;
 #[cfg(test)]
 mod fake;
 mod hooks;
 mod identity;
+mod kept;
 mod numbers;
 mod port;
 pub mod source;
@@ -24,8 +26,10 @@ mod workloads;
 pub use actor::{Policies, PolicyThread};
 pub use classes::{ClassError, ProcessList, Running};
 pub use compiler::{CompileError, Compiler};
+pub use durable::Restored;
 pub use failure::PolicyError;
 pub use identity::{GRPC_DOMAIN, Identity, STATIC_DOMAIN};
+pub use kept::{Definition, Found, KeptError, KeptPolicies, UnreadError};
 pub use port::{CellPort, ClassPort, Cost, Figures, HookPort, Refused, Slot, Table};
 pub use state::{AbsentStatus, AttachmentStatus, Board, HookStatus, Place, PolicyStatus, State};
 pub use store::{LayoutSink, Store, World};

@@ -18,6 +18,7 @@ use super::entry::{Entry, Loaded, LoadedHook};
 use super::failure::PolicyError;
 use super::hooks::{Hooks, Passenger, Prepared};
 use super::identity::Identity;
+use super::kept::Definition;
 use super::numbers::{Numbers, Runs};
 use super::port::{CellPort, ClassPort, HookPort};
 use super::state::{Board, State};
@@ -131,12 +132,56 @@ where
         let identities = incoming.iter().map(|incoming| incoming.identity.clone()).collect();
         let result = self.load(incoming);
         if let (Err(error), Some((identity, source, mode))) = (&result, remembered) {
-            let error = error.to_string();
-            let id = self.id_for(&identity);
-            self.entries.insert(identity, Entry { id, source, mode, error, disabled: false, loaded: None });
+            self.remember(identity, source, mode, error);
         }
         self.show();
         result.map(|()| identities)
+    }
+
+    /// Adds a policy as it was: disabled ones are only remembered. One that cannot be loaded is remembered in state [`State::LoadError`].
+    ///
+    /// # Errors
+    /// [`PolicyError::Exists`], [`PolicyError::OtherPolicy`], and then nothing is remembered; or what [`Store::add`] fails with.
+    pub fn restore(&mut self, identity: &Identity, definition: &Definition) -> Result<(), PolicyError> {
+        if self.entries.contains_key(identity) {
+            return Err(PolicyError::Exists { identity: identity.clone() });
+        }
+        let resolved = self.resolve(&identity.domain, &definition.source);
+        let mut mode = definition.mode.unwrap_or(Mode::Enforce);
+        let result = resolved.and_then(|mut incoming| {
+            if incoming.identity != *identity {
+                return Err(PolicyError::OtherPolicy { found: incoming.identity });
+            }
+            if incoming.mode != Mode::MonitorOnly && mode != Mode::MonitorOnly {
+                incoming.mode = definition.mode.unwrap_or(incoming.mode);
+            }
+            mode = incoming.mode;
+            if definition.enabled { self.load(vec![incoming]) } else { Ok(()) }
+        });
+        match &result {
+            Ok(()) if definition.enabled => {}
+            Err(PolicyError::OtherPolicy { .. }) => return result,
+            Ok(()) => {
+                let (id, source) = (self.id_for(identity), definition.source.clone());
+                let entry = Entry { id, source, mode, error: String::new(), disabled: true, loaded: None };
+                self.entries.insert(identity.clone(), entry);
+            }
+            Err(error) => self.remember(identity.clone(), definition.source.clone(), mode, error),
+        }
+        self.show();
+        result
+    }
+
+    /// Notes a policy that could not be loaded.
+    fn remember(&mut self, identity: Identity, source: SourceText, mode: Mode, error: &PolicyError) {
+        let (id, error) = (self.id_for(&identity), error.to_string());
+        self.entries.insert(identity, Entry { id, source, mode, error, disabled: false, loaded: None });
+    }
+
+    /// What there is to keep of a policy.
+    pub fn definition(&self, identity: &Identity) -> Option<Definition> {
+        let entry = self.entries.get(identity)?;
+        Some(Definition { source: entry.source.clone(), enabled: !entry.disabled, mode: Some(entry.mode) })
     }
 
     /// Removes a policy.

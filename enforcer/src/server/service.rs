@@ -18,7 +18,7 @@ use api::wire::{
     RuntimeHookResponse, SetDebugRequest, SetDebugResponse,
 };
 use bpf_probes::kernel::FeatureSet;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
@@ -28,7 +28,7 @@ use super::event_log::EventLogs;
 use super::events::{self, EventStream};
 use super::observed::Observed;
 use super::socket::BoundSocket;
-use super::{debug, health, info, policies};
+use super::{debug, health, incoming, info, policies};
 use crate::log::LevelControl;
 use crate::policy::Policies;
 use crate::sinks::EventLog;
@@ -95,9 +95,12 @@ pub async fn serve(
             let incoming = UnixListenerStream::new(unix.listener()?);
             router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
         }
-        BoundSocket::Tcp { listener, .. } => {
-            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            let incoming = TcpListenerStream::new(listener);
+        BoundSocket::Loopback(tcp) => {
+            let incoming = incoming::open(tcp.listener()?)?;
+            router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+        }
+        BoundSocket::Tls(tcp, tls) => {
+            let incoming = incoming::encrypted(tcp.listener()?, Arc::clone(tls))?;
             router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
         }
     };

@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::tls::{Tls, TlsError};
 use crate::config::ServerAddress;
 
 /// Access mode of the Unix socket: root and the group of the file.
@@ -31,6 +33,9 @@ pub enum BindError {
         /// Why.
         source: io::Error,
     },
+    /// The encryption of a TCP socket.
+    #[error("cannot serve encrypted: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// A socket that listens.
@@ -39,12 +44,34 @@ pub enum BoundSocket {
     /// A Unix socket.
     Unix(UnixSocket),
     /// A TCP socket on the loopback interface.
-    Tcp {
-        /// It.
-        listener: TcpListener,
-        /// Its address, with the port that the kernel chose.
-        address: SocketAddr,
-    },
+    Loopback(TcpSocket),
+    /// A TCP socket, and the encryption that who connects must speak.
+    Tls(TcpSocket, Arc<Tls>),
+}
+
+/// A TCP socket in its place.
+#[derive(Debug)]
+pub struct TcpSocket {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl TcpSocket {
+    fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let bind = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            // with the port that the kernel chose
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        };
+        bind().map_err(|source| BindError::Tcp { address, source })
+    }
+
+    /// The listener, to be served on.
+    pub(super) fn listener(&self) -> io::Result<TcpListener> {
+        self.listener.try_clone()
+    }
 }
 
 /// A Unix socket in its place; dropping it removes the file, if it is still ours.
@@ -77,7 +104,7 @@ impl BoundSocket {
     pub fn address(&self) -> String {
         match self {
             Self::Unix(unix) => format!("unix://{}", unix.path.display()),
-            Self::Tcp { address, .. } => address.to_string(),
+            Self::Loopback(socket) | Self::Tls(socket, _) => socket.address.to_string(),
         }
     }
 }
@@ -91,17 +118,12 @@ pub fn bind(address: &ServerAddress) -> Result<BoundSocket, BindError> {
         ServerAddress::Unix(path) => bind_unix(path)
             .map(BoundSocket::Unix)
             .map_err(|source| BindError::Unix { path: path.clone(), source }),
-        ServerAddress::Loopback(address) => {
-            bind_tcp(*address).map_err(|source| BindError::Tcp { address: *address, source })
+        ServerAddress::Loopback(address) => TcpSocket::bind(*address).map(BoundSocket::Loopback),
+        ServerAddress::Tls(address, settings) => {
+            let tls = Tls::open(settings.clone())?;
+            Ok(BoundSocket::Tls(TcpSocket::bind(*address)?, Arc::new(tls)))
         }
     }
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<BoundSocket> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok(BoundSocket::Tcp { listener, address })
 }
 
 /// Binds in a directory that only root can enter, sets the mode there, and moves the socket to its place: at no moment can

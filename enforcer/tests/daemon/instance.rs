@@ -26,7 +26,11 @@ pub(crate) struct Ended {
 
 fn command(run_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_enforcer"));
-    command.arg("--run-dir").arg(run_dir).arg("--tracing-policy-dir=").args(arguments);
+    command
+        .arg("--run-dir")
+        .arg(run_dir)
+        .args(["--tracing-policy-dir=", "--health-server-address="])
+        .args(arguments);
     command.env_remove("NODE_NAME");
     // where a supervisor would listen
     command.env("NOTIFY_SOCKET", run_dir.with_file_name("supervisor"));
@@ -90,6 +94,13 @@ impl Instance {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The address that the log names after `words`.
+    pub(crate) fn address(&self, words: &str) -> String {
+        let log = self.log();
+        let rest = log.split(words).nth(1).expect(words);
+        rest.split([' ', '\n', '/']).next().unwrap().to_owned()
     }
 
     /// A client, and a runtime for it.

@@ -46,20 +46,20 @@ pub(crate) struct Connection {
     /// Largest message or line to accept, in bytes
     #[arg(long, global = true, value_name = "BYTES", default_value_t = 10 << 20)]
     pub(crate) max_recv_size: usize,
-    /// Client certificate
-    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    /// PEM file with the certificate to show to the daemon; any of these flags encrypts the connection
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_cert_file: Option<PathBuf>,
-    /// Key of the client certificate
-    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    /// PEM file with the key of that certificate
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_key_file: Option<PathBuf>,
-    /// Certificates of authorities
-    #[arg(long, global = true, value_name = "FILE", value_delimiter = ',', hide = true)]
+    /// PEM files, between commas, with the authorities that the daemon's certificate must come from [default: this machine's]
+    #[arg(long, global = true, value_name = "FILE", value_delimiter = ',')]
     pub(crate) tls_ca_cert_files: Vec<PathBuf>,
-    /// Name the server's certificate must bear
-    #[arg(long, global = true, value_name = "NAME", hide = true)]
+    /// Name that the daemon's certificate must bear [default: the host of the address]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
-    /// Do not check the server's certificate
-    #[arg(long, global = true, hide = true)]
+    /// Trust whoever answers; for trying only
+    #[arg(long, global = true)]
     pub(crate) tls_skip_verify: bool,
 }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::tls::TlsError;
 use crate::args::Connection;
 
 /// Folder in which the daemon leaves its socket and its description.
@@ -23,12 +24,17 @@ pub(crate) enum AddressError {
         /// As given.
         address: String,
     },
-    /// A flag for TLS.
-    #[error("{flag} was given, but tetra cannot use TLS yet; leave it out and use the daemon's Unix socket")]
-    Tls {
-        /// The flag.
-        flag: &'static str,
+    /// Flags for TLS, and nothing to encrypt.
+    #[error(
+        "flags for TLS are for HOST:PORT, and this is {address}; give --server-address HOST:PORT, or leave them out"
+    )]
+    NotEncrypted {
+        /// A Unix socket.
+        address: Address,
     },
+    /// The flags for TLS are wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Address of a daemon.
@@ -52,7 +58,6 @@ impl fmt::Display for Address {
 impl Address {
     /// The address that the command line gives, or the daemon of this machine.
     pub(crate) fn find(connection: &Connection) -> Result<Self, AddressError> {
-        refuse_tls(connection)?;
         if connection.server_address.is_empty() {
             Ok(Self::discover(Path::new(RUN_FOLDER)))
         } else {
@@ -106,20 +111,6 @@ fn described_address(path: &Path) -> Option<String> {
     let mut text = Vec::new();
     File::open(path).ok()?.take(DESCRIPTION_LIMIT).read_to_end(&mut text).ok()?;
     serde_json::from_slice::<Description>(&text).ok().map(|description| description.server_address)
-}
-
-fn refuse_tls(connection: &Connection) -> Result<(), AddressError> {
-    let given = [
-        ("--tls-cert-file", connection.tls_cert_file.is_some()),
-        ("--tls-key-file", connection.tls_key_file.is_some()),
-        ("--tls-ca-cert-files", !connection.tls_ca_cert_files.is_empty()),
-        ("--tls-server-name", connection.tls_server_name.is_some()),
-        ("--tls-skip-verify", connection.tls_skip_verify),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(AddressError::Tls { flag }),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

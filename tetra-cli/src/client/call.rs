@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use api::wire;
 use api::wire::event_log_service_client::EventLogServiceClient;
 use api::wire::fine_guidance_sensors_client::FineGuidanceSensorsClient;
+use hyper_util::rt::TokioIo;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Response, Status, Streaming};
 
+use super::tls::{self, Tls};
 use super::{Address, AddressError, CallError};
 use crate::args::Connection;
 use crate::print::notice;
@@ -26,6 +28,7 @@ pub(crate) type Service = FineGuidanceSensorsClient<Channel>;
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Address,
+    tls: Option<Tls>,
     timeout: Duration,
     retries: u32,
     max_message: usize,
@@ -35,8 +38,17 @@ pub(crate) struct Client {
 impl Client {
     /// The daemon that the command line names.
     pub(crate) fn new(connection: &Connection) -> Result<Self, AddressError> {
+        let address = Address::find(connection)?;
+        let tls = match &address {
+            Address::Tcp(host) => Tls::new(connection, host)?,
+            Address::Unix(_) if tls::is_wanted(connection) => {
+                return Err(AddressError::NotEncrypted { address });
+            }
+            Address::Unix(_) => None,
+        };
         Ok(Self {
-            address: Address::find(connection)?,
+            address,
+            tls,
             timeout: connection.timeout,
             retries: connection.retries,
             max_message: connection.max_recv_size,
@@ -122,12 +134,22 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Channel, CallError> {
-        let uri = match &self.address {
-            Address::Unix(_) => self.address.to_string(),
-            Address::Tcp(host) => format!("http://{host}"),
-        };
         let failed = |error| CallError::of_connection(&self.address, &error);
-        Endpoint::new(uri).map_err(failed)?.connect().await.map_err(failed)
+        let host = match &self.address {
+            Address::Unix(_) => {
+                let endpoint = Endpoint::new(self.address.to_string()).map_err(failed)?;
+                return endpoint.connect().await.map_err(failed);
+            }
+            Address::Tcp(host) => host,
+        };
+        let endpoint = Endpoint::new(format!("http://{host}")).map_err(failed)?;
+        let Some(tls) = self.tls.clone() else { return endpoint.connect().await.map_err(failed) };
+        let host = host.clone();
+        let connect = tower::service_fn(move |_: Uri| {
+            let (tls, host) = (tls.clone(), host.clone());
+            async move { tls.connect(host).await.map(TokioIo::new) }
+        });
+        endpoint.connect_with_connector(connect).await.map_err(failed)
     }
 }
 

@@ -107,8 +107,12 @@ impl CallError {
 
     /// An answer that is a failure.
     pub(super) fn of_status(address: &Address, status: &Status) -> Self {
-        let (address, message) = (address.clone(), status.message().to_owned());
+        let address = address.clone();
         let from_transport = status.source().is_some();
+        // Of a connection that breaks, the innermost cause says why.
+        let message = std::iter::successors(status.source(), |&cause| cause.source())
+            .last()
+            .map_or_else(|| status.message().to_owned(), ToString::to_string);
         let code = status.code();
         if code == Code::Unimplemented {
             Self::Unimplemented { address, message }

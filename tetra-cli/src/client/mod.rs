@@ -3,6 +3,7 @@
 mod address;
 mod call;
 mod error;
+mod tls;
 
 pub(crate) use address::{Address, AddressError};
 pub(crate) use call::{Client, block_on, interruption};

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod admin;
+mod encrypted;
 mod getevents;
 mod policies;
 mod service;
@@ -53,7 +54,7 @@ fn errors_say_what_to_do() {
     let error = refused(&tetra(&path, &["status"]));
     assert!(error.contains("nothing listens at unix://"), "{error}");
     let error = refused(&tetra(&path, &["--tls-skip-verify", "status"]));
-    assert!(error.contains("--tls-skip-verify was given, but tetra cannot use TLS yet"), "{error}");
+    assert!(error.contains("flags for TLS are for HOST:PORT"), "{error}");
     let error = refused(&tetra(&path, &["--server-address", "http://x", "status"]));
     assert!(error.contains("is no server address; give unix:///"), "{error}");
     let error = refused(&tetra(&path, &["getevents", "-e", "EXEC"]));

@@ -14,7 +14,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 /// What the service was asked, as text.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
@@ -185,6 +185,12 @@ impl EventLogService for Service {
     }
 }
 
+/// A service that notes what it is asked, and has one event.
+pub(crate) fn service(asked: Asked) -> Service {
+    let exec = r#"{"process_exec":{"process":{"binary":"/bin/x","arguments":"a\u001b b"}},"node_name":"n"}"#;
+    Service { asked, events: vec![api::json::read_message(exec.as_bytes()).unwrap()] }
+}
+
 /// A service on a socket of its own, until dropped.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -203,12 +209,7 @@ impl Daemon {
         let asked = Asked::default();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let exec =
-            r#"{"process_exec":{"process":{"binary":"/bin/x","arguments":"a\u001b b"}},"node_name":"n"}"#;
-        let service = Service {
-            asked: Arc::clone(&asked),
-            events: vec![api::json::read_message(exec.as_bytes()).unwrap()],
-        };
+        let service = service(Arc::clone(&asked));
         let path = folder.path().join("x.sock");
         // Bound before the first call, so that no call is too early.
         let listener = runtime.block_on(async { tokio::net::UnixListener::bind(path) }).unwrap();
@@ -248,10 +249,14 @@ pub(crate) fn tetra(socket: &Path, words: &[&str]) -> Output {
 
 /// `tetra WORDS` with the daemon at `socket`, to be run.
 pub(crate) fn command(socket: &Path, words: &[&str]) -> Command {
+    command_at(&format!("unix://{}", socket.display()), words)
+}
+
+/// `tetra WORDS` with the daemon at that address, to be run.
+pub(crate) fn command_at(address: &str, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tetra"));
     command
-        .args(["--retries", "0", "--timeout", "5s", "--server-address"])
-        .arg(format!("unix://{}", socket.display()))
+        .args(["--retries", "0", "--timeout", "5s", "--server-address", address])
         .args(words)
         .stdin(Stdio::null());
     command

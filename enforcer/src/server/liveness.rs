@@ -1,0 +1,99 @@
+//! The service that tells orchestrators whether the daemon lives: gRPC's standard one, on a port of its own, without encryption. It tells
+//! nothing else and changes nothing.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+
+use super::incoming;
+use super::socket::BindError;
+use crate::config::{HealthSettings, Wish};
+use crate::policy::Policies;
+
+/// The name that upstream's probes ask for.
+const SERVICE: &str = "liveness";
+/// Requests that are answered at once; further ones wait.
+const AT_ONCE: u32 = 16;
+/// A probe makes a connection and leaves it; one who stays takes the place of others.
+const CONNECTION_AGE: Duration = Duration::from_mins(5);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The health server, bound and not yet serving.
+#[derive(Debug)]
+pub struct HealthServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    interval: Duration,
+}
+
+impl HealthServer {
+    /// Binds the address. Where it is only the default, and another has it, there is no such server.
+    ///
+    /// # Errors
+    /// [`BindError::Tcp`].
+    pub fn bind(settings: HealthSettings) -> Result<Option<Self>, BindError> {
+        match bind(settings.address) {
+            Ok((listener, address)) => Ok(Some(Self { listener, address, interval: settings.interval })),
+            Err(source) if settings.wish == Wish::Default => {
+                tracing::warn!(
+                    "there is no health service: {}: {source}; --health-server-address names another address, or none",
+                    settings.address
+                );
+                Ok(None)
+            }
+            Err(source) => Err(BindError::Tcp { address: settings.address, source }),
+        }
+    }
+
+    /// Where it is.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`; lives as long as policies can be changed.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub async fn serve(self, policies: Policies, stop: CancellationToken) -> io::Result<()> {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        let mut tick = tokio::time::interval(self.interval);
+        let watch = async {
+            loop {
+                tick.tick().await;
+                let status =
+                    if policies.are_served() { ServingStatus::Serving } else { ServingStatus::NotServing };
+                reporter.set_service_status("", status).await;
+                reporter.set_service_status(SERVICE, status).await;
+            }
+        };
+        let incoming = incoming::open(self.listener)?;
+        let served = Server::builder()
+            .max_concurrent_streams(AT_ONCE)
+            .max_connection_age(CONNECTION_AGE)
+            .timeout(PATIENCE)
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+        tokio::select! {
+            served = served => served.map_err(io::Error::other),
+            () = watch => Ok(()),
+        }
+    }
+}
+
+/// Binds; every address is those of IPv4 where the machine has no other.
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = match TcpListener::bind(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))?
+        }
+        bound => bound?,
+    };
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
