@@ -135,7 +135,7 @@ impl Function<'_> {
         self.cut(dst, 0, bits, signed);
     }
 
-    /// `dst = so many bits of it above the lowest `shift``, extended likewise.
+    /// `dst` = so many bits of it above the lowest `shift`, extended likewise.
     pub fn cut(&mut self, dst: Register, shift: u32, bits: u32, signed: bool) {
         let above = 64_u32.saturating_sub(shift + bits);
         if above + shift > 0 {

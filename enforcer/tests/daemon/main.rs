@@ -8,4 +8,5 @@ mod filters;
 mod instance;
 mod lifecycle;
 mod policies;
+mod stacks;
 mod uprobes;
