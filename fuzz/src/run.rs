@@ -141,6 +141,7 @@ fn context(kind: ProgramKind, memory: &Memory, machine: &mut Machine, random: &m
         | ProgramKind::Fexit
         | ProgramKind::FmodRet
         | ProgramKind::Lsm
+        | ProgramKind::LsmSleepable
         | ProgramKind::SocketFilter => Context::arguments(&[words, [0; 6]].concat()),
     }
 }

@@ -1,8 +1,11 @@
 //! Hooks other than kprobes.
 
+use std::os::unix::fs::PermissionsExt;
+
 use e2e::ensure;
 use e2e::event::{Event, Hook};
 use e2e::expect::Outcome;
+use e2e::kernels::Feature;
 use e2e::scenario::{Guest, Settings, must, run};
 
 use crate::policies;
@@ -92,5 +95,67 @@ spec:
     let name = hook.args[0].string_arg.as_deref().unwrap_or_default();
     ensure!(name.ends_with("/tac"), "file {name}");
     ensure!(hook.args[1].int_arg == Some(killed.pid.into()), "pid {:?}", hook.args[1].int_arg);
+    Ok(())
+}
+
+/// Programs with their hash: one that runs, one that is denied, and one without. A file that is opened has one only where IMA has measured it before.
+const HASHED: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: hashed}
+spec:
+  lsmhooks:
+  - hook: bprm_check_security
+    args: [{index: 0, type: linux_binprm}]
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/hashed-program]}]
+      matchActions: [{action: Post, imaHash: true}]
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/denied-program]}]
+      matchActions: [{action: Override, argError: -13}, {action: Post, imaHash: true}]
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/other-program]}]
+  - hook: file_open
+    args: [{index: 0, type: file}]
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: [/run/hashed-file]}]
+      matchActions: [{action: Post, imaHash: true}]
+";
+
+/// A report carries the hash of the program that was run, or was not let run; a kernel that cannot have it says so.
+pub(crate) fn hashes(guest: &Guest) -> Outcome {
+    let programs = ["/run/hashed-program", "/run/denied-program", "/run/other-program"];
+    for path in programs {
+        std::fs::copy("/usr/bin/true", path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    std::fs::write("/run/hashed-file", "text")?;
+    let mut daemon = Settings::default().start(guest)?;
+    if !guest.variant.kernel.has.contains(&Feature::ActiveBpfLsm) {
+        let refused = daemon.try_add("hashed", HASHED)?;
+        ensure!(refused.stderr.contains("`imaHash` needs LSM programs"), "said {:?}", refused.stderr);
+        return Ok(());
+    }
+    daemon.add("hashed", HASHED)?;
+    let mut events = daemon.events()?;
+    must(&["/run/hashed-program"])?;
+    must(&["/run/other-program"])?;
+    let denied = run(&["sh", "-c", "exec /run/denied-program"])?;
+    ensure!(denied.stderr.contains("Permission denied"), "sh said {:?}", denied.stderr);
+    must(&["cat", "/run/hashed-file"])?;
+    let seen = daemon.settle(&mut events)?;
+    let hooks: Vec<&Hook> = seen.iter().filter_map(|event| event.process_lsm.as_ref()).collect();
+    ensure!(hooks.len() == 4, "{} events: {hooks:?}", hooks.len());
+    let told = must(&["busybox", "sha256sum", "/usr/bin/true"])?.text();
+    let other = must(&["busybox", "sha1sum", "/usr/bin/true"])?.text();
+    for (hook, is_hashed) in hooks.iter().zip([true, false, true, false]) {
+        if !is_hashed {
+            ensure!(hook.ima_hash.is_empty(), "a hash of what has none: {hook:?}");
+            continue;
+        }
+        let expected = match hook.ima_hash.split_once(':') {
+            Some(("sha256", digest)) => told.starts_with(digest),
+            Some(("sha1", digest)) => other.starts_with(digest),
+            Some(_) | None => false,
+        };
+        ensure!(expected, "{hook:?} of {told}");
+    }
     Ok(())
 }

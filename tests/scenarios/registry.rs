@@ -88,6 +88,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("tetra_prints_the_kill_in_compact_form", shadow::compact),
     // proves: HOOK-16, POL-11 (of LSM hooks, in a machine), EVT-07, ACT-05 (for LSM hooks)
     plain("an_lsm_hook_denies_and_reports", kinds::lsm),
+    // proves: ACT-15
+    plain("a_report_carries_the_hash_of_the_file", kinds::hashes),
     // proves: HOOK-07 (in a machine), POL-11 (of tracepoints, in a machine), EVT-04
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
     // proves: HOOK-10 (in a machine), HOOK-12 (in a machine), EVT-05

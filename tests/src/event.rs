@@ -100,6 +100,8 @@ pub struct Hook {
     pub return_action: String,
     /// What was done, `KPROBE_ACTION_POST` and the like.
     pub action: String,
+    /// The hash of the file, `ALGORITHM:HEX`.
+    pub ima_hash: String,
     /// Which policy.
     pub policy_name: String,
     /// The hook's message.

@@ -124,7 +124,9 @@ fn body(
         | Role::Forget
         | Role::ForgetAndKill
         | Role::Override
+        | Role::TakeHash
         | Role::FaultIn { .. } => Purpose::Deny,
+        Role::AskForHash => Purpose::Ask,
         Role::Return => Purpose::Return,
     };
     let Some(kind) = attachment.target.program_kind() else {
@@ -142,6 +144,7 @@ fn body(
         Role::Forget | Role::ForgetAndKill => emit::forgetter(body, kernel),
         Role::Override if key.convention == Convention::User => emit::rewriter(body, kernel),
         Role::Override => emit::overrider(body, kernel),
+        Role::TakeHash => emit::take_hash(body, kernel),
         Role::FaultIn { arguments } => emit::fault_in(body, arguments, kernel),
         Role::Report
         | Role::ReportAndOverride
@@ -149,6 +152,7 @@ fn body(
         | Role::ReportAndNote
         | Role::ReportAndDeny
         | Role::Return
+        | Role::AskForHash
         | Role::Deny => emit::hook(&hook, body, kernel),
     };
     let collection = built

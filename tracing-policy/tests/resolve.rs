@@ -9,13 +9,8 @@ use tracing_policy::policy::{ClassTest, Convention, EventForm, HookSection, Reso
 use tracing_policy::source::SourceText;
 
 fn kernel(version: &str) -> KernelView {
-    KernelView::from_files(|name| recorded(version, name)).unwrap()
-}
-
-/// A file of a recorded kernel.
-fn recorded(version: &str, name: &str) -> Option<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf-probes/testdata").join(version);
-    std::fs::read(folder.join(name)).ok()
+    KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap()
 }
 
 fn resolve(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
@@ -23,15 +18,12 @@ fn resolve(version: &str, hook: &str) -> Result<Resolved, Vec<Code>> {
 }
 
 fn resolve_spec(version: &str, spec: &str) -> Result<Resolved, Vec<Code>> {
-    resolve_on(&kernel(version), spec)
-}
-
-fn resolve_on(kernel: &KernelView, spec: &str) -> Result<Resolved, Vec<Code>> {
     let text =
         format!("apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n{spec}");
     let source = SourceText::new("t.yaml", text);
     let (policy, _) = tracing_policy::read(&source).unwrap();
-    tracing_policy::resolve(policy, kernel).map_err(|errors| errors.iter().map(|error| error.code).collect())
+    tracing_policy::resolve(policy, &kernel(version))
+        .map_err(|errors| errors.iter().map(|error| error.code).collect())
 }
 
 fn mechanisms(version: &str, hook: &str) -> Vec<(String, Role)> {
@@ -214,27 +206,12 @@ fn entries(resolved: &Resolved) -> Vec<(HookSection, u32, &str)> {
 #[test]
 fn a_hook_has_the_number_of_its_entry_whatever_became_of_the_entries_before_it() {
     use HookSection::{Enforcers, Kprobes};
-    let spec = "  lists: [{name: all, type: generated_syscalls}]
-  kprobes:
-  - {call: 'list:all'}
+    let spec = "  kprobes:
   - {call: security_file_opne, syscall: false, ignore: {callNotFound: true}}
   - {call: security_file_open, syscall: false, args: [{index: 0, type: auto, resolve: f_flags}]}
 ";
-    let no_call = |name: &str| {
-        let text = String::from_utf8(recorded("6.12", name)?).unwrap();
-        Some(
-            text.lines()
-                .filter(|line| !line.contains("_sys_"))
-                .fold(String::new(), |text, line| text + line + "\n")
-                .into_bytes(),
-        )
-    };
-    let kernel =
-        KernelView::from_files(
-            |name| if name == "functions" { no_call(name) } else { recorded("6.12", name) },
-        );
-    let resolved = resolve_on(&kernel.unwrap(), spec).unwrap();
-    let expected = [(Kprobes, 2, "security_file_open"), (Kprobes, 1, "function security_file_opne")];
+    let resolved = resolve_spec("6.12", spec).unwrap();
+    let expected = [(Kprobes, 1, "security_file_open"), (Kprobes, 0, "function security_file_opne")];
     assert_eq!(entries(&resolved), expected);
     let spec = "  kprobes:
   - call: security_file_open

@@ -8,6 +8,7 @@ mod capability;
 mod duration;
 mod enums;
 mod exec_id;
+mod hash;
 mod permission;
 mod process_flags;
 mod signal;
@@ -19,6 +20,7 @@ pub use capability::{CAPABILITY_COUNT, CapabilitySet, capability_name, capabilit
 pub use duration::{format_duration, parse_duration};
 pub use enums::{Action, EventType, ThrottleType};
 pub use exec_id::{ExecId, exec_id, parse_exec_id};
+pub use hash::file_hash;
 pub use permission::permission;
 pub use process_flags::ProcessFlags;
 pub use signal::{exit_status, signal_name};

@@ -9,6 +9,7 @@ mod data;
 mod exec;
 mod exit;
 mod fork;
+mod hash;
 mod header;
 mod hook;
 mod limit;
@@ -29,6 +30,7 @@ pub use exec::{
 };
 pub use exit::ExitRecord;
 pub use fork::ForkRecord;
+pub use hash::{DIGEST_BYTES, FileHash, HASHES, HashKey};
 pub use header::{Header, ProcessKey, RecordKind};
 pub use hook::{Action, HookRecord, MAX_HOOK_RECORD, STACK_FRAMES, hook_flag};
 pub use limit::{LIMIT_BYTES, LIMIT_OF_RETURN, LIMITS, LimitKey};

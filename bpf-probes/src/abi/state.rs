@@ -139,6 +139,8 @@ pub mod map_name {
     pub const SOCKETS: &str = "sockets";
     /// Hash of [`crate::abi::PendingKey`] to [`crate::abi::Pending`]; there only while a policy has enforcers.
     pub const PENDING: &str = "pending";
+    /// LRU hash of [`crate::abi::HashKey`] to [`crate::abi::FileHash`]; there only while a policy reports hashes of files.
+    pub const HASHES: &str = "hashes";
     /// LRU hash of [`crate::abi::CallKey`] to [`crate::abi::Call`].
     pub const CALLS: &str = "calls";
     /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.

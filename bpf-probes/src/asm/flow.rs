@@ -121,6 +121,8 @@ fn argument_count(helper: Helper) -> u8 {
         | Helper::DPath
         | Helper::CopyFromUser
         | Helper::Strncmp
+        | Helper::ImaFileHash
+        | Helper::ImaInodeHash
         | Helper::MapLookupPercpuElem => 3,
         Helper::MapUpdateElem
         | Helper::GetNsCurrentPidTgid

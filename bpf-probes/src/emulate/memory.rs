@@ -262,7 +262,8 @@ impl Run<'_> {
             | ProgramKind::Fentry
             | ProgramKind::Fexit
             | ProgramKind::FmodRet
-            | ProgramKind::Lsm => true,
+            | ProgramKind::Lsm
+            | ProgramKind::LsmSleepable => true,
             ProgramKind::Kprobe
             | ProgramKind::KprobeMulti
             | ProgramKind::Tracepoint

@@ -110,6 +110,8 @@ pub struct World {
     pub faults: ReadFaults,
     /// What `bpf_d_path` and `bpf_path_d_path` make of a `struct path` at an address, without NUL.
     pub paths: BTreeMap<u64, Vec<u8>>,
+    /// What `bpf_ima_file_hash` and `bpf_ima_inode_hash` say of a `struct file` or `struct inode` at an address: algorithm and digest.
+    pub hashes: BTreeMap<u64, (u32, Vec<u8>)>,
     /// Return addresses that `bpf_get_stackid` finds in the kernel, innermost first.
     pub kernel_stack: Vec<u64>,
     /// Return addresses that `bpf_get_stackid` finds in user space, innermost first.
@@ -137,6 +139,7 @@ impl Default for World {
             cpu: 0,
             faults: ReadFaults::default(),
             paths: BTreeMap::new(),
+            hashes: BTreeMap::new(),
             kernel_stack: Vec::new(),
             user_stack: Vec::new(),
             random: 0x9e37_79b9,

@@ -92,6 +92,8 @@ helpers! {
     TaskStorageDelete = 157, "task_storage_delete";
     /// `() -> struct task_struct *` with its type (5.11)
     GetCurrentTaskBtf = 158, "get_current_task_btf";
+    /// `(struct inode *, buf, size) -> algorithm or -errno` (5.11); LSM programs that sleep
+    ImaInodeHash = 161, "ima_inode_hash";
     /// `(ctx) -> address of the traced function` (5.15)
     GetFuncIp = 173, "get_func_ip";
     /// `(ctx) -> cookie` (5.15)
@@ -100,6 +102,8 @@ helpers! {
     Loop = 181, "loop";
     /// `(s1, size, s2) -> <0, 0, >0` (5.17)
     Strncmp = 182, "strncmp";
+    /// `(struct file *, buf, size) -> algorithm or -errno` (5.18); LSM programs that sleep
+    ImaFileHash = 193, "ima_file_hash";
     /// `(map, key, cpu) -> value or null` (5.19)
     MapLookupPercpuElem = 195, "map_lookup_percpu_elem";
 }

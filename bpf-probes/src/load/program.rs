@@ -22,7 +22,9 @@ pub(super) const SLEEPABLE: u32 = 1 << 4;
 
 const fn flags(kind: ProgramKind) -> u32 {
     match kind {
-        ProgramKind::UprobeSleepable | ProgramKind::UprobeMultiSleepable => SLEEPABLE,
+        ProgramKind::UprobeSleepable | ProgramKind::UprobeMultiSleepable | ProgramKind::LsmSleepable => {
+            SLEEPABLE
+        }
         ProgramKind::Kprobe
         | ProgramKind::KprobeMulti
         | ProgramKind::Tracepoint
@@ -343,7 +345,7 @@ fn attach_btf_id(spec: &ProgramSpec, context: &LoadContext<'_>) -> Result<u32, P
         (ProgramKind::Fentry, AttachSpec::Fentry { function })
         | (ProgramKind::Fexit, AttachSpec::Fexit { function })
         | (ProgramKind::FmodRet, AttachSpec::FmodRet { function }) => function_id(spec, function, context),
-        (ProgramKind::Lsm, AttachSpec::Lsm { hook }) => {
+        (ProgramKind::Lsm | ProgramKind::LsmSleepable, AttachSpec::Lsm { hook }) => {
             function_id(spec, &format!("bpf_lsm_{hook}"), context)
         }
         (ProgramKind::BtfTracepoint, AttachSpec::BtfTracepoint { name }) => {
@@ -358,6 +360,7 @@ fn attach_btf_id(spec: &ProgramSpec, context: &LoadContext<'_>) -> Result<u32, P
             | ProgramKind::Fexit
             | ProgramKind::FmodRet
             | ProgramKind::Lsm
+            | ProgramKind::LsmSleepable
             | ProgramKind::BtfTracepoint,
             target,
         ) => Err(ProgramError::Target { program: program(), target: target.clone() }),

@@ -35,6 +35,7 @@ pub fn argument(
         | ProgramKind::Fexit
         | ProgramKind::FmodRet
         | ProgramKind::Lsm
+        | ProgramKind::LsmSleepable
         | ProgramKind::SocketFilter => 8 * u32::from(index),
     };
     let offset = f.offset(offset)?;

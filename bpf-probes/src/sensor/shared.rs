@@ -3,9 +3,9 @@
 use std::mem::size_of;
 
 use crate::abi::{
-    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, LIMITS, LimitKey, NOTES,
-    Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, Recorded, SOCKETS, SocketOwner,
-    UserRegisters, WORKLOADS, map_name,
+    BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, FileHash, HASHES, HashKey,
+    LIMITS, LimitKey, NOTES, Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, Recorded,
+    SOCKETS, SocketOwner, UserRegisters, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -59,6 +59,12 @@ pub fn registers() -> MapSpec {
 /// Whose the sockets are that are tracked.
 pub fn sockets() -> MapSpec {
     let map = MapSpec::hash(map_name::SOCKETS, size::<u64>(), size::<SocketOwner>(), SOCKETS);
+    MapSpec { kind: MapKind::LruHash, ..map }
+}
+
+/// Hashes of files on their way into reports.
+pub fn hashes() -> MapSpec {
+    let map = MapSpec::hash(map_name::HASHES, size::<HashKey>(), size::<FileHash>(), HASHES);
     MapSpec { kind: MapKind::LruHash, ..map }
 }
 

@@ -98,6 +98,8 @@ pub enum ProgramKind {
     FmodRet,
     /// `BPF_PROG_TYPE_LSM` with `BPF_LSM_MAC`.
     Lsm,
+    /// [`ProgramKind::Lsm`] that may sleep (5.10). It cannot be tail-called.
+    LsmSleepable,
     /// `BPF_PROG_TYPE_SOCKET_FILTER`, for probes and tests.
     SocketFilter,
     /// `BPF_PROG_TYPE_KPROBE` on a place in user space.

@@ -11,7 +11,8 @@ use bpf_probes::spec::{CollectionSpec, MapSpec};
 use super::base::BaseError;
 
 /// Their names. All programs that import one share it, so that it outlives each of them.
-const NAMES: [&str; 4] = [map_name::LIMITS, map_name::SOCKETS, map_name::PENDING, map_name::REGISTERS];
+const NAMES: [&str; 5] =
+    [map_name::LIMITS, map_name::SOCKETS, map_name::PENDING, map_name::REGISTERS, map_name::HASHES];
 
 /// The maps that somebody holds.
 #[derive(Debug, Default)]

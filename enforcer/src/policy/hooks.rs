@@ -292,15 +292,14 @@ impl<P: HookPort> Hooks<P> {
     ) -> BTreeMap<Place, Live<P>> {
         let mut places = BTreeMap::new();
         for NextBody { place, body, why, slot, stub } in bodies {
-            let live = match stub {
-                // one that stood there before goes with those that nothing replaces
-                Some((number, stub)) => Live { number, stub, slot, body, why },
+            // a stub that is replaced goes with those that nothing replaces
+            let live = if let Some((number, stub)) = stub {
+                Live { number, stub, slot, body, why }
+            } else {
                 // A body without a stub was put behind an existing one.
-                None => {
-                    let Some(live) = old.remove(&place) else { continue };
-                    port.clear(&live.stub, live.slot);
-                    Live { slot, body, why, ..live }
-                }
+                let Some(live) = old.remove(&place) else { continue };
+                port.clear(&live.stub, live.slot);
+                Live { slot, body, why, ..live }
             };
             places.insert(place, live);
         }

@@ -2,7 +2,7 @@
 
 use super::argument::Arguments;
 use super::section::{Section, Target};
-use super::{enforcer, rewrite, unsupported};
+use super::{enforcer, rewrite};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
     Action, ArgumentId, ArgumentType, Function, HookKind, NetworkType, ObjectKind, ReturnValue, SetValue,
@@ -188,7 +188,7 @@ fn one_destination(written: &schema::Action, report: &mut Report) {
 /// A parameter: its name, its place if it is there, and the actions that take it.
 type Parameter = (&'static str, Option<Span>, &'static [ActionKind]);
 
-/// Warns of parameters that the action does not take; refuses those that are not supported yet.
+/// Warns of parameters that the action does not take.
 fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     fn span<T>(field: Option<&Spanned<T>>) -> Option<Span> {
         field.map(|field| field.span)
@@ -196,7 +196,7 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
     let on =
         |field: &Option<Spanned<bool>>| field.as_ref().filter(|field| field.value).map(|field| field.span);
     let of_override: &[ActionKind] = if section == Section::Uprobes { &[ActionKind::Override] } else { &[] };
-    let known: [Parameter; 15] = [
+    let known: [Parameter; 16] = [
         ("argFqdn", span(written.arg_fqdn.as_ref()), &[ActionKind::DnsLookup]),
         ("argUrl", span(written.arg_url.as_ref()), &[ActionKind::GetUrl]),
         ("argSock", span(written.arg_sock.as_ref()), &[ActionKind::TrackSock, ActionKind::UntrackSock]),
@@ -212,10 +212,10 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
         ("rateLimitScope", span(written.rate_limit_scope.as_ref()), &[ActionKind::Post]),
         ("kernelStackTrace", on(&written.kernel_stack_trace), &[ActionKind::Post]),
         ("userStackTrace", on(&written.user_stack_trace), &[ActionKind::Post]),
+        ("imaHash", on(&written.ima_hash), &[ActionKind::Post]),
     ];
-    let later: [Parameter; 1] = [("imaHash", on(&written.ima_hash), &[ActionKind::Post])];
     let action = written.action.value;
-    for (name, span, takers) in known.iter().chain(&later) {
+    for (name, span, takers) in known {
         if let Some(span) = span.filter(|_| !takers.contains(&action)) {
             let message = format!("{} takes no `{name}`", action.as_word());
             report.push(Diagnostic::warning(Code::UselessParameter, span, message).labelled("has no effect"));
@@ -229,13 +229,6 @@ fn parameters(written: &schema::Action, section: Section, report: &mut Report) {
                 let message = format!("an LSM hook has no `{name}`");
                 report.push(Diagnostic::error(Code::OperatorMismatch, span, message));
             }
-        }
-    }
-    // Of an action that is refused as a whole, the parameters are not refused as well.
-    let compiled = matches!(action, ActionKind::Post | ActionKind::Override);
-    for (name, span, takers) in later {
-        if let Some(span) = span.filter(|_| compiled && takers.contains(&action)) {
-            unsupported::refuse(name, span, report);
         }
     }
 }

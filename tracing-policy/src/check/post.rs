@@ -3,7 +3,7 @@
 use super::argument::Arguments;
 use super::section::{Section, Target};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Family, LimitScope, PostOptions, RateLimit};
+use crate::policy::{Family, HookKind, LimitScope, PostOptions, RateLimit};
 use crate::schema::{self, ActionKind, RateLimitScope};
 use crate::source::{Span, Spanned};
 
@@ -24,6 +24,7 @@ pub(super) fn options(
     let mut complete = true;
     for post in actions.iter().filter(|action| action.action.value == ActionKind::Post) {
         options.kernel_stack |= stack("kernelStackTrace", post.kernel_stack_trace.as_ref(), target, report);
+        options.file_hash |= file_hash(post.ima_hash.as_ref(), target, report);
         options.user_stack |= stack("userStackTrace", post.user_stack_trace.as_ref(), target, report);
         let Some(written) = &post.rate_limit else {
             if let Some(scope) = &post.rate_limit_scope {
@@ -66,6 +67,38 @@ fn stack(name: &str, on: Option<&Spanned<bool>>, target: Target<'_>, report: &mu
         report.push(warning.labelled(format!("`{name}` has no effect here")));
     }
     matches!(target.section, Section::Kprobes | Section::Fentries)
+}
+
+/// LSM hooks that sleep and have a file (Tetragon's list; `kernel/bpf/bpf_lsm.c: sleepable_lsm_hooks`).
+const WITH_FILE: [&str; 10] = [
+    "bprm_check_security",
+    "bprm_committed_creds",
+    "bprm_committing_creds",
+    "bprm_creds_from_file",
+    "file_ioctl",
+    "file_lock",
+    "file_open",
+    "file_post_open",
+    "file_receive",
+    "mmap_file",
+];
+
+/// Whether the hash of a file is asked for and there is a file.
+fn file_hash(on: Option<&Spanned<bool>>, target: Target<'_>, report: &mut Report) -> bool {
+    let Some(on) = on.filter(|on| on.value) else { return false };
+    let Some(HookKind::Lsm(hook)) = target.kind else {
+        let message = format!("events of {} carry no hash of a file", target.section.one());
+        let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
+        report.push(warning.labelled("`imaHash` has no effect here"));
+        return false;
+    };
+    if WITH_FILE.contains(&hook.as_str()) {
+        return true;
+    }
+    let message = format!("the LSM hook {hook} has no file whose hash could be taken");
+    let error = Diagnostic::error(Code::OperatorMismatch, on.span, message);
+    report.push(error.help(format!("hooks with one: {}", WITH_FILE.join(", "))));
+    false
 }
 
 fn scope(written: Option<&Spanned<RateLimitScope>>) -> LimitScope {

@@ -201,7 +201,8 @@ impl Emitter<'_> {
     ) -> Result<(), BuildError> {
         let state = self.state();
         let monitored = mode == Mode::Monitor;
-        let flags = super::stack::flags(selector) | if monitored { hook_flag::MONITOR } else { 0 };
+        let hash = if selector.reports_hash() { hook_flag::FILE_HASH } else { 0 };
+        let flags = super::stack::flags(selector) | hash | if monitored { hook_flag::MONITOR } else { 0 };
         let [low, high] = selector.number.to_le_bytes();
         let word = |action: abi::Action| i32::from_le_bytes([low, high, action as u8, flags]);
         let at = i16::try_from(offset_of!(HookRecord, selector)).expect("records are small");

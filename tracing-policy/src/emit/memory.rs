@@ -63,7 +63,7 @@ impl Memory {
                 chunk: None,
             };
         }
-        if can_be_preempted && purpose == Purpose::Deny && fits(CLAIMED_AREAS) {
+        if can_be_preempted && purpose.only_filters() && fits(CLAIMED_AREAS) {
             return Self {
                 map: shared::claimed(),
                 is_own: false,
@@ -78,7 +78,7 @@ impl Memory {
         let record = first + areas * AREA_BYTES;
         let bytes = match purpose {
             Purpose::Report | Purpose::Return => record + longest_record(hook) + chunk_bytes,
-            Purpose::Deny => record,
+            Purpose::Deny | Purpose::Ask => record,
         };
         let entries = if can_be_preempted { CLAIMS } else { 1 };
         Self {
@@ -104,7 +104,10 @@ fn longest_record(hook: &Hook) -> u32 {
     let record = |rider: &Rider| rider.values.iter().map(value).sum::<u32>();
     let longest = hook.riders.iter().map(record).max().unwrap_or(0);
     let fixed = u32::try_from(size_of::<HookRecord>()).unwrap_or(0);
-    (fixed + longest + super::stack::record_bytes(hook) + AREA_BYTES).next_multiple_of(8).min(RECORD_BYTES)
+    let hash = super::hash::record_bytes(hook);
+    (fixed + longest + super::stack::record_bytes(hook) + hash + AREA_BYTES)
+        .next_multiple_of(8)
+        .min(RECORD_BYTES)
 }
 
 /// `dst = *(size *)(R6 + offset)`.

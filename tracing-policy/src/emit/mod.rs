@@ -18,6 +18,7 @@ mod deny;
 mod expression;
 mod fault_in;
 mod field;
+mod hash;
 mod kind;
 mod limit;
 mod member;
@@ -50,6 +51,7 @@ mod track;
 mod workload;
 
 pub(crate) use fault_in::fault_in;
+pub(crate) use hash::take_hash;
 pub(crate) use note::Notes;
 pub(crate) use overrider::overrider;
 pub(crate) use program::{Body, hook};

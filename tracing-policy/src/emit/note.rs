@@ -177,6 +177,8 @@ impl Emitter<'_> {
             | Role::ForgetAndKill
             | Role::Return
             | Role::Override
+            | Role::AskForHash
+            | Role::TakeHash
             | Role::FaultIn { .. } => None,
         }
     }

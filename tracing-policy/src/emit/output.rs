@@ -100,6 +100,7 @@ impl Emitter<'_> {
         f.constant(R8, u64::from(fixed));
         self.append_values(f, rider)?;
         self.append_stacks(f, rider)?;
+        self.append_hash(f, rider)?;
         f.store(Size::Word, R7, field(offset_of!(HookRecord, header.size)), R8);
         self.send(f, rider)
     }

@@ -152,6 +152,8 @@ impl Emitter<'_> {
             | Role::ForgetAndKill
             | Role::Override
             | Role::Return
+            | Role::AskForHash
+            | Role::TakeHash
             | Role::FaultIn { .. } => return Ok(()),
         };
         f.jump_if(Condition::Eq, R8, 0, none);

@@ -8,7 +8,6 @@ use bpf_probes::insn::{AluOp, Condition, Register, Size};
 use super::memory::{load, store, store_imm};
 use super::program::Emitter;
 use crate::ir::{Check, NumberTest, ReadId, Rider, Selector, Subject, Test};
-use crate::lower::Purpose;
 
 /// A function that has grown beyond this takes no further policy.
 pub(super) const FULL_SLOTS: usize = 8_000;
@@ -103,9 +102,9 @@ impl<'a> Emitter<'a> {
         let of_expressions = it.selector.tests.iter().flat_map(|test| {
             if let Check::Expression(test) = &test.check { test.reads.as_slice() } else { &[] }
         });
-        let reports = self.body.purpose != Purpose::Deny && it.selector.posts();
+        let reports = !self.body.purpose.only_filters() && it.selector.posts();
         let reported = it.rider.values.iter().copied().filter(|_| reports);
-        let acted_on = it.selector.acts_on().filter(|_| self.body.purpose != Purpose::Deny);
+        let acted_on = it.selector.acts_on().filter(|_| !self.body.purpose.only_filters());
         let mut needs: Vec<_> = tested
             .chain(of_expressions.copied())
             .chain(reported)

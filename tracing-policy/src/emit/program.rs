@@ -71,6 +71,7 @@ pub(crate) fn hook(hook: &Hook, body: Body<'_>, kernel: &KernelView) -> Result<C
         Purpose::Report => emitter.report(&mut program)?,
         Purpose::Deny => emitter.deny(&mut program, kernel)?,
         Purpose::Return => emitter.report_return(&mut program, kernel)?,
+        Purpose::Ask => emitter.ask(&mut program)?,
     };
     let code = program.link(entry)?;
     let mut maps = emitter.table_maps();
@@ -109,6 +110,7 @@ fn can_be_preempted(kind: ProgramKind, kernel: &KernelView) -> bool {
         | ProgramKind::Fexit
         | ProgramKind::FmodRet
         | ProgramKind::Lsm
+        | ProgramKind::LsmSleepable
         | ProgramKind::SocketFilter => true,
     }
 }
@@ -157,7 +159,8 @@ impl<'a> Emitter<'a> {
         }
         count_loss(f, Loss::Scratch);
         match self.body.purpose {
-            Purpose::Return => f.return_constant(0),
+            // one hash less
+            Purpose::Return | Purpose::Ask => f.return_constant(0),
             Purpose::Report if !self.denies_itself() => f.return_constant(0),
             // what cannot be judged is not let through
             Purpose::Report | Purpose::Deny => f.return_constant(-EAGAIN),
@@ -243,13 +246,16 @@ impl<'a> Emitter<'a> {
         if self.tracks_sockets() || self.attributes() {
             maps.push(shared::sockets());
         }
-        if self.body.purpose != Purpose::Deny && super::limit::limits(self.hook.selectors()) {
+        if !self.body.purpose.only_filters() && super::limit::limits(self.hook.selectors()) {
             maps.push(shared::limits());
+        }
+        if super::hash::are_reported(self.hook) {
+            maps.push(shared::hashes());
         }
         if self.body.purpose == Purpose::Return || self.follows_calls() {
             maps.push(any(shared::calls()));
         }
-        if self.body.purpose != Purpose::Deny {
+        if !self.body.purpose.only_filters() {
             maps.push(any(shared::events(0)));
             maps.push(any(shared::enforcement(0)));
         }

@@ -34,6 +34,7 @@ impl Emitter<'_> {
         self.begin_records(&mut f)?;
         self.take_stacks(&mut f, context)?;
         self.act_all(&mut f, program)?;
+        self.forget_hash(&mut f)?;
         let denied = self.denies_itself().then(|| f.label());
         if let Some(denied) = denied {
             self.decide(&mut f, denied)?;

@@ -35,7 +35,7 @@ impl Emitter<'_> {
     /// Whether an action remembers or forgets a socket.
     pub(super) fn tracks_sockets(&self) -> bool {
         let mut selectors = self.hook.selectors();
-        self.body.purpose != Purpose::Deny && selectors.any(|selector| !selector.sockets.is_empty())
+        !self.body.purpose.only_filters() && selectors.any(|selector| !selector.sockets.is_empty())
     }
 
     /// Whether a report may be that of a socket's owner.

@@ -137,6 +137,11 @@ impl Selector {
         !self.actions.contains(&Action::NoPost) && !self.does_what_was_told()
     }
 
+    /// Whether a report carries the hash of the hook's file.
+    pub fn reports_hash(&self) -> bool {
+        self.posts() && self.post.file_hash
+    }
+
     /// Whether it does more than report.
     pub fn enforces(&self) -> bool {
         self.actions.iter().any(|action| action.enforces())

@@ -20,6 +20,15 @@ pub enum Purpose {
     Deny,
     /// It looks at what calls returned, and reports, counts and signals.
     Return,
+    /// It asks for the hash of a file where a report will carry it.
+    Ask,
+}
+
+impl Purpose {
+    /// Whether its programs filter and report nothing.
+    pub fn only_filters(self) -> bool {
+        matches!(self, Self::Deny | Self::Ask)
+    }
 }
 
 /// Where riders' arguments are among the hook's reads.
@@ -41,7 +50,7 @@ impl Reads {
                 }
                 let tested = argument.ty.value == ArgumentType::Fd || tests(&rider.hook.selectors, position);
                 let reads = read(argument, purpose, &paths).into_iter().chain(count(argument, purpose));
-                for read in reads.filter(|_| purpose != Purpose::Deny || tested) {
+                for read in reads.filter(|_| !purpose.only_filters() || tested) {
                     if read.ty != ArgumentType::Nop && !list.contains(&read) {
                         list.push(read);
                     }
@@ -64,7 +73,7 @@ impl Reads {
     /// The read of a rider's argument; at a return that is what the call returned.
     pub(crate) fn of_argument(&self, rider: &Rider<'_>, id: ArgumentId) -> Option<ReadId> {
         let arguments = match self.purpose {
-            Purpose::Report | Purpose::Deny => rider.hook.arguments.as_slice(),
+            Purpose::Report | Purpose::Deny | Purpose::Ask => rider.hook.arguments.as_slice(),
             Purpose::Return => rider.hook.returned.as_slice(),
         };
         arguments.get(id.index()).and_then(|argument| self.find(argument))
@@ -75,7 +84,7 @@ impl Reads {
         let all = arguments(rider.hook, self.purpose).map(|(_, argument)| argument);
         let reported = all.filter(|it| match self.purpose {
             Purpose::Report => it.at_return.is_none(),
-            Purpose::Deny => false,
+            Purpose::Deny | Purpose::Ask => false,
             Purpose::Return => true,
         });
         reported.filter_map(|it| self.find(it)).collect()
@@ -132,7 +141,7 @@ fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Re
     Some(match (argument.at_return, purpose) {
         (None, _) => read,
         (at_return, Purpose::Return) => Read { place: Place::Left, at_return, ..read },
-        (Some(_), Purpose::Report | Purpose::Deny) => {
+        (Some(_), Purpose::Report | Purpose::Deny | Purpose::Ask) => {
             Read { ty: ArgumentType::Integer(IntegerType::ADDRESS), size: None, ..read }
         }
     })

@@ -22,6 +22,7 @@ pub(super) fn selectors(
         Purpose::Report | Purpose::Return => all.len(),
         // what comes behind the last denial cannot change whether one is due
         Purpose::Deny => all.iter().rposition(denies).map_or(0, |last| last + 1),
+        Purpose::Ask => all.iter().rposition(|selector| selector.post.file_hash).map_or(0, |last| last + 1),
     };
     let mut lowered = Vec::with_capacity(kept);
     for (index, selector) in all.iter().take(kept).enumerate() {
@@ -60,7 +61,7 @@ pub(super) fn selectors(
             rewrite: selector.rewrite.clone(),
             sockets: sockets(rider, selector.actions.iter().map(|action| action.value), reads),
             post: match purpose {
-                Purpose::Report => selector.post,
+                Purpose::Report | Purpose::Ask => selector.post,
                 Purpose::Deny | Purpose::Return => PostOptions::default(),
             },
             origin,

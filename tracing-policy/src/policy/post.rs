@@ -9,6 +9,8 @@ pub struct PostOptions {
     pub kernel_stack: bool,
     /// The record carries the program's stack.
     pub user_stack: bool,
+    /// The record carries the hash of the hook's file.
+    pub file_hash: bool,
 }
 
 /// How often what is alike is reported.

@@ -197,6 +197,10 @@ pub enum Role {
         /// Bits by index.
         arguments: u8,
     },
+    /// Filters, and notes for this thread that a report will carry the hash of the hook's file.
+    AskForHash,
+    /// Takes the hash that was asked for. Attached itself, without a stub: it sleeps.
+    TakeHash,
     /// At the return: for policies that matched at the entry, filters what was returned, reports and signals.
     Return,
 }
@@ -204,7 +208,7 @@ pub enum Role {
 impl Role {
     /// Whether its program is attached itself, instead of a stub that runs it.
     pub const fn is_attached(self) -> bool {
-        matches!(self, Self::Override | Self::FaultIn { .. })
+        matches!(self, Self::Override | Self::FaultIn { .. } | Self::TakeHash)
     }
 }
 
@@ -228,6 +232,10 @@ pub enum Seat {
         /// Bits by index.
         arguments: u8,
     },
+    /// Takes the hash of a file; of LSM programs on one hook the latest runs first (`kernel/bpf/trampoline.c: __bpf_trampoline_link_prog`).
+    Take,
+    /// Filters, and asks for the hash.
+    Ask,
 }
 
 impl Role {
@@ -243,6 +251,8 @@ impl Role {
             Self::ReportAndOverride => Seat::Ahead,
             Self::FaultIn { arguments } => Seat::FaultIn { arguments },
             Self::Return => Seat::Return,
+            Self::TakeHash => Seat::Take,
+            Self::AskForHash => Seat::Ask,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use bpf_probes::attach::{self, Mechanism};
 use bpf_probes::btf::{Btf, TypeId};
-use bpf_probes::kernel::{KernelView, function_of_hook};
+use bpf_probes::kernel::{Feature, KernelView, function_of_hook};
 use bpf_probes::spec::AttachSpec;
 
 use super::policy::Placed;
@@ -30,6 +30,12 @@ pub(super) fn place(hook: &Hook, name: &str, kernel: &KernelView, report: &mut R
     let plan = mechanism::plan(hook, &point, kernel, report)?;
     let by_program = plan.attachments.iter().any(|one| matches!(one.mechanism, Mechanism::Lsm { .. }));
     if !by_program {
+        if hook.selectors.iter().any(|selector| selector.post.file_hash) {
+            let message = "`imaHash` needs LSM programs, which do not run on this kernel";
+            let error = Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, message);
+            report.push(error.help("boot with `bpf` in the list of security modules (lsm=)"));
+            return None;
+        }
         let arguments = arguments_of_function(hook, name, &function, kernel, report);
         let attachments = mechanism::attachments(hook, &point, kernel, report)?;
         let key = HookKey { function, convention: Convention::Function };
@@ -43,7 +49,36 @@ pub(super) fn place(hook: &Hook, name: &str, kernel: &KernelView, report: &mut R
         exactness: Exactness::Exact,
     };
     let key = HookKey { function: name.to_owned(), convention: Convention::Lsm };
-    fits.then(|| Placed { key, attachments: vec![attachment], arguments: hook.arguments.clone() })
+    let mut attachments = vec![attachment.clone()];
+    if hook.selectors.iter().any(|selector| selector.post.file_hash) {
+        if !can_hash(hook, kernel, report) {
+            return None;
+        }
+        // of LSM programs on one hook the latest runs first
+        for (role, reason) in [
+            (Role::TakeHash, "takes the hash of the file, for which it sleeps"),
+            (Role::AskForHash, "asks for the hash of the file where a report will carry it"),
+        ] {
+            attachments.push(Attachment { role, reason: reason.to_owned(), ..attachment.clone() });
+        }
+    }
+    fits.then(|| Placed { key, attachments, arguments: hook.arguments.clone() })
+}
+
+/// Whether programs can have hashes of files; the report says why not.
+fn can_hash(hook: &Hook, kernel: &KernelView, report: &mut Report) -> bool {
+    let lacking = [Feature::LsmSleepable, Feature::ImaFileHash].into_iter().find(|it| !kernel.has(*it));
+    if let Some(lacking) = lacking {
+        let message = format!(
+            "the hash of a file is not to be had on this kernel: {}: {}",
+            lacking.name(),
+            kernel.answer(lacking)
+        );
+        report.push(
+            Diagnostic::error(Code::NotOnThisKernel, hook.kind.span, message).help("leave `imaHash` out"),
+        );
+    }
+    lacking.is_none()
 }
 
 /// The hook's arguments where the function that asks it has them: by name and type, when the two differ.

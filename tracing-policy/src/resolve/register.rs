@@ -31,7 +31,7 @@ pub(super) fn can_be_read(hook: &Hook, attachments: &[Attachment], report: &mut 
                 // reads no argument
                 Seat::Return => false,
                 Seat::Deny | Seat::Exit => one.role == Role::Deny && judged,
-                Seat::FaultIn { .. } => false,
+                Seat::FaultIn { .. } | Seat::Take | Seat::Ask => false,
             };
             looks && !sees
         });

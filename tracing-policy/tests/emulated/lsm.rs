@@ -1,8 +1,11 @@
 //! LSM hooks: one program that reports and denies.
 
-use bpf_probes::abi::{Action, Counter};
+use bpf_probes::abi::{Action, Counter, FileHash, HookRecord, ValueHeader, hook_flag, map_name, value_flag};
+use bpf_probes::builder::Facts;
 use bpf_probes::emulate::Context;
 use bpf_probes::kernel::KernelView;
+use tracing_policy::policy::Role;
+use zerocopy::FromBytes;
 
 use crate::kernel::recorded;
 use crate::run::{Emulated, resolved};
@@ -175,4 +178,102 @@ fn what_cannot_be_judged_is_denied_only_where_something_denies() {
     let mut it = emulated(&[file_open("{matchActions: [{action: Override, argError: -1}]}")], &view);
     exhaust(&mut it);
     assert_eq!(open(&mut it, "/a").0, -11);
+}
+
+/// Opens a path as the kernel runs the programs: the one attached last first, each only if those before let the call pass.
+fn open_by_all(it: &mut Emulated<'_>, path: &str, hash: Option<(u32, Vec<u8>)>) -> i32 {
+    let file = it.objects.file(&mut it.machine, it.view, path, 0o100_640);
+    if let Some(hash) = hash {
+        // the file is not open yet: the kernel is asked about its inode
+        let at = file + u64::from(Facts::of(it.view).offset_of("file", "f_inode").unwrap());
+        let world = it.machine.world_mut();
+        let inode = u64::read_from_bytes(world.kernel.read(at, 8).unwrap()).unwrap();
+        world.hashes.insert(inode, hash);
+    }
+    for body in it.compiled.bodies.iter().rev() {
+        it.machine.load(&body.collection).unwrap();
+        let name = if body.role.is_attached() { bpf_probes::sensor::STUB } else { "body" };
+        let outcome = it.machine.run(name, Context::arguments(&[file, 0])).unwrap();
+        if outcome.result() != 0 {
+            return outcome.result();
+        }
+    }
+    0
+}
+
+/// The hash that the only report carries: algorithm and the beginning of the digest.
+fn reported_hash(it: &mut Emulated<'_>) -> Option<(i32, Vec<u8>)> {
+    let records = it.machine.ring_mut(map_name::EVENTS).unwrap().drain();
+    let records: Vec<_> =
+        records.into_iter().chain(it.machine.ring_mut(map_name::ENFORCEMENT).unwrap().drain()).collect();
+    assert_eq!(records.len(), 1);
+    let (hook, rest) = HookRecord::read_from_prefix(&records[0].bytes).unwrap();
+    let (path, rest) = ValueHeader::read_from_prefix(rest).unwrap();
+    let rest = &rest[(path.len as usize).next_multiple_of(8)..];
+    if hook.flags & hook_flag::FILE_HASH == 0 {
+        assert!(rest.is_empty());
+        return None;
+    }
+    let (header, rest) = ValueHeader::read_from_prefix(rest).unwrap();
+    assert_eq!(header.len as usize, rest.len());
+    if header.flags & value_flag::ERROR != 0 {
+        return Some((-i32::from(header.status), Vec::new()));
+    }
+    let hash = FileHash::read_from_bytes(rest).unwrap();
+    Some((hash.algorithm, hash.digest.to_vec()))
+}
+
+// proves: ACT-15 (emulated)
+#[test]
+fn a_report_carries_the_hash_of_its_file_and_no_other_file_is_read() {
+    let selectors = "{matchArgs: [{index: 0, operator: Prefix, values: [/etc/]}],
+          matchActions: [{action: Override, argError: -1}, {action: Post, imaHash: true}]},
+        {matchArgs: [{index: 0, operator: Prefix, values: [/usr/]}], matchActions: [{action: Post, imaHash: true}]},
+        {matchArgs: [{index: 0, operator: Prefix, values: [/opt/]}]}";
+    let sha256 = |byte: u8| (4, vec![byte; 32]);
+    let shown = |byte: u8| Some((4, [[byte; 32], [0; 32]].concat()));
+    for view in &kernels() {
+        let other = file_open("{matchArgs: [{index: 0, operator: Equal, values: [/nowhere]}]}");
+        for texts in [vec![file_open(selectors)], vec![other, file_open(selectors)]] {
+            let mut it = emulated(&texts, view);
+            let roles: Vec<_> = it.compiled.bodies.iter().map(|body| body.role).collect();
+            assert_eq!(roles, [Role::ReportAndDeny, Role::TakeHash, Role::AskForHash], "{}", view.release());
+            // who is denied is reported with it
+            assert_eq!(open_by_all(&mut it, "/etc/shadow", Some(sha256(7))), -1);
+            assert_eq!(reported_hash(&mut it), shown(7));
+            assert_eq!(open_by_all(&mut it, "/usr/bin/ls", Some(sha256(9))), 0);
+            assert_eq!(reported_hash(&mut it), shown(9));
+            assert_eq!(open_by_all(&mut it, "/opt/x", Some(sha256(9))), 0);
+            assert_eq!(reported_hash(&mut it), None);
+            // the kernel has none of this one, and nothing is left of those before
+            assert_eq!(open_by_all(&mut it, "/usr/bin/id", None), 0);
+            assert_eq!(reported_hash(&mut it).map(|hash| hash.0), Some(-95));
+            assert_eq!(it.machine.map(map_name::HASHES).unwrap().len(), 0);
+            // what no report carries is not asked for
+            open_by_all(&mut it, "/home/x", Some(sha256(1)));
+            open_by_all(&mut it, "/opt/x", Some(sha256(1)));
+            assert_eq!(it.machine.map(map_name::HASHES).unwrap().len(), 0);
+        }
+    }
+}
+
+// proves: ACT-15 (refusals)
+#[test]
+fn a_hash_is_refused_where_none_can_be_had() {
+    let text = file_open("{matchActions: [{action: Post, imaHash: true}]}");
+    let codes = |text: &str, view: &KernelView| -> Vec<String> {
+        let source = tracing_policy::source::SourceText::new("test", text);
+        let findings = match tracing_policy::read(&source) {
+            Ok((policy, warnings)) => {
+                tracing_policy::resolve(policy, view).map_or_else(|it| it, |_| warnings)
+            }
+            Err(findings) => findings,
+        };
+        findings.iter().map(|finding| finding.code.to_string()).collect()
+    };
+    assert!(codes(&text, &recorded("6.12")).is_empty());
+    // no LSM programs run there
+    assert_eq!(codes(&text, &recorded("5.10")), ["P0043"]);
+    let without_file = text.replace("file_open", "task_kill").replace("type: file", "type: nop");
+    assert_eq!(codes(&without_file, &recorded("6.12")), ["P0030"]);
 }

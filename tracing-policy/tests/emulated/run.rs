@@ -128,7 +128,9 @@ impl<'k> Base<'k> {
             let recording = recording(&facts, &BaseTargets::of(view).unwrap(), 64).unwrap();
             machine.load(&recording).unwrap();
         }
-        for map in [shared::limits(), shared::sockets(), shared::pending(), shared::registers()] {
+        for map in
+            [shared::limits(), shared::sockets(), shared::pending(), shared::registers(), shared::hashes()]
+        {
             let asks_for_it =
                 |body: &CompiledBody| body.collection.imports.iter().any(|import| import.name == map.name);
             if compiled.bodies.iter().any(asks_for_it) {

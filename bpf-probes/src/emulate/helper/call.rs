@@ -63,6 +63,7 @@ impl Run<'_> {
             Helper::OverrideReturn => self.override_return(helper),
             Helper::SendSignal => self.send_signal(SignalTarget::Process),
             Helper::SendSignalThread => self.send_signal(SignalTarget::Thread),
+            Helper::ImaFileHash | Helper::ImaInodeHash => self.ima_hash(helper),
             Helper::GetFuncIp => self.func_ip(helper),
             Helper::GetAttachCookie => self.attach_cookie(helper),
         }?;

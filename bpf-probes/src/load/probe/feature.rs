@@ -93,7 +93,7 @@ impl<'kernel> Prober<'kernel> {
             }
             Feature::DPath => self.helper(ProgramKind::Fentry, Helper::DPath as i32, feature),
             Feature::DPathLsm => self.helper(ProgramKind::Lsm, Helper::DPath as i32, feature),
-            Feature::ImaFileHash => self.helper(ProgramKind::Lsm, IMA_FILE_HASH, feature),
+            Feature::ImaFileHash => self.ima_file_hash(feature),
             Feature::AncestorCgroupId
             | Feature::AttachCookie
             | Feature::CurrentTaskBtf
@@ -120,7 +120,7 @@ impl<'kernel> Prober<'kernel> {
         let function = |name| self.btf.func_named(name).ok().map(crate::btf::TypeId::get);
         match kind {
             ProgramKind::Fentry | ProgramKind::Fexit | ProgramKind::FmodRet => function(SECURITY_FUNCTION),
-            ProgramKind::Lsm => function(LSM_FUNCTION),
+            ProgramKind::Lsm | ProgramKind::LsmSleepable => function(LSM_FUNCTION),
             ProgramKind::BtfTracepoint => {
                 self.btf.typedef_named("btf_trace_sched_process_exec").ok().map(crate::btf::TypeId::get)
             }
@@ -159,6 +159,14 @@ impl<'kernel> Prober<'kernel> {
         let Some(attach_btf_id) = self.target(kind) else { return no(feature) };
         let insns = forms::helper(number);
         Attempt { attach_btf_id, ..plain(ProgramType::of(kind), &insns) }.callable(feature)
+    }
+
+    /// The helper is there for programs that sleep.
+    fn ima_file_hash(&self, feature: Feature) -> Answer {
+        let Some(attach_btf_id) = self.target(ProgramKind::LsmSleepable) else { return no(feature) };
+        let insns = forms::helper(Helper::ImaFileHash as i32);
+        let kind = ProgramType::of(ProgramKind::LsmSleepable);
+        Attempt { attach_btf_id, flags: SLEEPABLE, ..plain(kind, &insns) }.callable(feature)
     }
 
     fn kfunc(&self, kind: ProgramKind, feature: Feature) -> Answer {
@@ -208,9 +216,6 @@ impl<'kernel> Prober<'kernel> {
         }
     }
 }
-
-/// `bpf_ima_file_hash`, which no program of ours calls.
-const IMA_FILE_HASH: i32 = 193;
 
 /// The helper that a feature is, for features that are one helper in kprobe programs.
 fn helper_number(feature: Feature) -> Option<i32> {

@@ -64,7 +64,9 @@ impl ProgramType {
             ProgramKind::Fentry => Self::new(ffi::BPF_PROG_TYPE_TRACING, ffi::BPF_TRACE_FENTRY),
             ProgramKind::Fexit => Self::new(ffi::BPF_PROG_TYPE_TRACING, ffi::BPF_TRACE_FEXIT),
             ProgramKind::FmodRet => Self::new(ffi::BPF_PROG_TYPE_TRACING, ffi::BPF_MODIFY_RETURN),
-            ProgramKind::Lsm => Self::new(ffi::BPF_PROG_TYPE_LSM, ffi::BPF_LSM_MAC),
+            ProgramKind::Lsm | ProgramKind::LsmSleepable => {
+                Self::new(ffi::BPF_PROG_TYPE_LSM, ffi::BPF_LSM_MAC)
+            }
             ProgramKind::SocketFilter => Self::new(ffi::BPF_PROG_TYPE_SOCKET_FILTER, 0),
             ProgramKind::Uprobe | ProgramKind::UprobeSleepable => Self::new(ffi::BPF_PROG_TYPE_KPROBE, 0),
             ProgramKind::UprobeMulti | ProgramKind::UprobeMultiSleepable => Self::UPROBE_MULTI,

@@ -12,4 +12,4 @@ pub(crate) use object::RawObject;
 pub use record::DecodeErrorKind;
 pub(crate) use record::{DecodeError, decode};
 pub(crate) use stack::Frames;
-pub(crate) use value::{LongValue, RawValue, Returned, returned, values};
+pub(crate) use value::{LongValue, RawValue, Returned, Values, returned, values};

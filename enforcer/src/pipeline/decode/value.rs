@@ -1,6 +1,6 @@
 //! The values of a hook record.
 
-use bpf_probes::abi::{ValueHeader, hook_flag, value_flag};
+use bpf_probes::abi::{FileHash, ValueHeader, hook_flag, value_flag};
 use tracing_policy::ir::ValueKind;
 use zerocopy::FromBytes;
 
@@ -157,6 +157,23 @@ impl<'ring> Values<'ring, '_> {
             }
         }
         Ok(stacks)
+    }
+
+    /// The hash of the file behind the stacks, where the record's flags say that there is one and it could be had.
+    ///
+    /// # Errors
+    /// When it ends outside the record, or has another size.
+    pub(crate) fn hash(&mut self, flags: u8) -> Result<Option<&'ring FileHash>, DecodeError> {
+        if flags & hook_flag::FILE_HASH == 0 {
+            return Ok(None);
+        }
+        let index = self.index;
+        let (header, bytes) = self.next_bytes(index)?;
+        if header.flags & value_flag::ERROR != 0 {
+            return Ok(None);
+        }
+        let other_size = DecodeError::ValueSize { index, have: bytes.len() };
+        FileHash::ref_from_bytes(bytes).map(Some).map_err(|_wrong_size| other_size)
     }
 
     fn next_bytes(&mut self, index: usize) -> Result<(ValueHeader, &'ring [u8]), DecodeError> {

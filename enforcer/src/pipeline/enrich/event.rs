@@ -7,13 +7,13 @@ use api::event::{
     Argument, BinaryProperties, EventKind, Exec, Exit, Kprobe, Loader, Lsm, Timestamp, Tracepoint, Uprobe,
     Usdt, Value,
 };
-use api::name::{Action, exit_status};
+use api::name::{Action, exit_status, file_hash};
 
 use tracing_policy::policy::EventForm;
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
-use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, returned, values};
+use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, Values, returned, values};
 use crate::pipeline::identify::Subject;
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::{Hook, Return};
@@ -52,17 +52,10 @@ pub(crate) fn hook_event(
     symbols: &mut Symbols,
     pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
 ) -> Result<EventKind, DecodeError> {
-    let mut args = Vec::with_capacity(layout.values.len());
     let mut values = values(hook, layout)?;
-    for (value, value_layout) in values.by_ref().zip(&layout.values) {
-        let value = value?;
-        args.push(if let RawValue::Long(long) = value {
-            joined(long, pieces(long), value_layout)
-        } else {
-            argument(value, value_layout)
-        });
-    }
+    let mut args = arguments(&mut values, layout, pieces)?;
     let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
+    let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, .. } = subject;
@@ -90,9 +83,16 @@ pub(crate) fn hook_event(
             let path = path.unwrap_or_default();
             EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
         }
-        EventForm::Lsm => {
-            EventKind::Lsm(Lsm { process, parent, function_name, args, action, origin, ..Lsm::default() })
-        }
+        EventForm::Lsm => EventKind::Lsm(Lsm {
+            process,
+            parent,
+            function_name,
+            args,
+            action,
+            origin,
+            ima_hash: hash.unwrap_or_default().into(),
+            ..Lsm::default()
+        }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
             parent,
@@ -129,6 +129,22 @@ pub(crate) fn hook_event(
             ..Usdt::default()
         }),
     })
+}
+
+fn arguments(
+    values: &mut Values<'_, '_>,
+    layout: &HookLayout,
+    pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
+) -> Result<Vec<Argument>, DecodeError> {
+    let read = |(value, layout)| {
+        let value = value?;
+        Ok(if let RawValue::Long(long) = value {
+            joined(long, pieces(long), layout)
+        } else {
+            argument(value, layout)
+        })
+    };
+    values.by_ref().zip(&layout.values).map(read).collect()
 }
 
 /// What is special about an event.
