@@ -7,6 +7,8 @@ mod export;
 mod filters;
 mod instance;
 mod lifecycle;
+mod places;
 mod policies;
+mod program;
 mod stacks;
 mod uprobes;
