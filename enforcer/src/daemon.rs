@@ -268,6 +268,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
         ring: bounds.ring_bytes,
         enforcement_ring: bounds.enforcement_ring_bytes,
         processes: bounds.kernel_processes,
+        environment: settings.content.environment.read(),
     };
     let hub = Hub::new();
     let node = node(settings);
@@ -279,7 +280,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
     };
     base.attach()?;
     // From here on every new process is seen; those that were before come from proc.
-    let mut replay = Replay::scan(&settings.procfs)?;
+    let mut replay = Replay::scan(&settings.procfs, settings.content.environment.read())?;
     let processes = base.introduce(&mut replay)?;
     let layouts = Arc::new(Layouts::default());
     let requests = settings.policy_requests.map(Requests::start).transpose().map_err(StartError::Thread)?;
@@ -326,6 +327,11 @@ fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
         process_credentials: settings.content.credentials,
         process_namespaces: settings.content.namespaces,
         stack_addresses: settings.content.stack_addresses,
+        user_names: settings.content.user_names,
+        environment: settings.content.environment.clone(),
+        ancestors: settings.content.ancestors,
+        gc_interval: settings.bounds.release_interval,
+        data_entries: settings.bounds.long_values,
         proc_root: settings.procfs.clone(),
         ..defaults
     }

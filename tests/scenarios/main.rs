@@ -6,6 +6,7 @@
 mod arguments;
 mod churn;
 mod classes;
+mod content;
 mod contention;
 mod enforcers;
 mod gap;

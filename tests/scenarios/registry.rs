@@ -8,9 +8,9 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, classes, contention, enforcers, gap, kinds, language, lifecycle, lists, machine, many,
-    network, objects, overload, overrides, paths, processes, refusals, reports, returns, samples, selectors,
-    shadow, syscalls, uprobes, usdts, verification,
+    arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
+    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, returns,
+    samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -100,6 +100,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15, ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
+    // proves: ENR-05, ENR-06 (in a machine), ENR-14, EVT-23 (base, in a machine)
+    plain("processes_are_shown_with_their_variables_users_and_ancestors", content::on_request),
     // proves: ARG-06, ARG-07, ARG-11
     plain("objects_of_the_kernel_are_shown_as_they_are", objects::shown_as_they_are),
     // proves: ARG-06 (file)

@@ -51,6 +51,8 @@ pub struct Exec {
     pub process: Process,
     /// Whose child.
     pub parent: Process,
+    /// The parent's parent and so on, where asked for.
+    pub ancestors: Vec<Process>,
 }
 
 /// `process_exit`.
@@ -240,6 +242,30 @@ pub struct Process {
     pub arguments: String,
     /// Words, such as `execve clone`.
     pub flags: String,
+    /// Its environment, where asked for.
+    pub environment_variables: Vec<Variable>,
+    /// Its user, where asked for.
+    pub user: User,
+}
+
+/// A variable of the environment.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Variable {
+    /// Its name.
+    #[serde(rename = "Key")]
+    pub key: String,
+    /// What it is set to.
+    #[serde(rename = "Value")]
+    pub value: String,
+}
+
+/// A user.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Its name.
+    pub name: String,
 }
 
 impl Event {

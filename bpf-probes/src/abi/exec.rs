@@ -52,8 +52,12 @@ pub struct Namespaces {
 pub mod process_flag {
     /// The process called exec.
     pub const EXECVE: u32 = 0x1;
+    /// The environment came in data records.
+    pub const DATA_ENVIRONMENT: u32 = 0x2;
     /// Found in /proc.
     pub const PROC_FS: u32 = 0x4;
+    /// The environment could not be read, or not all of it.
+    pub const ERROR_ENVIRONMENT: u32 = 0x8;
     /// The arguments are longer than what was read.
     pub const TRUNCATED_ARGUMENTS: u32 = 0x10;
     /// The record of the parent was not known.
@@ -148,4 +152,8 @@ pub struct ExecRecord {
     pub arguments_len: u32,
     /// Bytes of the arguments in the data records before.
     pub data_len: u32,
+    /// Bytes of the environment in the data records before.
+    pub environment_len: u32,
+    /// Unused, zero.
+    pub reserved: u32,
 }

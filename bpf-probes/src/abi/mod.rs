@@ -23,7 +23,7 @@ mod state;
 mod value;
 
 pub use call::{CALLS, Call, CallKey, LeftBuffer, ReturnRecord, call_flag};
-pub use data::{DATA_CHUNK, DataRecord};
+pub use data::{DATA_CHUNK, DataRecord, data_value};
 pub use exec::{
     Credentials, ExecRecord, INLINE_ARGUMENTS, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, Namespaces, gained,
     process_flag,

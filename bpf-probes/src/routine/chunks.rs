@@ -188,7 +188,7 @@ impl Chunks<'_> {
         }
         f.jump_if(Condition::Ne, R0, 0, stop);
         f.store(Size::Word, R7, field(offset_of!(DataRecord, len)), R8);
-        f.store(Size::Word, R7, field(offset_of!(DataRecord, sequence)), R6);
+        f.store(Size::Half, R7, field(offset_of!(DataRecord, sequence)), R6);
         f.alu(AluOp::Add, R8, header_size().cast_signed());
         f.store(Size::Word, R7, field(offset_of!(DataRecord, header.size)), R8);
         submit_record(f, map_name::EVENTS, R7, R8, Loss::Data)?;

@@ -1,5 +1,6 @@
 //! The base collection: shared maps, and the programs that know of every process.
 
+use super::exec::Environment;
 use super::exit::ExitPoint;
 use super::{SensorError, exec, exit, fork, gains, shared};
 use crate::asm::Code;
@@ -20,11 +21,18 @@ pub struct BaseOptions {
     pub enforcement_bytes: u32,
     /// Entries of the process table.
     pub processes: u32,
+    /// Whether the environment of processes is read.
+    pub environment: Environment,
 }
 
 impl Default for BaseOptions {
     fn default() -> Self {
-        Self { ring_bytes: 1 << 20, enforcement_bytes: 1 << 18, processes: DEFAULT_PROCESSES }
+        Self {
+            ring_bytes: 1 << 20,
+            enforcement_bytes: 1 << 18,
+            processes: DEFAULT_PROCESSES,
+            environment: Environment::Unread,
+        }
     }
 }
 
@@ -105,7 +113,7 @@ pub fn base_at(
 ) -> Result<CollectionSpec, SensorError> {
     let mut programs = vec![
         program("fork", &targets.fork, fork::fork(facts, kind(&targets.fork)?)?)?,
-        program("exec", &targets.exec, exec::exec(facts, kind(&targets.exec)?)?)?,
+        program("exec", &targets.exec, exec::exec(facts, kind(&targets.exec)?, options.environment)?)?,
         program("exit", &targets.exit, exit::exit(facts, exit_point(&targets.exit))?)?,
     ];
     if let Some(target) = &targets.gains {

@@ -46,11 +46,24 @@ fn size<T>() -> u32 {
     u32::try_from(size_of::<T>()).expect("records are small")
 }
 
+/// What the program reads of a process besides what it always reads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Environment {
+    /// Not its environment.
+    Unread,
+    /// Its environment too.
+    Read,
+}
+
 /// The exec program for a kind of context: kprobe on `finalize_exec`, else the arguments of `sched_process_exec`.
-pub(super) fn exec(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorError> {
+pub(super) fn exec(
+    facts: &Facts<'_>,
+    kind: ProgramKind,
+    environment: Environment,
+) -> Result<Code, SensorError> {
     let mut program = Program::new();
     add_path_walk(&mut program, facts, &shared::scratch())?;
-    for subprogram in long_arguments(facts)? {
+    for subprogram in long_arguments(facts, environment)? {
         program.add(subprogram);
     }
     classify::add(&mut program, facts)?;
@@ -83,6 +96,10 @@ pub(super) fn exec(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorE
     cgroup_name(&mut f, &frame)?;
     settle(&mut f);
     arguments(&mut f, &frame)?;
+    if environment == Environment::Read {
+        settle(&mut f);
+        environment_variables(&mut f, &frame)?;
+    }
     f.store(Size::Word, R7, field(offset_of!(ExecRecord, header.size)), R8);
     submit_record(&mut f, map_name::EVENTS, R7, R8, Loss::Exec)?;
     f.bind(out);
@@ -348,17 +365,7 @@ fn arguments(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     flag(f, process_flag::TRUNCATED_ARGUMENTS);
     f.constant(R2, u64::from(MAX_ARGUMENTS));
     f.bind(fits);
-    let data_len = field(offset_of!(ExecRecord, data_len));
-    if f.facts().loops == LoopForm::Bounded {
-        f.store(Size::Word, R7, data_len, R2);
-        f.call(Helper::GetSmpProcessorId);
-        f.copy(R4, R0);
-        f.load(Size::Word, R2, R7, data_len);
-    }
-    f.copy(R1, R9);
-    f.copy(R3, R7);
-    f.call_subprogram(SEND_ARGUMENTS);
-    f.store(Size::Word, R7, data_len, R0);
+    send(f, offset_of!(ExecRecord, data_len));
     flag(f, process_flag::DATA_ARGUMENTS);
     f.jump(out);
     f.bind(small);
@@ -377,9 +384,50 @@ fn arguments(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     Ok(())
 }
 
+/// Sends the `R2` bytes at `R9` of the process's memory in data records, and stores how many were sent.
+fn send(f: &mut Function<'_>, sent: usize) {
+    let sent = field(sent);
+    if f.facts().loops == LoopForm::Bounded {
+        f.store(Size::Word, R7, sent, R2);
+        f.call(Helper::GetSmpProcessorId);
+        f.copy(R4, R0);
+        f.load(Size::Word, R2, R7, sent);
+    }
+    f.copy(R1, R9);
+    f.copy(R3, R7);
+    f.call_subprogram(SEND_ARGUMENTS);
+    f.store(Size::Word, R7, sent, R0);
+}
+
+/// The environment lies behind the arguments, between `env_start` and `env_end`. It always comes in data records.
+fn environment_variables(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
+    let (fits, whole, out) = (f.label(), f.label(), f.label());
+    f.load(Size::Double, R9, R10, frame.task.offset());
+    f.read(R9, R9, "task_struct", "mm")?;
+    f.read_many(R9, "mm_struct", &[(R9, "env_start"), (R2, "env_end")])?;
+    f.alu_reg(AluOp::Sub, R2, R9);
+    f.jump_if(Condition::Eq, R2, 0, out);
+    // The pieces are told apart from those of the arguments by this bit.
+    f.load(Size::Word, R1, R7, field(offset_of!(ExecRecord, flags)));
+    f.alu(AluOp::Or, R1, process_flag::DATA_ENVIRONMENT.cast_signed());
+    f.jump_if(Condition::Le, R2, MAX_ARGUMENTS.cast_signed(), fits);
+    f.alu(AluOp::Or, R1, process_flag::ERROR_ENVIRONMENT.cast_signed());
+    f.constant(R2, u64::from(MAX_ARGUMENTS));
+    f.bind(fits);
+    f.store(Size::Word, R7, field(offset_of!(ExecRecord, flags)), R1);
+    f.store(Size::Double, R10, frame.known.offset(), R2);
+    send(f, offset_of!(ExecRecord, environment_len));
+    f.load(Size::Double, R1, R10, frame.known.offset());
+    f.jump_if_reg(Condition::Eq, R0, R1, whole);
+    flag(f, process_flag::ERROR_ENVIRONMENT);
+    f.bind(whole);
+    f.bind(out);
+    Ok(())
+}
+
 /// The subprograms that send arguments which are too long for the record: `send_arguments(user address, length, record) -> bytes sent`; with
 /// [`LoopForm::Bounded`] the number of the CPU behind these.
-fn long_arguments(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
+fn long_arguments(facts: &Facts<'_>, environment: Environment) -> Result<[Subprogram; 2], BuildError> {
     let chunks = Chunks {
         send: SEND_ARGUMENTS,
         piece: SEND_CHUNK,
@@ -403,6 +451,12 @@ fn long_arguments(facts: &Facts<'_>) -> Result<[Subprogram; 2], BuildError> {
         }
         f.load(Size::Double, R1, R6, field(offset_of!(ExecRecord, header.ktime)));
         f.store(Size::Double, R7, field(offset_of!(DataRecord, header.ktime)), R1);
+        if environment == Environment::Read {
+            f.load(Size::Word, R1, R6, field(offset_of!(ExecRecord, flags)));
+            f.alu(AluOp::And, R1, process_flag::DATA_ENVIRONMENT.cast_signed());
+            f.alu(AluOp::Rsh, R1, process_flag::DATA_ENVIRONMENT.trailing_zeros().cast_signed());
+            f.store(Size::Half, R7, field(offset_of!(DataRecord, value)), R1);
+        }
     };
     chunks.subprograms(facts, place, fill)
 }

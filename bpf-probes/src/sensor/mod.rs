@@ -18,6 +18,7 @@ pub mod shared;
 
 pub use base::{BaseOptions, BaseTargets, DEFAULT_PROCESSES, base, base_at};
 pub use context::argument;
+pub use exec::Environment;
 pub use handover::{SLOTS, STUB, stub};
 pub use mark::{MARK, mark};
 pub use recording::recording;

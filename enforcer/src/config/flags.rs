@@ -78,6 +78,18 @@ pub struct Flags {
     /// Show the addresses of stack frames in events
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub expose_stack_addresses: Option<bool>,
+    /// Show the ancestors of processes in events of these kinds: base, kprobe, tracepoint, loader, uprobe, lsm, usdt
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub enable_ancestors: Option<Vec<String>>,
+    /// Show the environment variables of processes in events
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_process_environment_variables: Option<bool>,
+    /// Of the environment variables show only these
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub filter_environment_variables: Option<Vec<String>>,
+    /// Show the names of the host's users in events: unix or disabled [default: disabled]
+    #[arg(long, value_name = "WHERE")]
+    pub username_metadata: Option<String>,
     /// Size of the event ring for each CPU, with K, M or G
     #[arg(long, value_name = "SIZE")]
     pub rb_size: Option<String>,
@@ -87,6 +99,12 @@ pub struct Flags {
     /// Processes to remember in the daemon [default: 65536]
     #[arg(long, value_name = "COUNT")]
     pub process_cache_size: Option<usize>,
+    /// Time between two steps of forgetting ended processes; two it takes [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub process_cache_gc_interval: Option<String>,
+    /// Long values, such as arguments, that may be incomplete at a time [default: 1024]
+    #[arg(long, value_name = "COUNT")]
+    pub data_cache_size: Option<usize>,
     /// Processes to remember in the kernel [default: 32768]
     #[arg(long, value_name = "COUNT")]
     pub execve_map_entries: Option<u32>,
@@ -164,9 +182,19 @@ impl Flags {
             enable_process_cred: self.enable_process_cred.or(under.enable_process_cred),
             enable_process_ns: self.enable_process_ns.or(under.enable_process_ns),
             expose_stack_addresses: self.expose_stack_addresses.or(under.expose_stack_addresses),
+            enable_ancestors: self.enable_ancestors.or(under.enable_ancestors),
+            enable_process_environment_variables: self
+                .enable_process_environment_variables
+                .or(under.enable_process_environment_variables),
+            filter_environment_variables: self
+                .filter_environment_variables
+                .or(under.filter_environment_variables),
+            username_metadata: self.username_metadata.or(under.username_metadata),
             rb_size: self.rb_size.or(under.rb_size),
             rb_size_total: self.rb_size_total.or(under.rb_size_total),
             process_cache_size: self.process_cache_size.or(under.process_cache_size),
+            process_cache_gc_interval: self.process_cache_gc_interval.or(under.process_cache_gc_interval),
+            data_cache_size: self.data_cache_size.or(under.data_cache_size),
             execve_map_entries: self.execve_map_entries.or(under.execve_map_entries),
             retprobes_cache_size: self.retprobes_cache_size.or(under.retprobes_cache_size),
             event_queue_size: self.event_queue_size.or(under.event_queue_size),

@@ -3,6 +3,7 @@
 //! Precedence as upstream: command line, then environment, then files (the last place wins), then defaults. [`Flags`] is what was typed,
 //! [`Settings`] what was meant; nothing behind this module knows an option's name.
 
+mod content;
 mod dropin;
 mod environment;
 mod export;
@@ -10,11 +11,10 @@ mod flags;
 mod load;
 mod settings;
 
+pub use content::ContentSettings;
 pub use dropin::DropinError;
 pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
-pub use settings::{
-    Bounds, ContentSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
-};
+pub use settings::{Bounds, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError};

@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::filter::Redaction;
+use api::name::format_duration;
 
+use super::content::{ContentSettings, release_interval};
 use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
 
@@ -62,17 +65,6 @@ pub enum PolicyDirectory {
     None,
 }
 
-/// What events show of a process.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ContentSettings {
-    /// Credentials and capabilities.
-    pub credentials: bool,
-    /// Namespaces.
-    pub namespaces: bool,
-    /// Addresses of stack frames.
-    pub stack_addresses: bool,
-}
-
 /// Sizes of what could grow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
@@ -82,6 +74,10 @@ pub struct Bounds {
     pub enforcement_ring_bytes: u32,
     /// Processes in the daemon's table.
     pub processes: usize,
+    /// Time between the steps in which ended processes leave the daemon's table.
+    pub release_interval: Duration,
+    /// Long values that may be incomplete at a time.
+    pub long_values: usize,
     /// Processes in the kernel's table.
     pub kernel_processes: u32,
     /// Calls under way whose return is waited for.
@@ -150,6 +146,7 @@ impl Settings {
     pub fn new(flags: Flags, cpus: u32) -> Result<Self, SettingsError> {
         let export = ExportSettings::new(&flags)?;
         let redaction = Arc::new(redaction(&flags)?);
+        let content = ContentSettings::new(&flags)?;
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
@@ -167,11 +164,7 @@ impl Settings {
             policy_dir,
             export,
             redaction,
-            content: ContentSettings {
-                credentials: flags.enable_process_cred.unwrap_or(false),
-                namespaces: flags.enable_process_ns.unwrap_or(false),
-                stack_addresses: flags.expose_stack_addresses.unwrap_or(false),
-            },
+            content,
             bounds: Bounds {
                 ring_bytes: ring_bytes(non_empty(flags.rb_size), non_empty(flags.rb_size_total), cpus)?,
                 enforcement_ring_bytes: ENFORCEMENT_RING_BYTES,
@@ -181,6 +174,8 @@ impl Settings {
                     65_536,
                     128..=MAX_PROCESSES,
                 )?,
+                release_interval: release_interval(flags.process_cache_gc_interval.as_deref())?,
+                long_values: within("data-cache-size", flags.data_cache_size, 1024, 1..=1 << 20)?,
                 kernel_processes: within(
                     "execve-map-entries",
                     nonzero(flags.execve_map_entries),
@@ -220,16 +215,20 @@ impl Settings {
             ("execve-map-entries", self.bounds.kernel_processes.to_string()),
             ("retprobes-cache-size", self.bounds.calls.to_string()),
             ("event-queue-size", self.bounds.listener_queue.to_string()),
-            ("enable-process-cred", self.content.credentials.to_string()),
-            ("enable-process-ns", self.content.namespaces.to_string()),
-            ("expose-stack-addresses", self.content.stack_addresses.to_string()),
+            ("process-cache-gc-interval", format_duration(self.bounds.release_interval)),
+            ("data-cache-size", self.bounds.long_values.to_string()),
             ("procfs", self.procfs.display().to_string()),
             ("allow-policy-requests", self.policy_requests.is_some().to_string()),
             ("cluster-name", self.cluster_name.clone()),
             ("log-level", self.log.level.to_string().to_lowercase()),
         ];
         let export = self.export.iter().flat_map(ExportSettings::describe);
-        pairs.into_iter().chain(export).map(|(name, value)| (name.to_owned(), value)).collect()
+        pairs
+            .into_iter()
+            .chain(self.content.describe())
+            .chain(export)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// The default Unix socket of this run directory.

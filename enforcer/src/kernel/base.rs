@@ -9,13 +9,13 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{
     AttachError, Collection, CpusError, Link, LoadContext, LoadError, Map, MapError, MapSet, Ring, RingError,
 };
-use bpf_probes::sensor::{self, BaseOptions, BaseTargets, SensorError};
+use bpf_probes::sensor::{self, BaseOptions, BaseTargets, Environment, SensorError};
 use zerocopy::IntoBytes as _;
 
 use super::cells::Cells;
 use crate::pipeline::Replay;
 
-/// Sizes of the shared maps.
+/// Sizes of the shared maps, and what is read of processes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BaseSizes {
     /// Bytes of the ring of observations.
@@ -24,6 +24,8 @@ pub struct BaseSizes {
     pub enforcement_ring: u32,
     /// Processes in the kernel's table.
     pub processes: u32,
+    /// Whether the environment of processes is read.
+    pub environment: Environment,
 }
 
 /// Why the base programs do not run.
@@ -78,6 +80,7 @@ impl Base {
             ring_bytes: sizes.ring,
             enforcement_bytes: sizes.enforcement_ring,
             processes: sizes.processes,
+            environment: sizes.environment,
         };
         let spec = sensor::base_at(&Facts::of(view), &targets, options)?;
         let context = LoadContext::new(Some(view.btf()))?;

@@ -7,7 +7,7 @@ use bpf_probes::abi::{Recorded, map_name};
 use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{Collection, LoadContext, MapSet};
-use bpf_probes::sensor::{self, BaseTargets};
+use bpf_probes::sensor::{self, BaseTargets, Environment};
 use zerocopy::IntoBytes as _;
 
 use super::base::BaseError;
@@ -50,7 +50,7 @@ impl Recording {
     fn introduce(&self, collection: &Collection) -> Result<(), BaseError> {
         let map =
             collection.map(map_name::RECORDED).ok_or(BaseError::Missing { name: map_name::RECORDED })?;
-        let replay = match Replay::scan(&self.procfs) {
+        let replay = match Replay::scan(&self.procfs, Environment::Unread) {
             Ok(replay) => replay,
             Err(error) => {
                 tracing::warn!("changes of processes that run already are not seen: {error}");

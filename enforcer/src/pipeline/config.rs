@@ -7,10 +7,13 @@ use std::time::Duration;
 use api::event::Node;
 use api::filter::Redaction;
 
+use super::ancestors::AncestorKinds;
+use super::identify::ShownVariables;
 use crate::requests::Requests;
 
 /// Settings of a pipeline.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on each other")]
 pub struct Config {
     /// Stands in every event.
     pub node: Arc<Node>,
@@ -34,6 +37,12 @@ pub struct Config {
     pub process_namespaces: bool,
     /// Events show the addresses of stack frames.
     pub stack_addresses: bool,
+    /// Events show the names of users.
+    pub user_names: bool,
+    /// Which variables of their environment events show of processes.
+    pub environment: ShownVariables,
+    /// Which events show the ancestors of their processes.
+    pub ancestors: AncestorKinds,
     /// How long records are read after a stop, at most.
     pub drain_limit: Duration,
     /// Where procfs is mounted.
@@ -57,6 +66,9 @@ impl Config {
             process_credentials: false,
             process_namespaces: false,
             stack_addresses: false,
+            user_names: false,
+            environment: ShownVariables::Hidden,
+            ancestors: AncestorKinds::default(),
             drain_limit: Duration::from_secs(2),
             proc_root: PathBuf::from("/proc"),
             requests: None,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api::event::Origin;
 use tracing_policy::ir::{RecordLayout, ValueKind};
-use tracing_policy::policy::{EventForm, Request};
+use tracing_policy::policy::{CopiedPlace, EventForm, Request};
 
 /// One value of a hook record.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +35,7 @@ pub struct HookLayout {
     /// What the record of the return holds, where the return is waited for.
     pub returned: Option<ValueLayout>,
     /// What follows in that record: arguments that are read when the call returns, each with its place among all.
-    pub copied: Vec<(usize, ValueLayout)>,
+    pub copied: Vec<(CopiedPlace, ValueLayout)>,
     /// How many of `values`, the last ones, are of the section `data`.
     pub data_values: usize,
 }

@@ -11,6 +11,7 @@
 //! A record borrows its ring until it has become an event, so the stages share one thread; one reader keeps the order over both rings.
 //! What goes in comes out or is counted: [`Totals::balanced`]. Nothing here waits for a subscriber.
 
+mod ancestors;
 mod build_id;
 mod clock;
 mod config;
@@ -27,11 +28,12 @@ mod returns;
 mod run;
 mod stages;
 
+pub use ancestors::{AncestorKind, AncestorKinds};
 pub use clock::{Clock, SystemClock};
 pub use config::Config;
 pub use counters::{NoEvent, PipelineCounters, Totals};
 pub use decode::DecodeErrorKind;
-pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, TableStats};
+pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, ShownVariables, TableStats};
 pub use layout::{HookLayout, Layouts, ValueLayout};
 pub use publish::{Delivery, Hub, Nudge, Received, Subscribe, SubscriberStats, Subscription};
 pub use read::{RecordSource, Recorded, RingName, Sources, record_bytes};

@@ -8,13 +8,14 @@ use api::name::ProcessFlags;
 use bpf_probes::abi::{RecordKind, hook_flag};
 use tracing_policy::policy::Request;
 
+use super::ancestors::{AncestorKind, AncestorKinds};
 use super::build_id;
 use super::clock::{Clock, WallTime};
 use super::config::Config;
 use super::counters::{NoEvent, Totals};
 use super::decode::{LongValue, decode};
 use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
-use super::identify::{Identify, Replay, RunningProcess};
+use super::identify::{Identify, Replay, RunningProcess, Subject};
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
@@ -34,6 +35,8 @@ pub(super) struct Stages {
     returns: Returns,
     symbols: Symbols,
     requests: Option<Requests>,
+    /// Which events show their ancestors.
+    ancestors: AncestorKinds,
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
@@ -52,6 +55,7 @@ impl Stages {
             returns: Returns::new(config.calls),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             requests: config.requests.clone(),
+            ancestors: config.ancestors,
             wall,
             events: Vec::with_capacity(BATCH),
             totals: Totals::default(),
@@ -74,7 +78,8 @@ impl Stages {
             Some(running) => self.identify.replay(replay, running),
             None => self.identify.start(),
         };
-        let Some(executed) = executed else { return };
+        let Some(mut executed) = executed else { return };
+        self.add_ancestors(&mut executed.subject, AncestorKind::Base);
         let time = executed.subject.process.start_time.unwrap_or_default();
         self.totals.replayed += 1;
         self.push(exec_event(executed.subject, executed.properties), time);
@@ -98,7 +103,8 @@ impl Stages {
         match record {
             Record::Exec(exec) => {
                 self.totals.add_decoded(RecordKind::Exec);
-                let executed = self.identify.exec(&exec);
+                let mut executed = self.identify.exec(&exec);
+                self.add_ancestors(&mut executed.subject, AncestorKind::Base);
                 let kind = exec_event(executed.subject, executed.properties);
                 Ok((kind, self.identify.time(exec.fixed.header.ktime)))
             }
@@ -110,7 +116,8 @@ impl Stages {
             Record::Exit(exit) => {
                 self.totals.add_decoded(RecordKind::Exit);
                 self.returns.end(exit.process.tgid);
-                let subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
+                let mut subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
+                self.add_ancestors(&mut subject, AncestorKind::Base);
                 let time = self.identify.time(exit.header.ktime);
                 Ok((exit_event(subject, exit.code, time), time))
             }
@@ -130,9 +137,18 @@ impl Stages {
         }
     }
 
+    fn add_ancestors(&mut self, subject: &mut Subject, kind: AncestorKind) {
+        if self.ancestors.has(kind) {
+            self.identify.add_ancestors(subject);
+        }
+    }
+
     fn hook(&mut self, hook: &Hook<'_>) -> Outcome {
         let layout = self.layouts.get(hook.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
-        let subject = self.identify.hook(hook.fixed);
+        let mut subject = self.identify.hook(hook.fixed);
+        if self.ancestors.has(AncestorKind::of(&layout.form)) {
+            self.identify.add_ancestors(&mut subject);
+        }
         let identify = &mut self.identify;
         let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
         let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)

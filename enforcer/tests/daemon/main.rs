@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod classes;
+mod content;
 mod export;
 mod filters;
 mod instance;

@@ -141,7 +141,6 @@ pub(super) fn at_return(
 /// An entry of `data`. `None` when the report has an error about it.
 pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Report) -> Option<Argument> {
     unsupported::argument(written, report);
-    unsupported::refuse_true("returnCopy of an entry of `data`", written.return_copy.as_ref(), report);
     let source = written.source.as_ref().filter(|source| source.value != ArgumentSource::None);
     let Some(source) = source else {
         let error = Diagnostic::error(Code::MissingField, written.span, "an entry of `data` needs a source");
@@ -160,14 +159,16 @@ pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Re
         Place::Task
     };
     // the task is the kernel's, whatever is hooked
-    let section = if place == Place::Task { Section::Kprobes } else { section };
-    let ty = argument_type(&written, section, report)?;
+    let types_of = if place == Place::Task { Section::Kprobes } else { section };
+    let ty = argument_type(&written, types_of, report)?;
     let is_number = matches!(ty.value.family(), Family::Number(_));
     if matches!(place, Place::Register(part) if part.bytes != 8 && !is_number) {
         let message = format!("`{}` is too narrow for a pointer", found.path.value);
         report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
         return None;
     }
+    let size_index = size_index(&written, section, report);
+    let at_return = at_return(&written, section, report);
     if ty.value == ArgumentType::Nop {
         let message = "an entry of `data` that is not read has no use";
         report.push(Diagnostic::warning(Code::UselessParameter, ty.span, message));
@@ -179,10 +180,10 @@ pub(super) fn data(written: &schema::Argument, section: Section, report: &mut Re
         is_syscall: false,
         resolve: (place == Place::Task).then_some(found),
         path: None,
-        size_index: None,
+        size_index: size_index.ok()?,
         size: None,
         max_data: max_data(&written),
-        at_return: None,
+        at_return: at_return.ok()?,
         is_data: true,
         label: given(written.label.as_ref()),
         span: written.span,

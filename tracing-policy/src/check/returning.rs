@@ -2,10 +2,10 @@
 
 use super::argument::{self, Arguments};
 use super::section::{Section, Target};
-use super::{action, filter, post, request, unsupported};
+use super::{action, filter, post, request};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::parse::{shortened, suggestion};
-use crate::policy::{Action, ArgumentFilter, ArgumentId, ArgumentType, PostOptions, Request};
+use crate::policy::{Action, Argument, ArgumentFilter, ArgumentId, ArgumentType, PostOptions, Request};
 use crate::schema::{self, ActionKind, Word};
 use crate::source::{Span, Spanned};
 
@@ -32,47 +32,63 @@ pub(super) fn value(
         }
         (None, None) => return None,
     };
-    refuse_parts(written, report);
-    if let Some(on) = written.return_copy.as_ref().filter(|on| on.value) {
-        let message = "returnCopy is of buffers among `args`";
-        let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
-        report.push(warning.labelled("has no effect"));
+    for (on, message) in [
+        (&written.return_copy, "returnCopy is of buffers among `args`"),
+        (
+            &written.max_data,
+            "maxData is of buffers among `args`: of one that is returned the first 4095 bytes are read",
+        ),
+    ] {
+        if let Some(on) = on.as_ref().filter(|on| on.value) {
+            let warning = Diagnostic::warning(Code::UselessParameter, on.span, message);
+            report.push(warning.labelled("has no effect"));
+        }
     }
     let first = schema::Argument {
         index: Spanned::new(0, written.index.span),
         return_copy: None,
-        size_arg_index: None,
-        resolve: None,
-        btf_type: None,
-        btf_type_module: None,
+        max_data: None,
         ..written.clone()
     };
     let checked = argument::arguments(&[first], section, report);
-    let ty = checked.by_position(0).and_then(|entry| entry.argument.as_ref()).map(|it| it.ty);
-    if let Some(ty) = ty.filter(|ty| !can_be_returned(ty.value)) {
+    let value = checked.by_position(0).and_then(|entry| entry.argument.as_ref());
+    if let Some(value) = value.filter(|value| !can_be_returned(value)) {
         let word = written.ty.as_ref().map_or("auto", |ty| ty.value.as_word());
         let message = format!("what is returned cannot be read as {word}");
-        let error = Diagnostic::error(Code::ArgumentType, ty.span, message);
-        report.push(error.also(asked.span, "the return is asked for here").help("for example `type: int`"));
+        let error = Diagnostic::error(Code::ArgumentType, value.ty.span, message);
+        let help = if value.ty.value == ArgumentType::CharBuf {
+            "add `sizeArgIndex:` with the position of its size among the parameters, from 1"
+        } else {
+            "for example `type: int`"
+        };
+        report.push(error.also(asked.span, "the return is asked for here").help(help));
     }
     Some(checked)
 }
 
-/// Refuses what an argument can have and a return value cannot, yet.
-fn refuse_parts(written: &schema::Argument, report: &mut Report) {
-    unsupported::refuse_text("resolve of a return value", written.resolve.as_ref(), report);
-    unsupported::refuse_text("btfType of a return value", written.btf_type.as_ref(), report);
-    let size = written.size_arg_index.as_ref().filter(|index| index.value != 0);
-    unsupported::refuse_field("sizeArgIndex of a return value", size, report);
-}
-
-/// Whether a return value can have the type: a number, or a pointer to one thing.
-fn can_be_returned(ty: ArgumentType) -> bool {
-    !ty.is_buffer()
-        && !matches!(
-            ty,
-            ArgumentType::Fd | ArgumentType::SockaddrUn | ArgumentType::Capabilities(_) | ArgumentType::Nop
-        )
+/// Whether a return value can have the type: a number, a pointer to one thing or to so many bytes, or what is reached from there.
+fn can_be_returned(value: &Argument) -> bool {
+    let is_reached = value.resolve.is_some();
+    match value.ty.value {
+        ArgumentType::Nop | ArgumentType::CharIovec => false,
+        ArgumentType::CharBuf => is_reached || value.size_index.is_some(),
+        ArgumentType::IovIter
+        | ArgumentType::Fd
+        | ArgumentType::SockaddrUn
+        | ArgumentType::Capabilities(_) => is_reached,
+        ArgumentType::Integer(_)
+        | ArgumentType::String
+        | ArgumentType::File
+        | ArgumentType::Path
+        | ArgumentType::Kiocb
+        | ArgumentType::Dentry
+        | ArgumentType::LinuxBinprm
+        | ArgumentType::Filename
+        | ArgumentType::NetDevice
+        | ArgumentType::Capability
+        | ArgumentType::BpfCmd
+        | ArgumentType::Object(_) => true,
+    }
 }
 
 /// What is done with the socket that a call returns (`returnArgAction`).

@@ -22,11 +22,6 @@ pub(super) fn refuse_text(what: &str, field: Option<&Spanned<String>>, report: &
     refuse_field(what, field.filter(|text| !text.value.is_empty()), report);
 }
 
-/// Refuses a switch that is on.
-pub(super) fn refuse_true(what: &str, field: Option<&Spanned<bool>>, report: &mut Report) {
-    refuse_field(what, field.filter(|on| on.value), report);
-}
-
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.
 pub(super) fn argument(argument: &schema::Argument, report: &mut Report) {
     let is_buffer = argument.ty.as_ref().is_some_and(|ty| ty.value == schema::ArgumentType::CharBuf);

@@ -3,7 +3,7 @@
 use super::elsewhere::is_resolved;
 use crate::diagnostic::{Code, Report, Severity};
 use crate::policy::{Hook, Untyped};
-use crate::schema::{self, ArgumentMatch, ArgumentType, Operator};
+use crate::schema::{self, ActionKind, ArgumentMatch, ArgumentType, Operator};
 use crate::source::Spanned;
 
 /// Whether an argument's type is left to the kernel.
@@ -13,12 +13,35 @@ pub(crate) fn is_untyped(argument: &schema::Argument) -> bool {
 
 /// A kprobe whose types are not all known, without what depends on them, and as it was; `None` where all are.
 pub(super) fn kprobe(written: &schema::Kprobe) -> Option<(schema::Kprobe, Untyped)> {
-    let all = written.args.iter().chain(&written.data);
-    all.clone().any(is_resolved).then(|| {
+    let mut all = written.args.iter().chain(&written.data).chain(&written.return_arg);
+    all.any(is_resolved).then(|| {
         let mut stripped = written.clone();
         strip(&mut stripped.args, &mut stripped.data, &mut stripped.selectors, is_resolved);
+        strip_return(&mut stripped);
         (stripped, Untyped::Kprobe(Box::new(written.clone())))
     })
+}
+
+/// Takes away what depends on the type of what is returned, if that is not known.
+fn strip_return(hook: &mut schema::Kprobe) {
+    let Some(returned) = hook.return_arg.as_mut().filter(|argument| is_resolved(argument)) else { return };
+    open(returned);
+    hook.return_arg_action = None;
+    for selector in &mut hook.selectors {
+        selector.match_return_args.value.clear();
+        selector.match_return_actions.value.retain(|action| !is_of_socket(action));
+    }
+}
+
+const fn is_of_socket(action: &schema::Action) -> bool {
+    matches!(action.action.value, ActionKind::TrackSock | ActionKind::UntrackSock)
+}
+
+/// Gives an argument whose type is not known one that goes with everything.
+fn open(argument: &mut schema::Argument) {
+    argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
+    argument.size_arg_index = None;
+    argument.return_copy = None;
 }
 
 /// The same of an LSM hook.
@@ -65,13 +88,11 @@ fn strip(
         selector.match_args.retain(|filter| !is_expression(filter) && !on_open(filter));
         let index = |filter: &ArgumentMatch| filter.index.as_ref().map_or(0, |index| index.value);
         selector.match_data.value.retain(|filter| !is_expression(filter) && !at(data, index(filter)));
+        let socket = |action: &schema::Action| action.arg_sock.as_ref().map_or(0, |position| position.value);
+        let is_open_socket = |action: &schema::Action| is_of_socket(action) && at(args, socket(action));
+        selector.match_actions.retain(|action| !is_open_socket(action));
     }
-    for argument in args.iter_mut().chain(data).filter(|argument| is_open(argument)) {
-        argument.ty = Some(Spanned::new(ArgumentType::Uint64, argument.span));
-        argument.size_arg_index = None;
-        // of `data` it is refused, whatever the type
-        argument.return_copy = argument.return_copy.take().filter(|_| argument.source.is_some());
-    }
+    args.iter_mut().chain(data).filter(|argument| is_open(argument)).for_each(open);
 }
 
 /// Checks a hook without what depends on unknown types. What a selector without some of its filters makes unreachable is not known.

@@ -16,7 +16,7 @@ use super::memory::{address, load, store, store_imm};
 use super::program::Emitter;
 use super::read::syscall_registers;
 use super::state::BytesState;
-use crate::ir::ReadId;
+use crate::ir::{Read, ReadId};
 use crate::policy::{ArgumentType, BufferSize, Convention, Field, FieldForm, Place, Signedness};
 
 /// Most bytes that are kept of a buffer.
@@ -83,7 +83,7 @@ impl Emitter<'_> {
         store_imm(f, Size::Word, bytes.leaf_length, 0)?;
         if read.ty == ArgumentType::IovIter {
             self.iterator(f, id, bytes, (error, too_large))?;
-        } else if read.ty == ArgumentType::CharIovec && read.place == Place::Left {
+        } else if read.ty == ArgumentType::CharIovec && is_filled(read) {
             let nothing = f.label();
             load(f, Size::Double, R1, bytes.whole())?;
             f.jump_if(Condition::Eq, R1, 0, nothing);
@@ -189,8 +189,7 @@ impl Emitter<'_> {
         (error, too_large): (Label, Label),
     ) -> Result<(), BuildError> {
         let (read, done) = (self.hook.read(id), f.label());
-        // then it is known how much of the pieces is
-        let is_filled = read.place == Place::Left;
+        let is_filled = is_filled(read);
         f.scope(|f| {
             let piece = f.slot(16)?;
             for number in 0..PIECES {
@@ -304,6 +303,11 @@ impl Emitter<'_> {
             Ok(())
         })
     }
+}
+
+/// Whether a call has filled it: then it is known how much of its pieces is.
+const fn is_filled(read: Read) -> bool {
+    matches!(read.place, Place::Left { .. })
 }
 
 /// `R2 =` the number at `offset`, but no more than is kept of a buffer.

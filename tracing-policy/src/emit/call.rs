@@ -137,17 +137,20 @@ impl Emitter<'_> {
         rider: &Rider,
         selector: &Selector,
     ) -> Result<(), BuildError> {
-        let call = self.state().call;
+        let (call, failed) = (self.state().call, f.label());
         let is_awaited = selector.acts_on_return() || rider.on_return.is_some();
         let may_be_quiet = !selector.posts() || selector.post.limit.is_some();
         if !self.follows_calls() || !rider.returns || !may_be_quiet || !is_awaited {
             return Ok(());
         }
+        if rider.returned_size.is_some() {
+            self.leave_size(f, rider, failed)?;
+            self.of_buffer(f, 0)?;
+        }
         store_imm(f, Size::Double, call + at(offset_of!(Call, ktime)), 0)?;
         store_imm(f, Size::Word, call + at(offset_of!(Call, tid)), 0)?;
         store_imm(f, Size::Half, call + at(offset_of!(Call, selector)), i32::from(selector.number))?;
         store_imm(f, Size::Half, call + at(offset_of!(Call, flags)), 0)?;
-        let failed = f.label();
         self.leave(f, rider, failed)
     }
 
@@ -179,7 +182,16 @@ impl Emitter<'_> {
             self.call_on(f, Helper::MapDeleteElem);
             f.bind(absent);
         }
-        if rider.left.is_empty() { Ok(()) } else { self.of_buffer(f, 0) }
+        if let Some(bytes) = rider.returned_size.and_then(|read| self.state().bytes(read)) {
+            let absent = f.label();
+            self.of_buffer(f, number_of_size(rider))?;
+            self.find(f, absent);
+            f.load(Size::Double, R1, R0, field(offset_of!(LeftBuffer, count)));
+            store(f, Size::Double, bytes.dentry, R1)?;
+            self.call_on(f, Helper::MapDeleteElem);
+            f.bind(absent);
+        }
+        if leaves_more(rider) { self.of_buffer(f, 0) } else { Ok(()) }
     }
 
     /// Leaves a rider's buffers for the return; goes to `failed` where there is no room.
@@ -198,7 +210,21 @@ impl Emitter<'_> {
             self.update_call(f, rider)?;
             f.jump_if(Condition::Ne, R0, 0, failed);
         }
-        if rider.left.is_empty() { Ok(()) } else { self.of_buffer(f, 0) }
+        self.leave_size(f, rider, failed)?;
+        if leaves_more(rider) { self.of_buffer(f, 0) } else { Ok(()) }
+    }
+
+    /// Leaves how large the buffer is that a rider's call returns; goes to `failed` where there is no room.
+    fn leave_size(&self, f: &mut Function<'_>, rider: &Rider, failed: Label) -> Result<(), BuildError> {
+        let Some(size) = rider.returned_size else { return Ok(()) };
+        let call = self.state().call;
+        load(f, Size::Double, R1, self.state().reads[size.index()].raw)?;
+        store(f, Size::Double, call + at(offset_of!(LeftBuffer, count)), R1)?;
+        store_imm(f, Size::Double, call + at(offset_of!(LeftBuffer, address)), 0)?;
+        self.of_buffer(f, number_of_size(rider))?;
+        self.update_call(f, rider)?;
+        f.jump_if(Condition::Ne, R0, 0, failed);
+        Ok(())
     }
 
     /// Puts the value in `call` under the key; `R0` is the map's answer.
@@ -216,12 +242,22 @@ impl Emitter<'_> {
         f.jump_if(Condition::Eq, R0, 0, done);
         f.bind(failed);
         count_loss(f, Loss::Return);
-        if !rider.left.is_empty() {
+        if leaves_more(rider) {
             self.of_buffer(f, 0)?;
         }
         f.bind(done);
         Ok(())
     }
+}
+
+/// Whether an entry leaves more than word of the call.
+const fn leaves_more(rider: &Rider) -> bool {
+    !rider.left.is_empty() || rider.returned_size.is_some()
+}
+
+/// The number under which the size of what the call returns is left: behind all buffers.
+fn number_of_size(rider: &Rider) -> u32 {
+    u32::try_from(rider.left.len()).unwrap_or(u32::MAX - 1) + 1
 }
 
 fn field(offset: usize) -> i16 {

@@ -102,9 +102,12 @@ impl Emitter<'_> {
     /// Whether a string lies in memory of user space.
     pub(super) fn is_in_user_memory(&self, id: ReadId) -> bool {
         match (self.hook.read(id).place, self.hook.convention) {
-            (Place::Task, _) => return false,
+            (Place::Task | Place::Left { is_data: true }, _) => return false,
             (Place::Register(_), convention) => return convention == Convention::User,
-            (Place::Parameter | Place::Field(_) | Place::Return | Place::Left | Place::Operand(_), _) => {}
+            (
+                Place::Parameter | Place::Field(_) | Place::Return | Place::Left { .. } | Place::Operand(_),
+                _,
+            ) => {}
         }
         match self.hook.convention {
             Convention::Syscall { .. } | Convention::Syscall32 { .. } | Convention::User => true,

@@ -32,7 +32,11 @@ impl Emitter<'_> {
                     f.extend(R1, 8 * u32::from(part.bytes), false);
                     self.note_register(f, id, read, R1)?;
                 }
-                Place::Parameter | Place::Field(_) | Place::Return | Place::Left | Place::Operand(_) => {}
+                Place::Parameter
+                | Place::Field(_)
+                | Place::Return
+                | Place::Left { .. }
+                | Place::Operand(_) => {}
             }
         }
         Ok(())
@@ -42,7 +46,8 @@ impl Emitter<'_> {
     pub(super) fn follow_paths(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         for (id, read) in self.hook.reads() {
             // what was left for the return has been reached
-            if let Some(path) = self.hook.path(read).filter(|_| read.place != Place::Left) {
+            let is_reached = matches!(read.place, Place::Left { .. });
+            if let Some(path) = self.hook.path(read).filter(|_| !is_reached) {
                 self.follow(f, id, read, path)?;
             }
         }

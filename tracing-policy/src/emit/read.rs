@@ -91,7 +91,11 @@ impl Emitter<'_> {
                     match read.place {
                         Place::Operand(operand) => self.operand(f, id, operand)?,
                         Place::Parameter => self.context_argument(f, R1, read.index)?,
-                        Place::Field(_) | Place::Task | Place::Register(_) | Place::Return | Place::Left => {
+                        Place::Field(_)
+                        | Place::Task
+                        | Place::Register(_)
+                        | Place::Return
+                        | Place::Left { .. } => {
                             continue;
                         }
                     }
@@ -111,7 +115,7 @@ impl Emitter<'_> {
     }
 
     /// Reads the sets of capabilities that registers point to, in their place.
-    fn read_sets(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
+    pub(super) fn read_sets(&self, f: &mut Function<'_>) -> Result<(), BuildError> {
         let is_set = |read: Read| matches!(read.ty, ArgumentType::Capabilities(_));
         for (id, read) in self.hook.reads() {
             let Some(state) = self.state().reads.get(id.index()) else { continue };

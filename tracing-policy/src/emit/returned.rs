@@ -19,8 +19,8 @@ use super::phase::{FULL_SLOTS, Numbered};
 use super::program::Emitter;
 use super::returner::returned;
 use super::state::CallState;
-use crate::ir::{ReadId, Rider};
-use crate::policy::{Convention, ReturnedSize};
+use crate::ir::{Read, ReadId, Rider};
+use crate::policy::{BufferSize, Convention, ReturnedSize};
 
 /// `execve` and `execveat`: what runs behind them finds another number in the registers (`arch/x86/kernel/process_64.c: set_personality_64bit`).
 const EXECS: [u32; 2] = [59, 322];
@@ -85,9 +85,23 @@ impl Emitter<'_> {
             } else {
                 returned(f, self.body.target, kernel)?;
                 self.note_register(f, id, read, R1)?;
+                self.note_size_of_returned(f, id, read)?;
             }
         }
-        self.follow_paths(f)
+        self.follow_paths(f)?;
+        self.read_sets(f)
+    }
+
+    /// Notes how large a buffer is that the call returned.
+    fn note_size_of_returned(&self, f: &mut Function<'_>, id: ReadId, read: Read) -> Result<(), BuildError> {
+        let (Some(bytes), Some(size)) = (self.state().bytes(id), read.size) else { return Ok(()) };
+        match size {
+            // which the entry left
+            BufferSize::Parameter { .. } => load(f, Size::Double, R1, bytes.dentry)?,
+            BufferSize::Fixed(bytes) => f.constant(R1, u64::from(bytes)),
+            BufferSize::Field(_) | BufferSize::Inside | BufferSize::Returned => return Ok(()),
+        }
+        store(f, Size::Double, bytes.whole(), R1)
     }
 
     /// Notes how much of a buffer the call has filled: nothing where it failed.
@@ -121,6 +135,10 @@ impl Emitter<'_> {
             if let Some(bytes) = self.state().bytes(left.read) {
                 store_imm(f, Size::Double, bytes.dentry, 1)?;
             }
+        }
+        for bytes in self.hook.riders.iter().filter_map(|rider| self.state().bytes(rider.returned_size?)) {
+            // more than there can be: it is not read
+            store_imm(f, Size::Double, bytes.dentry, -1)?;
         }
         for (rider, call) in self.hook.riders.iter().zip(&self.state().calls) {
             let absent = f.label();

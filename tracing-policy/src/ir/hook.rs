@@ -95,6 +95,8 @@ pub struct Rider {
     pub returns: bool,
     /// Buffers that are read when the call returns, in the order of the arguments.
     pub left: Vec<Left>,
+    /// Where the entry tells how large a buffer is that the call returns: at the entry the size, at the return the buffer.
+    pub returned_size: Option<ReadId>,
     /// What is done with the socket that the call returns, whichever selector matched.
     pub on_return: Option<Action>,
     /// Its selectors; the first whose tests all pass acts.

@@ -44,6 +44,9 @@ impl Reads {
         let mut list: Vec<Read> = Vec::new();
         let mut paths: Vec<ValuePath> = Vec::new();
         for rider in riders {
+            if let Some(size) = size_of_returned(rider.hook, purpose).filter(|read| !list.contains(read)) {
+                list.push(size);
+            }
             for (position, argument) in arguments(rider.hook, purpose) {
                 if let Some(path) = argument.path.as_ref().filter(|path| !paths.contains(path)) {
                     paths.push(path.clone());
@@ -100,6 +103,15 @@ impl Reads {
         all.filter_map(left).collect()
     }
 
+    /// Where the size of what a rider's call returns is known at the entry: the number there, the buffer at the return.
+    fn returned_size(&self, rider: &Rider<'_>) -> Option<ReadId> {
+        if self.purpose != Purpose::Return {
+            return self.position(size_of_returned(rider.hook, self.purpose)?);
+        }
+        let returned = rider.hook.returned.as_ref()?;
+        number_of(returned.size).and_then(|_| self.find(returned))
+    }
+
     /// The reads of a rider's file descriptors.
     pub(crate) fn descriptors(&self, rider: &Rider<'_>) -> Vec<ReadId> {
         let all = rider.hook.arguments.iter();
@@ -140,7 +152,9 @@ fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Re
     };
     Some(match (argument.at_return, purpose) {
         (None, _) => read,
-        (at_return, Purpose::Return) => Read { place: Place::Left, at_return, ..read },
+        (at_return, Purpose::Return) => {
+            Read { place: Place::Left { is_data: argument.is_data }, at_return, ..read }
+        }
         (Some(_), Purpose::Report | Purpose::Deny | Purpose::Ask) => {
             Read { ty: ArgumentType::Integer(IntegerType::ADDRESS), size: None, ..read }
         }
@@ -150,7 +164,18 @@ fn read(argument: &Argument, purpose: Purpose, paths: &[ValuePath]) -> Option<Re
 /// The number of pieces of a buffer that the call fills, at the entry.
 fn count(argument: &Argument, purpose: Purpose) -> Option<Read> {
     let (Some(_), Purpose::Report) = (argument.at_return, purpose) else { return None };
-    let Some(BufferSize::Parameter { index, bits, signed }) = argument.size else { return None };
+    number_of(argument.size)
+}
+
+/// The size of a buffer that the call returns, at the entry.
+fn size_of_returned(hook: &ResolvedHook, purpose: Purpose) -> Option<Read> {
+    let returned = hook.returned.as_ref().filter(|_| purpose == Purpose::Report)?;
+    number_of(returned.size)
+}
+
+/// The parameter in which the size of a buffer is, as a number.
+fn number_of(size: Option<BufferSize>) -> Option<Read> {
+    let Some(BufferSize::Parameter { index, bits, signed }) = size else { return None };
     Some(Read {
         index,
         ty: ArgumentType::Integer(IntegerType::of_bits(bits, signed)),
@@ -192,6 +217,7 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
             values: reads.values(rider),
             returns: rider.hook.returns(),
             left: reads.left(rider),
+            returned_size: reads.returned_size(rider),
             on_return: rider.hook.on_return,
             selectors,
         });

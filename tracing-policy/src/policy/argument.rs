@@ -48,7 +48,10 @@ pub enum Place {
     /// It is what the call returns.
     Return,
     /// It was found at the entry, and is looked at when the call returns.
-    Left,
+    Left {
+        /// Whether it is an entry of `data`, which may lie in anybody's memory.
+        is_data: bool,
+    },
     /// It is the current task.
     Task,
     /// In a register at the hook.

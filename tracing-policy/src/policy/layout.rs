@@ -24,10 +24,19 @@ pub struct RecordLayout {
     pub return_requests: Vec<Vec<Request>>,
     /// The value of the return's record, where the return is asked for.
     pub returned: Option<ValueLayout>,
-    /// The values that follow in the return's record, each with its place among all arguments.
-    pub copied: Vec<(usize, ValueLayout)>,
+    /// The values that follow in the return's record, each with its place in the event.
+    pub copied: Vec<(CopiedPlace, ValueLayout)>,
     /// How many of `values`, the last ones, are of the section `data`.
     pub data_values: usize,
+}
+
+/// Where the event has a value that was read when the call returned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CopiedPlace {
+    /// At that position among its arguments.
+    Argument(usize),
+    /// At that position among its data.
+    Data(usize),
 }
 
 /// Which event a record becomes.

@@ -38,7 +38,7 @@ pub(crate) use expression::register as expression_register;
 pub use expression::{BinaryOperator, Comparison, Condition, Known, Operation, Relation, Term};
 pub use found::{BufferSize, PathEnd, RegisterPart, Resolve, ReturnedSize, ValuePath};
 pub use hook::{Absence, Function, Hook, HookKind, HookSection, Means, SyscallAbi, Tracepoint, Untyped};
-pub use layout::{EventForm, RecordLayout, ValueKind, ValueLayout};
+pub use layout::{CopiedPlace, EventForm, RecordLayout, ValueKind, ValueLayout};
 pub(crate) use network::{AF_INET, AF_INET6, AF_UNIX};
 pub use network::{End, Network, NetworkField, NetworkSubject, NetworkTest, NetworkType};
 pub use policy::{Annotation, AttachPreference, Mode, ModeRequest, OverrideMethod, Policy, PolicyName};

@@ -104,10 +104,10 @@ impl Policy {
         })
     }
 
-    /// The modules whose types its arguments name.
+    /// The modules whose types its arguments and what is returned name.
     pub fn modules(&self) -> impl Iterator<Item = &str> {
-        let resolved =
-            self.hooks.iter().flat_map(|hook| &hook.arguments).filter_map(|it| it.resolve.as_ref());
+        let all = self.hooks.iter().flat_map(|hook| hook.arguments.iter().chain(&hook.returned));
+        let resolved = all.filter_map(|it| it.resolve.as_ref());
         resolved.filter_map(|resolve| resolve.module.as_ref()).map(|module| module.value.as_str())
     }
 

@@ -109,7 +109,8 @@ pub(super) fn fit_parameters(
 
 /// Whether what is returned can be read as the policy says.
 pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report: &mut Report) -> bool {
-    let Some(returned) = &hook.returned else { return true };
+    // what a path leads to has been looked at
+    let Some(returned) = hook.returned.as_ref().filter(|it| it.resolve.is_none()) else { return true };
     let name = &key.function;
     let message = match key.convention {
         // a number for whoever made the call
@@ -121,10 +122,8 @@ pub(super) fn fit_return(hook: &Hook, key: &HookKey, kernel: &KernelView, report
         }
         Convention::User => return true,
         Convention::Function | Convention::Lsm | Convention::Tracepoint | Convention::RawTracepoint => {
-            let btf = kernel.btf();
-            let Some(prototype) = kernel.function_btf(name).and_then(|id| btf.prototype(id).ok()) else {
-                return true;
-            };
+            let Some((btf, id)) = kernel.function_types(name) else { return true };
+            let Ok(prototype) = btf.prototype(id) else { return true };
             if btf.peel(prototype.returns).is_ok_and(|id| id == TypeId::VOID) {
                 format!("{name} returns nothing")
             } else if fits(returned.ty.value, prototype.returns, btf) {

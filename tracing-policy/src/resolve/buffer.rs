@@ -10,54 +10,60 @@ use crate::policy::{
     Argument, ArgumentType, BufferSize, Family, Function, Hook, HookKind, PathEnd, ReturnedSize, Signedness,
 };
 
-/// Finds the sizes of the buffers among a hook's arguments; `None` when the report says of which there is none.
+/// Finds the sizes of the buffers among a hook's arguments and of what it returns; `None` when the report says of which there is none.
 pub(super) fn fill(
     hook: &Hook,
     arguments: &mut [Argument],
+    returned: Option<&mut Argument>,
     kernel: &KernelView,
     report: &mut Report,
 ) -> Option<()> {
     let mut all = Some(());
-    for (argument, asked) in arguments.iter_mut().zip(&hook.arguments) {
+    for argument in arguments.iter_mut().chain(returned) {
         if !argument.ty.value.is_buffer() || argument.size.is_some() {
             continue;
         }
-        if argument.at_return.is_some() {
-            match returned_size(hook, kernel) {
-                Ok(size) => argument.at_return = Some(size),
-                Err(problem) => {
-                    report.push(
-                        Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, problem)
-                            .help("returnCopy needs a call that returns how much it has filled"),
-                    );
-                    all = None;
-                    continue;
-                }
-            }
-            if argument.ty.value == ArgumentType::CharBuf {
-                argument.size = Some(BufferSize::Returned);
-                continue;
-            }
-        }
-        if argument.ty.value == ArgumentType::IovIter {
-            argument.size = Some(BufferSize::Inside);
-            continue;
-        }
-        argument.size = match (&argument.size_index, &asked.size_index) {
-            (Some(index), Some(asked)) => type_of(hook, asked.value, kernel).map_or_else(
-                |problem| {
-                    report.push(Diagnostic::error(Code::PrototypeMismatch, asked.span, problem));
-                    None
-                },
-                |(bits, signed)| Some(BufferSize::Parameter { index: index.value, bits, signed }),
-            ),
-            _ => array(argument, report),
-        };
+        argument.size = size(hook, argument, kernel, report);
         if argument.size.is_none() {
             all = None;
         }
     }
     all
+}
+
+/// Where the size of a buffer is; `None` when the report says that nothing tells it.
+fn size(
+    hook: &Hook,
+    argument: &mut Argument,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<BufferSize> {
+    if argument.at_return.is_some() {
+        match returned_size(hook, kernel) {
+            Ok(size) => argument.at_return = Some(size),
+            Err(problem) => {
+                report.push(
+                    Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, problem)
+                        .help("returnCopy needs a call that returns how much it has filled"),
+                );
+                return None;
+            }
+        }
+        if argument.ty.value == ArgumentType::CharBuf {
+            return Some(BufferSize::Returned);
+        }
+    }
+    if argument.ty.value == ArgumentType::IovIter {
+        return Some(BufferSize::Inside);
+    }
+    let Some(index) = &argument.size_index else { return array(argument, report) };
+    match type_of(hook, index.value, kernel) {
+        Ok((bits, signed)) => Some(BufferSize::Parameter { index: index.value, bits, signed }),
+        Err(problem) => {
+            report.push(Diagnostic::error(Code::PrototypeMismatch, index.span, problem));
+            None
+        }
+    }
 }
 
 /// The size of an array that a path leads to.

@@ -1,8 +1,8 @@
 //! What the records of a hook say.
 
 use crate::policy::{
-    Annotation, Argument, ArgumentType, EventForm, Hook, HookKey, HookKind, Policy, RecordLayout, Signedness,
-    ValueKind, ValueLayout, Width,
+    Annotation, Argument, ArgumentType, CopiedPlace, EventForm, Hook, HookKey, HookKind, Policy,
+    RecordLayout, Signedness, ValueKind, ValueLayout, Width,
 };
 
 /// The layout of a hook's records.
@@ -23,8 +23,8 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
         function_name,
         message: hook.message.as_ref().map(Annotation::escaped),
         tags: hook.tags.iter().map(Annotation::escaped).collect(),
-        data_values: hook.arguments.iter().filter(|it| it.is_data).filter_map(value).count(),
-        values: hook.arguments.iter().filter(|it| it.at_return.is_none()).filter_map(value).collect(),
+        data_values: at_entry(&hook.arguments).filter(|it| it.is_data).filter_map(value).count(),
+        values: at_entry(&hook.arguments).filter_map(value).collect(),
         copied: copied(&hook.arguments),
         requests: hook.selectors.iter().map(|selector| selector.requests.clone()).collect(),
         return_requests: hook.selectors.iter().map(|selector| selector.return_requests.clone()).collect(),
@@ -32,11 +32,24 @@ pub(super) fn layout(policy: &Policy, hook: &Hook, key: &HookKey) -> RecordLayou
     }
 }
 
-/// The arguments that are read when the call returns, with their places among all that are read.
-fn copied(arguments: &[Argument]) -> Vec<(usize, ValueLayout)> {
-    let shown = arguments.iter().filter_map(|argument| Some((argument, value(argument)?)));
-    let places = shown.enumerate().filter(|(_, (argument, _))| argument.at_return.is_some());
-    places.map(|(place, (_, value))| (place, value)).collect()
+/// The arguments that are read at the entry.
+fn at_entry(arguments: &[Argument]) -> impl Iterator<Item = &Argument> {
+    arguments.iter().filter(|it| it.at_return.is_none())
+}
+
+/// The arguments that are read when the call returns, with their places among all of their section that are read.
+fn copied(arguments: &[Argument]) -> Vec<(CopiedPlace, ValueLayout)> {
+    let (mut args, mut data) = (0.., 0..);
+    let shown = arguments.iter().filter_map(|argument| {
+        let value = value(argument)?;
+        let place = if argument.is_data {
+            CopiedPlace::Data(data.next()?)
+        } else {
+            CopiedPlace::Argument(args.next()?)
+        };
+        Some((argument, (place, value)))
+    });
+    shown.filter(|(argument, _)| argument.at_return.is_some()).map(|(_, copied)| copied).collect()
 }
 
 fn value(argument: &Argument) -> Option<ValueLayout> {

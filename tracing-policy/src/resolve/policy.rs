@@ -147,8 +147,9 @@ fn fitted(
         process_fits &= process::fit(&mut selector.process, kernel, report);
     }
     let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
-    reach::fill(hook, &mut arguments, kernel, report)?;
-    buffer::fill(hook, &mut arguments, kernel, report)?;
+    let mut returned = hook.returned.clone();
+    reach::fill(hook, &mut arguments, returned.as_mut(), kernel, report)?;
+    buffer::fill(hook, &mut arguments, returned.as_mut(), kernel, report)?;
     register::can_be_read(hook, &attachments, report)?;
     if !process_fits {
         return None;
@@ -159,7 +160,7 @@ fn fitted(
         key,
         attachments,
         arguments,
-        returned: hook.returned.clone(),
+        returned,
         on_return: hook.on_return,
         selectors,
         classes: classes.tests,

@@ -17,10 +17,21 @@ pub(super) struct Base<'k> {
     pub(super) id: TypeId,
 }
 
+/// Where the path of an argument starts, where the policy names no type.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    /// At the parameter of that index.
+    Parameter(u8),
+    /// At what the call returns.
+    Return,
+    /// At the current task.
+    Task,
+}
+
 /// What the path of an argument starts at; `None` when the report says why nothing.
 pub(super) fn base<'k>(
     hook: &Hook,
-    index: Option<u8>,
+    start: Start,
     resolve: &Resolve,
     kernel: &'k KernelView,
     report: &mut Report,
@@ -46,9 +57,10 @@ pub(super) fn base<'k>(
         }
         return found.ok().map(|id| Base { btf, id });
     }
-    let found = match index {
-        None => kernel.btf().struct_named("task_struct").ok().map(|id| Base { btf: kernel.btf(), id }),
-        Some(index) => pointer(hook, index, kernel),
+    let found = match start {
+        Start::Task => kernel.btf().struct_named("task_struct").ok().map(|id| Base { btf: kernel.btf(), id }),
+        Start::Parameter(index) => pointer(hook, index, kernel),
+        Start::Return => returned(hook, kernel).filter(|found| is_pointer(found.btf, found.id)),
     };
     if found.is_none() {
         let message = "the kernel's types do not say what this argument points to";
@@ -86,6 +98,13 @@ pub(super) fn parameter<'k>(hook: &Hook, index: u8, kernel: &'k KernelView) -> O
     };
     let found = btf.prototype(prototype).ok()?.parameters().nth(index)?;
     Some(Base { btf, id: found.type_id })
+}
+
+/// The type of what a hooked function returns, as far as the kernel's types tell it.
+pub(super) fn returned<'k>(hook: &Hook, kernel: &'k KernelView) -> Option<Base<'k>> {
+    let HookKind::Kprobe(Function::Kernel(symbol)) = &hook.kind.value else { return None };
+    let (btf, id) = kernel.function_types(symbol)?;
+    Some(Base { btf, id: btf.prototype(id).ok()?.returns })
 }
 
 /// The type of a hook's parameter that is a pointer, or what it points to.
@@ -209,38 +228,53 @@ fn named(btf: &Btf, id: TypeId) -> Option<Written> {
     })
 }
 
-/// The paths of a hook's arguments; `None` when the report says why there is none.
+/// The paths of a hook's arguments and of what it returns; `None` when the report says why there is none.
 pub(super) fn fill(
     hook: &Hook,
     arguments: &mut [Argument],
+    returned: Option<&mut Argument>,
     kernel: &KernelView,
     report: &mut Report,
 ) -> Option<()> {
     let mut all = Some(());
-    for (argument, asked) in arguments.iter_mut().zip(&hook.arguments) {
-        let Some(resolve) = &asked.resolve else { continue };
-        let index = (asked.place != Place::Task).then_some(asked.index.value);
-        let found = base(hook, index, resolve, kernel, report)
-            .and_then(|base| Some((base, walk(base, resolve, report)?)));
-        let Some((base, found)) = found else {
-            all = None;
-            continue;
-        };
-        let is_set = matches!(argument.ty.value, ArgumentType::Capabilities(_));
-        let bytes = match argument.ty.value.family() {
-            // a set is read where it lies
-            Family::Number(_) if is_set => None,
-            Family::Number(ty) => Some(u8::try_from(ty.width.bits() / 8).unwrap_or(8)),
-            Family::String | Family::Path | Family::Object(_) | Family::Nothing => None,
-        };
-        argument.path = end(base.btf, &found, bytes);
-        if argument.path.is_none() {
-            let message = format!("`{}` is smaller than a number of this type", resolve.path.value);
-            report.push(Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message));
+    for argument in arguments.iter_mut().chain(returned) {
+        let Some(resolve) = argument.resolve.clone() else { continue };
+        if fill_one(hook, argument, &resolve, kernel, report).is_none() {
             all = None;
         }
     }
     all
+}
+
+fn fill_one(
+    hook: &Hook,
+    argument: &mut Argument,
+    resolve: &Resolve,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<()> {
+    let start = match argument.place {
+        Place::Task => Start::Task,
+        Place::Return => Start::Return,
+        Place::Parameter | Place::Field(_) | Place::Operand(_) | Place::Left { .. } | Place::Register(_) => {
+            Start::Parameter(argument.index.value)
+        }
+    };
+    let base = base(hook, start, resolve, kernel, report)?;
+    let found = walk(base, resolve, report)?;
+    let is_set = matches!(argument.ty.value, ArgumentType::Capabilities(_));
+    let bytes = match argument.ty.value.family() {
+        // a set is read where it lies
+        Family::Number(_) if is_set => None,
+        Family::Number(ty) => Some(u8::try_from(ty.width.bits() / 8).unwrap_or(8)),
+        Family::String | Family::Path | Family::Object(_) | Family::Nothing => None,
+    };
+    argument.path = end(base.btf, &found, bytes);
+    if argument.path.is_none() {
+        let message = format!("`{}` is smaller than a number of this type", resolve.path.value);
+        report.push(Diagnostic::error(Code::PrototypeMismatch, argument.ty.span, message));
+    }
+    argument.path.is_some().then_some(())
 }
 
 /// What is read at the end: a number of so many bytes, or something else.

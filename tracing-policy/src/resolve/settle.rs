@@ -2,7 +2,8 @@
 
 use bpf_probes::kernel::KernelView;
 
-use super::{reach, tracepoint};
+use super::reach::{self, Start};
+use super::tracepoint;
 use crate::check;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Hook, Resolve, Untyped};
@@ -21,7 +22,9 @@ pub(super) fn settle(
             let mut written = written.clone();
             let args = paths(hook, &mut written.args, kernel, report);
             let data = paths(hook, &mut written.data, kernel, report);
-            args.and(data)?;
+            let returned = written.return_arg.as_mut().filter(|argument| check::is_resolved(argument));
+            let returned = returned.map_or(Some(()), |it| one(hook, it, Some(Start::Return), kernel, report));
+            args.and(data).and(returned)?;
             check::settled_kprobe(*written, hook, report)
         }
         Untyped::Lsm(written) => {
@@ -50,14 +53,21 @@ fn paths(
 ) -> Option<()> {
     let mut all = Some(());
     for argument in arguments.iter_mut().filter(|argument| check::is_resolved(argument)) {
-        if one(hook, argument, kernel, report).is_none() {
+        if one(hook, argument, None, kernel, report).is_none() {
             all = None;
         }
     }
     all
 }
 
-fn one(hook: &Hook, argument: &mut schema::Argument, kernel: &KernelView, report: &mut Report) -> Option<()> {
+/// Fills in the type of an argument that is reached from `start`; where that is not said, from its own place.
+fn one(
+    hook: &Hook,
+    argument: &mut schema::Argument,
+    start: Option<Start>,
+    kernel: &KernelView,
+    report: &mut Report,
+) -> Option<()> {
     let given = |text: &Option<Spanned<String>>| text.clone().filter(|text| !text.value.is_empty());
     let resolve = Resolve {
         path: given(&argument.resolve)?,
@@ -65,8 +75,12 @@ fn one(hook: &Hook, argument: &mut schema::Argument, kernel: &KernelView, report
         module: given(&argument.btf_type_module),
     };
     let is_elsewhere = argument.source.as_ref().is_some_and(|it| it.value != ArgumentSource::None);
-    let index = if is_elsewhere { None } else { Some(u8::try_from(argument.index.value).ok()?) };
-    let base = reach::base(hook, index, &resolve, kernel, report)?;
+    let start = match start {
+        Some(start) => start,
+        None if is_elsewhere => Start::Task,
+        None => Start::Parameter(u8::try_from(argument.index.value).ok()?),
+    };
+    let base = reach::base(hook, start, &resolve, kernel, report)?;
     let found = reach::walk(base, &resolve, report)?;
     let written = argument.ty.as_ref().map(|ty| ty.value).filter(|ty| *ty != Written::Auto);
     let span = argument.ty.as_ref().map_or(argument.span, |ty| ty.span);

@@ -76,10 +76,10 @@ fn leave(it: &mut Emulated<'_>, number: u64, value: i64) {
 }
 
 /// Each value of a record: its header and its bytes.
-type Values = Vec<(ValueHeader, Vec<u8>)>;
+pub(crate) type Values = Vec<(ValueHeader, Vec<u8>)>;
 
 /// The values of the two records of a call.
-fn halves(it: &mut Emulated<'_>) -> [Values; 2] {
+pub(crate) fn halves(it: &mut Emulated<'_>) -> [Values; 2] {
     let mut halves = [Vec::new(), Vec::new()];
     for record in it.machine.ring_mut(map_name::EVENTS).unwrap().drain() {
         assert_eq!(record.unwritten, 0);

@@ -19,6 +19,7 @@ mod loader;
 mod lsm;
 mod members;
 mod memory;
+mod modules;
 mod network;
 mod notes;
 mod operators;

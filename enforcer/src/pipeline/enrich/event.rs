@@ -9,7 +9,7 @@ use api::event::{
 };
 use api::name::{Action, exit_status, file_hash};
 
-use tracing_policy::policy::EventForm;
+use tracing_policy::policy::{CopiedPlace, EventForm};
 
 use super::symbol::Symbols;
 use super::value::{argument, joined};
@@ -23,7 +23,7 @@ pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) ->
     EventKind::Exec(Exec {
         process: subject.process,
         parent: subject.parent,
-        ancestors: Vec::new(),
+        ancestors: subject.ancestors,
         binary_properties: (*properties != BinaryProperties::default()).then_some(properties),
     })
 }
@@ -34,7 +34,7 @@ pub(crate) fn exit_event(subject: Subject, code: u32, time: Timestamp) -> EventK
     EventKind::Exit(Exit {
         process: subject.process,
         parent: subject.parent,
-        ancestors: Vec::new(),
+        ancestors: subject.ancestors,
         signal: Cow::Borrowed(signal),
         status,
         time: Some(time),
@@ -58,12 +58,13 @@ pub(crate) fn hook_event(
     let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
-    let Subject { process, parent, .. } = subject;
+    let Subject { process, parent, ancestors, .. } = subject;
     let (function_name, origin) = (Arc::clone(&layout.function_name), Arc::clone(&layout.origin));
     Ok(match &layout.form {
         EventForm::Kprobe => EventKind::Kprobe(Kprobe {
             process,
             parent,
+            ancestors,
             function_name,
             args,
             data,
@@ -73,39 +74,36 @@ pub(crate) fn hook_event(
             kernel_stack: symbols.kernel(kernel_stack),
             user_stack: symbols.user(hook.fixed.process.tgid, user_stack),
             origin,
-            ..Kprobe::default()
+            return_value: None,
         }),
         EventForm::Loader => {
-            let path = args.into_iter().find_map(|argument| {
-                let Some(Value::File(file)) = argument.value else { return None };
-                Some(file.path)
-            });
-            let path = path.unwrap_or_default();
-            EventKind::Loader(Loader { process, parent, path, ..Loader::default() })
+            let path = args.into_iter().find_map(path).unwrap_or_default();
+            EventKind::Loader(Loader { process, parent, ancestors, path, ..Loader::default() })
         }
         EventForm::Lsm => EventKind::Lsm(Lsm {
             process,
             parent,
+            ancestors,
             function_name,
             args,
             action,
             origin,
             ima_hash: hash.unwrap_or_default().into(),
-            ..Lsm::default()
         }),
         EventForm::Tracepoint { subsystem } => EventKind::Tracepoint(Tracepoint {
             process,
             parent,
+            ancestors,
             subsystem: Arc::clone(subsystem),
             event: function_name,
             args,
             action,
             origin,
-            ..Tracepoint::default()
         }),
         &EventForm::Uprobe { ref path, offset, ref_ctr_offset } => EventKind::Uprobe(Uprobe {
             process,
             parent,
+            ancestors,
             path: Arc::clone(path),
             symbol: function_name,
             offset,
@@ -114,11 +112,11 @@ pub(crate) fn hook_event(
             data,
             action,
             origin,
-            ..Uprobe::default()
         }),
         EventForm::Usdt { path, provider } => EventKind::Usdt(Usdt {
             process,
             parent,
+            ancestors,
             path: Arc::clone(path),
             provider: Arc::clone(provider),
             name: function_name,
@@ -126,7 +124,6 @@ pub(crate) fn hook_event(
             action,
             origin,
             flags: Cow::Borrowed(flags(hook)),
-            ..Usdt::default()
         }),
     })
 }
@@ -147,6 +144,12 @@ fn arguments(
     values.by_ref().zip(&layout.values).map(read).collect()
 }
 
+/// The path of an argument that is a file.
+fn path(argument: Argument) -> Option<Box<str>> {
+    let Some(Value::File(file)) = argument.value else { return None };
+    Some(file.path)
+}
+
 /// What is special about an event.
 fn flags(hook: &Hook<'_>) -> &'static str {
     if hook.fixed.flags & bpf_probes::abi::hook_flag::ACTION_FAILED == 0 { "" } else { "ACTION_FAILED" }
@@ -164,16 +167,13 @@ pub(crate) fn add_return(
 ) -> Result<(), DecodeError> {
     let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
     let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
-    let copied: Vec<(usize, Argument)> = copied
-        .into_iter()
-        .zip(&layout.copied)
-        .map(|(raw, (place, layout))| (*place, argument(raw, layout)))
-        .collect();
+    let copied =
+        copied.into_iter().zip(&layout.copied).map(|(raw, (place, layout))| (*place, argument(raw, layout)));
     let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
     match kind {
         EventKind::Kprobe(kprobe) => {
             kprobe.return_value = value;
-            insert(&mut kprobe.args, copied);
+            insert(&mut kprobe.args, &mut kprobe.data, copied);
             kprobe.return_action = action;
             if kprobe.kernel_stack.is_empty() {
                 kprobe.kernel_stack = symbols.kernel(kernel_stack);
@@ -185,7 +185,7 @@ pub(crate) fn add_return(
         }
         // the wire has no place of its own for value, action and stacks
         EventKind::Uprobe(uprobe) => {
-            insert(&mut uprobe.args, copied);
+            insert(&mut uprobe.args, &mut uprobe.data, copied);
             uprobe.args.extend(value);
             if action != Action::Post {
                 uprobe.action = action;
@@ -206,8 +206,16 @@ pub(crate) fn add_return(
 }
 
 /// Puts arguments that were read at the return where the policy has them.
-fn insert(args: &mut Vec<Argument>, copied: Vec<(usize, Argument)>) {
+fn insert(
+    args: &mut Vec<Argument>,
+    data: &mut Vec<Argument>,
+    copied: impl Iterator<Item = (CopiedPlace, Argument)>,
+) {
     for (place, argument) in copied {
-        args.insert(place.min(args.len()), argument);
+        let (list, place) = match place {
+            CopiedPlace::Argument(place) => (&mut *args, place),
+            CopiedPlace::Data(place) => (&mut *data, place),
+        };
+        list.insert(place.min(list.len()), argument);
     }
 }

@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(capabilities(CapabilitySetKind::Any, 0), Value::KernelCap("0000000000000000".into()));
     }
 
-    // proves: ARG-11 (cred), ARG-12
+    // proves: ARG-11 (cred), ARG-12, ENR-04 (user namespace)
     #[test]
     fn credentials_carry_capabilities_and_their_user_namespace() {
         let credentials = Credentials {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bpf_probes::abi::MAX_ARGUMENTS;
+use bpf_probes::abi::{MAX_ARGUMENTS, data_value};
 
 use super::Incarnation;
 use crate::pipeline::record::Data;
@@ -10,10 +10,13 @@ use crate::pipeline::record::Data;
 /// Most bytes of incomplete values that are held.
 const MAX_BYTES: usize = 16 << 20;
 
+/// Whose value, and which of its values, a number of [`data_value`].
+type Key = (Incarnation, u16);
+
 #[derive(Debug, Default)]
 struct Pieces {
     bytes: Vec<u8>,
-    next: u32,
+    next: u16,
     /// A piece is missing; what is there ends before it.
     broken: bool,
 }
@@ -21,6 +24,8 @@ struct Pieces {
 /// Numbers about long values.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct DataStats {
+    /// Values that are incomplete now.
+    pub held: usize,
     /// Values that were thrown away incomplete, for want of room.
     pub evicted: u64,
     /// Values that were shorter than their record said.
@@ -31,9 +36,9 @@ pub struct DataStats {
 #[derive(Debug)]
 pub(super) struct DataCache {
     capacity: usize,
-    values: HashMap<Incarnation, Pieces>,
+    values: HashMap<Key, Pieces>,
     /// By age; some may be gone from `values`.
-    order: VecDeque<Incarnation>,
+    order: VecDeque<Key>,
     bytes: usize,
     stats: DataStats,
 }
@@ -49,13 +54,13 @@ impl DataCache {
         }
     }
 
-    pub(super) const fn stats(&self) -> DataStats {
-        self.stats
+    pub(super) fn stats(&self) -> DataStats {
+        DataStats { held: self.values.len(), ..self.stats }
     }
 
     /// Adds a piece.
     pub(super) fn add(&mut self, data: &Data<'_>) {
-        let id = Incarnation::from(data.fixed.process);
+        let id = (Incarnation::from(data.fixed.process), data.fixed.value);
         if data.fixed.sequence == 0 {
             self.remove(id);
         }
@@ -76,13 +81,22 @@ impl DataCache {
 
     /// The value of `id`, which its record says has `len` bytes, and whether it is whole.
     pub(super) fn take(&mut self, id: Incarnation, len: u32) -> (Vec<u8>, bool) {
-        let bytes = self.remove(id).map_or_else(Vec::new, |pieces| pieces.bytes);
+        self.take_value((id, data_value::ONLY), len)
+    }
+
+    /// The same of the environment of an exec.
+    pub(super) fn take_environment(&mut self, id: Incarnation, len: u32) -> (Vec<u8>, bool) {
+        self.take_value((id, data_value::ENVIRONMENT), len)
+    }
+
+    fn take_value(&mut self, key: Key, len: u32) -> (Vec<u8>, bool) {
+        let bytes = self.remove(key).map_or_else(Vec::new, |pieces| pieces.bytes);
         let whole = usize::try_from(len).is_ok_and(|len| len == bytes.len());
         self.stats.incomplete += u64::from(!whole);
         (bytes, whole)
     }
 
-    fn remove(&mut self, id: Incarnation) -> Option<Pieces> {
+    fn remove(&mut self, id: Key) -> Option<Pieces> {
         let pieces = self.values.remove(&id)?;
         self.bytes -= pieces.bytes.len();
         // Nearly always the last one or the only one.
@@ -92,7 +106,7 @@ impl DataCache {
         Some(pieces)
     }
 
-    fn make_room(&mut self, newest: Incarnation) {
+    fn make_room(&mut self, newest: Key) {
         while self.values.len() > self.capacity || self.bytes > MAX_BYTES {
             let Some(oldest) = self.order.front().copied().filter(|oldest| *oldest != newest) else { return };
             self.remove(oldest);
@@ -108,7 +122,7 @@ mod tests {
     use super::{DataCache, Incarnation, MAX_BYTES};
     use crate::pipeline::record::Data;
 
-    fn add(cache: &mut DataCache, tgid: u32, sequence: u32, payload: &[u8]) {
+    fn add(cache: &mut DataCache, tgid: u32, sequence: u16, payload: &[u8]) {
         let process = ProcessKey { tgid, ktime: 1, reserved: 0 };
         let fixed = DataRecord { process, sequence, ..DataRecord::default() };
         cache.add(&Data { fixed: &fixed, payload });

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use api::event::{self, Namespace, Process, SharedProcess, Timestamp, text};
+use api::event::{self, EnvironmentVariable, Namespace, Process, SharedProcess, Timestamp, text};
 use api::filter::Redaction;
 use api::name::{ProcessFlags, absolute_binary, arguments_of_nul_separated, exec_id};
 use bpf_probes::abi::{Credentials, Namespaces, process_flag};
 
+use super::environment::ShownVariables;
 use super::proc::RunningProcess;
 use super::table::{Incarnation, KERNEL, Known};
+use super::users::Users;
 use crate::pipeline::config::Config;
 use crate::pipeline::enrich::{HostNamespaces, capabilities, container_id, credentials, namespaces};
 
@@ -23,6 +25,8 @@ pub(super) struct Facts<'a> {
     pub(super) cwd: &'a [u8],
     /// Without the first, each ended by NUL.
     pub(super) arguments: &'a [u8],
+    /// Each variable ended by NUL.
+    pub(super) environment: &'a [u8],
     pub(super) auid: u32,
     pub(super) credentials: &'a Credentials,
     pub(super) namespaces: &'a Namespaces,
@@ -37,6 +41,8 @@ pub(super) struct Describe {
     redaction: Arc<Redaction>,
     show_credentials: bool,
     show_namespaces: bool,
+    environment: ShownVariables,
+    users: Option<Users>,
     host: HostNamespaces,
     empty: Arc<str>,
 }
@@ -48,6 +54,8 @@ impl Describe {
             redaction: Arc::clone(&config.redaction),
             show_credentials: config.process_credentials,
             show_namespaces: config.process_namespaces,
+            environment: config.environment.clone(),
+            users: config.user_names.then(|| Users::new(&config.proc_root)),
             host,
             empty: "".into(),
         }
@@ -78,7 +86,7 @@ impl Describe {
 
     /// The process of these facts. Texts that `parent` has too are shared with it.
     pub(super) fn process(
-        &self,
+        &mut self,
         facts: &Facts<'_>,
         parent: Option<&SharedProcess>,
         parent_exec_id: Arc<str>,
@@ -90,6 +98,10 @@ impl Describe {
         let arguments = arguments_of_nul_separated(facts.arguments);
         let arguments = self.redaction.redact(&binary, &arguments).unwrap_or(arguments);
         let docker = container_id(facts.cgroup).unwrap_or_default();
+        let environment = self
+            .environment
+            .variables(facts.environment, |variable| self.redaction.redact(&binary, variable));
+        let environment = share_variables(environment, parent);
         Process {
             exec_id: self.exec_id(facts.id),
             pid: Some(facts.id.tgid),
@@ -106,15 +118,24 @@ impl Describe {
             cap: self.show_credentials.then(|| capabilities(facts.credentials)),
             ns: self.show_namespaces.then(|| namespaces(facts.namespaces, &self.host)),
             credentials: self.show_credentials.then(|| Box::new(credentials(facts.credentials))),
-            user: None,
+            user: self.user(facts),
             in_init_tree: Some(facts.flags & process_flag::IN_INIT_TREE != 0),
-            environment: Arc::default(),
+            environment,
         }
+    }
+
+    /// The name of the user, of processes that see users as the host does.
+    fn user(&mut self, facts: &Facts<'_>) -> Option<Arc<str>> {
+        let (own, host) = (facts.namespaces, &self.host);
+        if own.user != host.user || own.mnt != host.mnt {
+            return None;
+        }
+        self.users.as_mut()?.name(facts.credentials.euid)
     }
 
     /// A process found in procfs, to be known as `id`.
     pub(super) fn running(
-        &self,
+        &mut self,
         running: &RunningProcess,
         id: Incarnation,
         parent: Option<Incarnation>,
@@ -140,6 +161,7 @@ impl Describe {
             binary: if running.kernel_thread { b"" } else { &running.binary },
             cwd: cwd.unwrap_or_default(),
             arguments: &running.arguments,
+            environment: &running.environment,
             auid: running.auid,
             credentials: &running.credentials,
             namespaces: &running.namespaces,
@@ -160,20 +182,22 @@ impl Describe {
     }
 
     /// The pseudo process that stands for the kernel; it is its own parent.
-    pub(super) fn kernel(&self, start: Timestamp) -> Known {
+    pub(super) fn kernel(&mut self, start: Timestamp) -> Known {
         let facts = Facts {
             id: KERNEL,
             flags: process_flag::PROC_FS,
             binary: b"",
             cwd: b"",
             arguments: b"",
+            environment: b"",
             auid: u32::MAX,
             credentials: &Credentials::default(),
             namespaces: &Namespaces::default(),
             cgroup: b"",
             start,
         };
-        let mut process = self.process(&facts, None, self.exec_id(KERNEL));
+        let exec_id = self.exec_id(KERNEL);
+        let mut process = self.process(&facts, None, exec_id);
         process.binary = "<kernel>".into();
         process.ns = self.show_namespaces.then(unnumbered_namespaces);
         Known {
@@ -182,6 +206,17 @@ impl Describe {
             shown_refcnt: 0,
             kernel_thread: false,
         }
+    }
+}
+
+/// The same variables, sharing the memory of the parent's where they are equal.
+fn share_variables(
+    variables: Vec<EnvironmentVariable>,
+    parent: Option<&SharedProcess>,
+) -> Arc<[EnvironmentVariable]> {
+    match parent {
+        Some(parent) if *parent.environment == *variables => Arc::clone(&parent.environment),
+        _ => variables.into(),
     }
 }
 

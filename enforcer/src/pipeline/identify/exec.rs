@@ -34,12 +34,14 @@ impl Identify {
         let parent = own.or_else(|| self.find(fixed.parent));
 
         let (arguments, flags) = self.arguments(exec, id);
+        let (environment, flags) = self.environment(exec, id, flags);
         let facts = Facts {
             id,
             flags,
             binary: if exec.filename.is_empty() { exec.path } else { exec.filename },
             cwd: exec.cwd,
             arguments: after_first(&arguments),
+            environment: &environment,
             auid: fixed.auid,
             credentials: &fixed.credentials,
             namespaces: &fixed.namespaces,
@@ -63,6 +65,8 @@ impl Identify {
         let subject = Subject {
             process: api::event::ProcessRef::new(process, 0),
             parent: parent.and_then(|parent| self.table.show(parent)),
+            ancestors: Vec::new(),
+            parent_id: parent,
         };
         let privileges = self.describe.shows_credentials().then_some((&fixed.credentials, fixed.gained));
         let properties = binary_properties(exec.path, fixed.inode, fixed.links, privileges);
@@ -82,6 +86,16 @@ impl Identify {
             flags |= process_flag::TRUNCATED_ARGUMENTS;
         }
         (arguments.into(), flags)
+    }
+
+    /// The environment, which came in data records, and the flags with what is missing of it.
+    fn environment(&mut self, exec: &Exec<'_>, id: Incarnation, flags: u32) -> (Vec<u8>, u32) {
+        if exec.fixed.environment_len == 0 {
+            return (Vec::new(), flags);
+        }
+        let (environment, whole) = self.data.take_environment(id, exec.fixed.environment_len);
+        let missing = if whole { 0 } else { process_flag::ERROR_ENVIRONMENT };
+        (environment, flags | missing)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod data;
 mod describe;
+mod environment;
 mod exec;
 mod exit;
 mod fork;
@@ -15,8 +16,10 @@ mod release;
 mod resolve;
 mod start;
 mod table;
+mod users;
 
 pub use data::DataStats;
+pub use environment::ShownVariables;
 pub use proc::{LookupStats, Replay, RunningProcess, ScanError};
 pub(crate) use resolve::{Identify, Subject};
 use table::Incarnation;

@@ -7,7 +7,7 @@ use bpf_probes::abi::{Namespaces, ProcessKey};
 use super::data::{DataCache, DataStats};
 use super::describe::Describe;
 use super::proc::{Lookup, LookupStats};
-use super::table::{Incarnation, Table, TableStats};
+use super::table::{Incarnation, Lineage, Table, TableStats};
 use crate::pipeline::clock::WallTime;
 use crate::pipeline::config::Config;
 use crate::pipeline::decode::LongValue;
@@ -16,13 +16,17 @@ use crate::pipeline::record::Data;
 /// How far up parents are looked for in procfs.
 const LOOKUP_DEPTH: u32 = 4;
 
-/// The process that an event is about, and its parent.
+/// The process that an event is about, and whom it comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     /// The process.
     pub(crate) process: ProcessRef,
     /// Its parent, where it is known.
     pub(crate) parent: Option<ProcessRef>,
+    /// From the parent's parent upwards; none unless [`Identify::add_ancestors`] was asked.
+    pub(crate) ancestors: Vec<ProcessRef>,
+    /// The parent's place in the table.
+    pub(super) parent_id: Option<Incarnation>,
 }
 
 /// Who is who.
@@ -38,9 +42,9 @@ pub(crate) struct Identify {
 impl Identify {
     pub(crate) fn new(config: &Config, host: Namespaces, wall: WallTime) -> Self {
         Self {
-            table: Table::new(config.process_entries, config.released_entries),
+            table: Table::new(config.process_entries, config.released_entries, lineage(config)),
             data: DataCache::new(config.data_entries),
-            lookup: Lookup::new(&config.proc_root),
+            lookup: Lookup::new(&config.proc_root, config.environment.read()),
             describe: Describe::new(config, host),
             wall,
         }
@@ -117,12 +121,10 @@ impl Identify {
     /// A process in the table with its parent. `live`: with its references as of now.
     pub(super) fn subject(&mut self, id: Incarnation, live: bool) -> Option<Subject> {
         let process = if live { self.table.show_live(id) } else { self.table.show(id) }?;
-        let parent = self.table.get(id)?.parent;
-        let parent = parent.and_then(|parent| {
-            let parent = self.find_up(parent, LOOKUP_DEPTH)?;
-            self.table.show(parent)
-        });
-        Some(Subject { process, parent })
+        let parent_id = self.table.get(id)?.parent;
+        let parent_id = parent_id.and_then(|parent| self.find_up(parent, LOOKUP_DEPTH));
+        let parent = parent_id.and_then(|parent| self.table.show(parent));
+        Some(Subject { process, parent, ancestors: Vec::new(), parent_id })
     }
 
     /// A process of which nothing but its key is known.
@@ -137,6 +139,23 @@ impl Identify {
             start_time: known_time.then(|| self.wall.at(key.ktime)),
             ..Process::default()
         };
-        Subject { process: ProcessRef::new(SharedProcess::new(process), 0), parent: None }
+        Subject {
+            process: ProcessRef::new(SharedProcess::new(process), 0),
+            parent: None,
+            ancestors: Vec::new(),
+            parent_id: None,
+        }
     }
+
+    /// Adds the ancestors beyond the parent.
+    pub(crate) fn add_ancestors(&mut self, subject: &mut Subject) {
+        if let Some(parent) = subject.parent_id {
+            subject.ancestors = self.table.ancestors(parent);
+        }
+    }
+}
+
+/// Ancestors stay in the table where any events show them.
+fn lineage(config: &Config) -> Lineage {
+    if config.ancestors.is_empty() { Lineage::Parent } else { Lineage::Kept }
 }

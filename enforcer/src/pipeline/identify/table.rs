@@ -3,6 +3,7 @@
 //! Invariants:
 //! - An entry's references are one for its own life and one for each living entry whose parent it is. The first goes with its end
 //!   (exit, or the exec that replaces it), those of its parent with the end of the child.
+//! - Where entries keep their ancestors ([`Lineage::Kept`]), an entry holds its parent as long as it is referred to itself, not only while it runs.
 //! - An entry without references is in the release queue, and only such are removed, unless the table is full.
 //! - There are never more entries than the capacity. A full table removes ended processes first, then the one used longest ago.
 
@@ -45,6 +46,20 @@ pub(crate) struct Known {
     pub(crate) kernel_thread: bool,
 }
 
+/// How long an entry holds its parent in the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lineage {
+    /// While it runs: events show a process and its parent.
+    Parent,
+    /// While anybody refers to it: events show all ancestors.
+    Kept,
+}
+
+/// The youngest process that has no ancestors to show: init is 1, the father of the kernel's threads 2.
+const OLDEST: u32 = 2;
+/// Most ancestors that an event shows; who forks deeper than that makes no event grow without bound.
+const MAX_ANCESTORS: usize = 256;
+
 #[derive(Debug)]
 struct Entry {
     id: Incarnation,
@@ -76,6 +91,7 @@ pub struct TableStats {
 pub(crate) struct Table {
     capacity: usize,
     released_limit: usize,
+    lineage: Lineage,
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
     index: HashMap<Incarnation, u32>,
@@ -89,10 +105,11 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table for at most `capacity` processes (two at least), of which `released_limit` may have ended.
-    pub(crate) fn new(capacity: usize, released_limit: usize) -> Self {
+    pub(crate) fn new(capacity: usize, released_limit: usize, lineage: Lineage) -> Self {
         Self {
             capacity: capacity.max(2),
             released_limit,
+            lineage,
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
@@ -157,6 +174,19 @@ impl Table {
         Some(ProcessRef::new(known.process.clone(), references))
     }
 
+    /// The ancestors of `parent`, its own parent first, up to init or the father of the kernel's threads, as far as they are in the table.
+    pub(crate) fn ancestors(&mut self, parent: Incarnation) -> Vec<ProcessRef> {
+        let mut ancestors = Vec::new();
+        let mut of = parent;
+        while of.tgid > OLDEST && ancestors.len() < MAX_ANCESTORS {
+            let Some(next) = self.get(of).and_then(|known| known.parent) else { break };
+            let Some(shown) = self.show(next) else { break };
+            ancestors.push(shown);
+            of = next;
+        }
+        ancestors
+    }
+
     /// Adds a process that has begun, with a reference to its parent, where the table has it. It is the current one of its pid from now on. A
     /// process that is there already stays as it is.
     pub(crate) fn insert(&mut self, id: Incarnation, known: Known) {
@@ -187,12 +217,21 @@ impl Table {
         if !std::mem::replace(&mut entry.running, false) {
             return;
         }
-        let parent =
-            if std::mem::replace(&mut entry.holds_parent, false) { entry.known.parent } else { None };
+        let parent = match self.lineage {
+            Lineage::Parent => self.let_go(id),
+            // The last reference lets go.
+            Lineage::Kept => None,
+        };
         self.unrefer(id);
         if let Some(parent) = parent {
             self.unrefer(parent);
         }
+    }
+
+    /// Takes away an entry's hold of its parent; says whom it held.
+    fn let_go(&mut self, id: Incarnation) -> Option<Incarnation> {
+        let entry = self.entry(id)?;
+        if std::mem::replace(&mut entry.holds_parent, false) { entry.known.parent } else { None }
     }
 
     /// A step of the release: removes what has been waiting for two steps.
@@ -203,25 +242,52 @@ impl Table {
         self.queue.step();
     }
 
+    /// Adds a reference; whether `id` is there. One that had none left holds its parent again, and so on upwards.
     fn refer(&mut self, id: Incarnation) -> bool {
-        let Some(slot) = self.index.get(&id) else { return false };
-        self.order.touch(*slot);
-        let Some(entry) = self.entry(id) else { return false };
-        entry.references += 1;
-        true
+        let mut next = Some(id).filter(|id| self.contains(*id));
+        let is_there = next.is_some();
+        while let Some(id) = next.take() {
+            if let Some(slot) = self.index.get(&id) {
+                self.order.touch(*slot);
+            }
+            let lineage = self.lineage;
+            let Some(entry) = self.entry(id) else { break };
+            entry.references += 1;
+            let parent = entry.known.parent.filter(|parent| *parent != id);
+            if lineage == Lineage::Kept && entry.references == 1 {
+                next = parent.filter(|parent| self.contains(*parent));
+            }
+            if next.is_some()
+                && let Some(entry) = self.entry(id)
+            {
+                entry.holds_parent = true;
+            }
+        }
+        is_there
     }
 
+    /// Takes one reference away, and with the last one the hold of the parent, and so on upwards.
     fn unrefer(&mut self, id: Incarnation) {
-        let Some(entry) = self.entry(id) else { return };
-        // A child of an entry that was evicted and came back holds a reference that the new one does not count: its own stays.
-        entry.references = entry.references.saturating_sub(1).max(u32::from(entry.running));
-        if entry.references == 0 && !entry.queued {
-            entry.queued = true;
-            self.queue.push(id);
-            while self.queue.len() > self.released_limit {
-                if let Some(id) = self.queue.pop() {
-                    self.released_early += u64::from(self.release(id));
-                }
+        let mut next = Some(id);
+        while let Some(id) = next.take() {
+            let Some(entry) = self.entry(id) else { return };
+            // A child of an entry that was evicted and came back holds a reference that the new one does not count: its own stays.
+            entry.references = entry.references.saturating_sub(1).max(u32::from(entry.running));
+            if entry.references == 0 {
+                next = self.let_go(id);
+                self.enqueue(id);
+            }
+        }
+    }
+
+    /// Has `id` wait for its removal; where too many wait, the oldest go.
+    fn enqueue(&mut self, id: Incarnation) {
+        let Some(entry) = self.entry(id).filter(|entry| !entry.queued) else { return };
+        entry.queued = true;
+        self.queue.push(id);
+        while self.queue.len() > self.released_limit {
+            if let Some(id) = self.queue.pop() {
+                self.released_early += u64::from(self.release(id));
             }
         }
     }
@@ -252,7 +318,11 @@ impl Table {
         if let Some(id) = oldest.map(|entry| entry.id) {
             self.evicted += 1;
             self.end(id);
+            let parent = self.let_go(id);
             self.remove(id);
+            if let Some(parent) = parent {
+                self.unrefer(parent);
+            }
         }
     }
 
@@ -273,7 +343,7 @@ impl Table {
 mod tests {
     use api::event::{Process, SharedProcess};
 
-    use super::{Incarnation, KERNEL, Known, Table, TableStats};
+    use super::{Incarnation, KERNEL, Known, Lineage, MAX_ANCESTORS, Table, TableStats};
 
     fn id(tgid: u32) -> Incarnation {
         Incarnation { tgid, ktime: u64::from(tgid) * 100 }
@@ -291,7 +361,7 @@ mod tests {
     // proves: ENR-01
     #[test]
     fn references_are_ones_own_life_and_the_living_children() {
-        let mut table = Table::new(100, 100);
+        let mut table = Table::new(100, 100, Lineage::Parent);
         table.insert(id(1), known(None));
         table.insert(id(2), known(Some(id(1))));
         table.insert(id(3), known(Some(id(1))));
@@ -309,7 +379,7 @@ mod tests {
     // proves: EVT-17
     #[test]
     fn an_exec_without_fork_ends_the_incarnation_that_stays_its_parent() {
-        let mut table = Table::new(100, 100);
+        let mut table = Table::new(100, 100, Lineage::Parent);
         let (old, new) = (id(5), Incarnation { tgid: 5, ktime: 999 });
         table.insert(id(1), known(None));
         table.insert(old, known(Some(id(1))));
@@ -326,7 +396,7 @@ mod tests {
     // proves: ENR-01
     #[test]
     fn an_ended_process_is_found_until_the_second_step() {
-        let mut table = Table::new(100, 100);
+        let mut table = Table::new(100, 100, Lineage::Parent);
         table.insert(id(1), known(None));
         table.end(id(1));
         assert!(table.get(id(1)).is_some());
@@ -339,7 +409,7 @@ mod tests {
 
     #[test]
     fn an_ended_process_that_gets_a_child_stays_as_long_as_the_child() {
-        let mut table = Table::new(100, 100);
+        let mut table = Table::new(100, 100, Lineage::Parent);
         table.insert(id(1), known(None));
         table.end(id(1));
         table.insert(id(2), known(Some(id(1))));
@@ -356,7 +426,7 @@ mod tests {
 
     #[test]
     fn more_ended_processes_than_the_limit_go_oldest_first() {
-        let mut table = Table::new(1000, 10);
+        let mut table = Table::new(1000, 10, Lineage::Parent);
         for tgid in 1..=100 {
             table.insert(id(tgid), known(None));
             table.end(id(tgid));
@@ -370,7 +440,7 @@ mod tests {
     // proves: ENR-01
     #[test]
     fn a_full_table_removes_ended_processes_and_then_the_one_used_longest_ago_but_never_the_kernel() {
-        let mut table = Table::new(4, 100);
+        let mut table = Table::new(4, 100, Lineage::Parent);
         table.insert(KERNEL, known(Some(KERNEL)));
         for tgid in 1..=3 {
             table.insert(id(tgid), known(None));
@@ -388,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_parent_that_was_evicted_and_came_back_is_not_ended_by_its_old_child() {
-        let mut table = Table::new(3, 100);
+        let mut table = Table::new(3, 100, Lineage::Parent);
         table.insert(id(1), known(None));
         table.insert(id(2), known(Some(id(1))));
         table.insert(id(3), known(None));
@@ -400,9 +470,65 @@ mod tests {
         assert_eq!(references(&mut table, id(1)), Some(1));
     }
 
+    fn shown_ancestors(table: &mut Table, parent: Incarnation) -> usize {
+        table.ancestors(parent).len()
+    }
+
+    #[test]
+    fn ancestors_are_there_as_long_as_a_descendant_runs_and_go_with_it() {
+        for (lineage, kept) in [(Lineage::Parent, 1), (Lineage::Kept, 4)] {
+            let mut table = Table::new(100, 100, lineage);
+            for tgid in 2..=6 {
+                table.insert(id(tgid), known((tgid > 2).then(|| id(tgid - 1))));
+            }
+            assert_eq!(shown_ancestors(&mut table, id(5)), 3, "up to 2, the parent not among them");
+            assert_eq!(shown_ancestors(&mut table, id(2)), 0);
+            (2..=5).for_each(|tgid| table.end(id(tgid)));
+            for _ in 0..3 {
+                table.step();
+            }
+            assert_eq!(table.stats().entries, kept + 1, "{lineage:?}");
+            table.end(id(6));
+            table.step();
+            table.step();
+            assert_eq!(table.stats().entries, 0, "{lineage:?}");
+        }
+    }
+
+    #[test]
+    fn an_ended_ancestor_that_gets_a_child_keeps_its_own_ancestors_again() {
+        let mut table = Table::new(100, 100, Lineage::Kept);
+        (3..=5).for_each(|tgid| table.insert(id(tgid), known((tgid > 3).then(|| id(tgid - 1)))));
+        (3..=5).for_each(|tgid| table.end(id(tgid)));
+        assert_eq!(table.stats().released, 3);
+        table.insert(id(9), known(Some(id(5))));
+        for _ in 0..3 {
+            table.step();
+        }
+        assert_eq!((table.stats().entries, shown_ancestors(&mut table, id(5))), (4, 2));
+        table.end(id(9));
+        table.step();
+        table.step();
+        assert_eq!(table.stats().entries, 0);
+    }
+
+    #[test]
+    fn a_line_of_forks_without_end_shows_so_many_ancestors_and_ends_one_after_the_other() {
+        let mut table = Table::new(5_000, 5_000, Lineage::Kept);
+        (3..=4_000).for_each(|tgid| table.insert(id(tgid), known((tgid > 3).then(|| id(tgid - 1)))));
+        assert_eq!(shown_ancestors(&mut table, id(4_000)), MAX_ANCESTORS);
+        (3..=4_000).for_each(|tgid| table.end(id(tgid)));
+        assert_eq!(table.stats().released, 3_998);
+    }
+
     #[test]
     fn the_table_stays_bounded_and_empties_whatever_the_order_of_events() {
-        let mut table = Table::new(64, 16);
+        for lineage in [Lineage::Parent, Lineage::Kept] {
+            bounded_and_empty_at_the_end(Table::new(64, 16, lineage));
+        }
+    }
+
+    fn bounded_and_empty_at_the_end(mut table: Table) {
         let mut seed = 1_u32;
         for _ in 0..20_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -73,7 +73,7 @@ fn a_buffer_that_a_call_fills_stands_where_the_argument_does() {
         ),
     ] {
         assert!(bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]).is_empty());
-        let event = bench.one(returned_with_buffer(shell, 3_000, whole, bytes));
+        let event = bench.one(returned_with_buffer(12, shell, 3_000, whole, bytes));
         let kprobe = kprobe(&event);
         let labels: Vec<&str> = kprobe.args.iter().map(|argument| &*argument.label).collect();
         assert_eq!((labels, kprobe.args[0].value.clone()), (vec!["b", "l"], Some(shown)));
@@ -81,6 +81,11 @@ fn a_buffer_that_a_call_fills_stands_where_the_argument_does() {
         assert_eq!(returned, Some(Value::Int(i32::try_from(whole).unwrap())));
         assert_eq!((kprobe.kernel_stack.len(), kprobe.user_stack.len()), (1, 0));
     }
+    // one of the data stands among those
+    bench.take(&[hook_of(14, shell, 3_000, Action::Post, b"/x")]);
+    let event = bench.one(returned_with_buffer(14, shell, 3_000, 3, b"abc"));
+    let (args, data) = (&kprobe(&event).args, &kprobe(&event).data);
+    assert_eq!((args.len(), &*args[0].label, data.len(), &*data[0].label), (1, "l", 1, "b"));
     // a record with another number of values is none of this layout
     bench.take(&[hook_of(12, shell, 3_000, Action::Post, b"/x")]);
     assert!(bench.take(&[returned_of(12, shell, 3_000, (Action::Post, 0), 1)]).is_empty());

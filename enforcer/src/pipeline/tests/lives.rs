@@ -3,9 +3,7 @@
 
 use api::event::{Event, EventKind, Kprobe, Process, TruncatedBytes, Value};
 use api::name::exec_id;
-use bpf_probes::abi::{
-    Action, Credentials, ExecRecord, HookRecord, Namespaces, gained, hook_flag, process_flag,
-};
+use bpf_probes::abi::{Action, ExecRecord, HookRecord, hook_flag, process_flag};
 
 use super::super::config::Config;
 use super::super::counters::NoEvent;
@@ -166,26 +164,6 @@ fn long_arguments_come_in_pieces_and_a_missing_piece_is_marked() {
     assert_eq!(*process.arguments, *"only");
     assert_eq!(process.flags.to_string(), "execve truncArgs rootcwd clone dataArgs");
     assert_eq!(bench.stages.totals().data.incomplete, 1);
-}
-
-// proves: ENR-03 (permitted), ENR-04 (uids)
-#[test]
-fn credentials_and_namespaces_are_shown_on_request() {
-    let config = Config { process_credentials: true, process_namespaces: true, ..config() };
-    let mut bench = Bench::new(&config);
-    let mut record = exec(key(5, 1_000), INIT, CLONE, b"/bin/su");
-    record.fixed.credentials =
-        Credentials { uid: 1000, euid: 0, permitted: 1 << 5, ..Credentials::default() };
-    record.fixed.namespaces = Namespaces { pid: 9, ..Namespaces::default() };
-    record.fixed.gained = gained::SETUID;
-    let event = bench.one(record.record());
-    let process = event.process().unwrap();
-    assert_eq!(process.cap.unwrap().permitted.bits(), 1 << 5);
-    let credentials = process.credentials.as_ref().unwrap();
-    assert_eq!((credentials.uid, credentials.euid), (Some(1000), Some(0)));
-    assert_eq!(process.ns.as_ref().unwrap().pid.unwrap().inum, 9);
-    let EventKind::Exec(executed) = &event.kind else { panic!("no exec") };
-    assert_eq!(executed.binary_properties.as_ref().unwrap().setuid, Some(0));
 }
 
 // proves: ENR-12 (what the kernel says)

@@ -1,6 +1,7 @@
 //! The stages together, on made-up records.
 
 mod asks;
+mod content;
 mod halves;
 mod lives;
 mod native;

@@ -12,7 +12,7 @@ use bpf_probes::abi::{Counters, Loss, map_name};
 use bpf_probes::builder::Facts;
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use bpf_probes::load::{Collection, Link, LoadContext, MapSet, Ring};
-use bpf_probes::sensor::{self, BaseOptions, BaseTargets};
+use bpf_probes::sensor::{self, BaseOptions, BaseTargets, Environment};
 use zerocopy::IntoBytes;
 
 use super::super::config::Config;
@@ -54,7 +54,7 @@ fn root_every_child_of_this_test_is_shown_with_its_parent_and_arguments() {
     let ring = |name| Box::new(Ring::open(collection.map(name).unwrap()).unwrap());
     let sources = Sources { events: ring(map_name::EVENTS), enforcement: ring(map_name::ENFORCEMENT) };
     let links: Vec<Link> = collection.programs().iter().map(|program| program.attach().unwrap()).collect();
-    let mut replay = Replay::scan("/proc".as_ref()).unwrap();
+    let mut replay = Replay::scan("/proc".as_ref(), Environment::Unread).unwrap();
     let processes = collection.map(map_name::PROCESSES).unwrap();
     let states: Vec<_> = replay.states().collect();
     for (tgid, state) in states {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use api::event::{Event, Origin};
 use bpf_probes::abi::{
     Action, DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, Namespaces, ProcessKey,
-    RecordKind, ReturnRecord, ValueHeader, hook_flag, process_flag, value_flag,
+    RecordKind, ReturnRecord, ValueHeader, data_value, hook_flag, process_flag, value_flag,
 };
 use tracing_policy::ir::ValueKind;
-use tracing_policy::policy::{EventForm, Request};
+use tracing_policy::policy::{CopiedPlace, EventForm, Request};
 use zerocopy::IntoBytes;
 
 use super::super::clock::Clock;
@@ -101,9 +101,14 @@ pub(super) fn exit(process: ProcessKey, ktime: u64, code: u32) -> Box<[u64]> {
     record_bytes(&ExitRecord { header, process, code, tid: process.tgid }, &[])
 }
 
-pub(super) fn data(process: ProcessKey, sequence: u32, payload: &[u8]) -> Box<[u64]> {
+pub(super) fn data(process: ProcessKey, sequence: u16, payload: &[u8]) -> Box<[u64]> {
+    data_of(data_value::ONLY, process, sequence, payload)
+}
+
+/// A piece of one of the values of a process.
+pub(super) fn data_of(value: u16, process: ProcessKey, sequence: u16, payload: &[u8]) -> Box<[u64]> {
     let header = header(RecordKind::Data, process.ktime);
-    record_bytes(&DataRecord { header, process, len: len(payload), sequence }, payload)
+    record_bytes(&DataRecord { header, process, len: len(payload), sequence, value }, payload)
 }
 
 /// A hook of layout 1, with the path of a file.
@@ -182,6 +187,7 @@ pub(super) fn returned_of(
 
 /// The return of a call of layout 12, which fills a buffer of which there are `whole` bytes, with the stack of the kernel.
 pub(super) fn returned_with_buffer(
+    layout: u32,
     process: ProcessKey,
     entered: u64,
     whole: u64,
@@ -191,7 +197,7 @@ pub(super) fn returned_with_buffer(
         header: header(RecordKind::Return, entered + 10),
         entered,
         tid: process.tgid + 1,
-        layout: 12,
+        layout,
         action: Action::Post as u8,
         flags: hook_flag::KERNEL_STACK,
         values: 2,
@@ -260,7 +266,9 @@ pub(super) fn layouts() -> Arc<Layouts> {
     let returned = Some(ValueLayout { kind: ValueKind::Int32, label: "r".into() });
     let returning = HookLayout { returned, ..layout.clone() };
     let buffer = ValueLayout { kind: ValueKind::Bytes, label: "b".into() };
-    layouts.insert(12, HookLayout { copied: vec![(0, buffer)], ..returning.clone() });
+    let copied_at = |place| HookLayout { copied: vec![(place, buffer.clone())], ..returning.clone() };
+    layouts.insert(12, copied_at(CopiedPlace::Argument(0)));
+    layouts.insert(14, copied_at(CopiedPlace::Data(0)));
     let subsystem = "sched".into();
     let tracepoint = HookLayout {
         form: EventForm::Tracepoint { subsystem },

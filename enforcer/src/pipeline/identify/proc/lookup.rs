@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bpf_probes::sensor::Environment;
+
 use super::patience::Patience;
 use super::process::RunningProcess;
 use crate::pipeline::identify::table::Incarnation;
@@ -36,10 +38,10 @@ pub(in crate::pipeline::identify) struct Lookup {
 }
 
 impl Lookup {
-    pub(in crate::pipeline::identify) fn new(root: &Path) -> Self {
+    pub(in crate::pipeline::identify) fn new(root: &Path, environment: Environment) -> Self {
         Self {
             root: root.to_owned(),
-            patience: Patience::default(),
+            patience: Patience::new(environment),
             left: BUDGET,
             renewed: Instant::now(),
             stats: LookupStats::default(),
@@ -75,12 +77,14 @@ impl Lookup {
 mod tests {
     use std::path::Path;
 
+    use bpf_probes::sensor::Environment;
+
     use super::{BUDGET, Lookup};
     use crate::pipeline::identify::table::Incarnation;
 
     #[test]
     fn another_process_with_the_same_pid_is_not_taken() {
-        let mut lookup = Lookup::new(Path::new("/proc"));
+        let mut lookup = Lookup::new(Path::new("/proc"), Environment::Unread);
         let tgid = std::process::id();
         assert!(lookup.find(Incarnation { tgid, ktime: 0 }).is_some());
         assert!(lookup.find(Incarnation { tgid, ktime: u64::MAX }).is_some());
@@ -90,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_unknown_processes_is_refused() {
-        let mut lookup = Lookup::new(Path::new("/nonexistent"));
+        let mut lookup = Lookup::new(Path::new("/nonexistent"), Environment::Unread);
         for tgid in 0..10 * BUDGET {
             assert!(lookup.find(Incarnation { tgid, ktime: 0 }).is_none());
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bpf_probes::abi::MAX_ARGUMENTS;
+use bpf_probes::sensor::Environment;
 
 use crate::pipeline::patience;
 
@@ -19,7 +20,9 @@ use crate::pipeline::patience;
 pub(super) struct Slow {
     /// The arguments, each ended by NUL, the first included.
     pub(super) arguments: Vec<u8>,
-    /// Whether there were more than were read.
+    /// The environment, each variable ended by NUL; empty unless asked for.
+    pub(super) environment: Vec<u8>,
+    /// Whether there were more arguments than were read.
     pub(super) truncated: bool,
     /// Inode number of the executable; 0 if unknown.
     pub(super) inode: u64,
@@ -30,29 +33,28 @@ pub(super) struct Slow {
 /// Reads with a helper thread.
 #[derive(Debug)]
 pub(super) struct Patience {
-    helper: patience::Patience<PathBuf, Slow>,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { helper: patience::Patience::new("procfs") }
-    }
+    helper: patience::Patience<(PathBuf, Environment), Slow>,
+    environment: Environment,
 }
 
 impl Patience {
+    /// Whether the environment is read too, `environment` says.
+    pub(super) const fn new(environment: Environment) -> Self {
+        Self { helper: patience::Patience::new("procfs"), environment }
+    }
+
     /// What there is to read in the directory of a process, if it comes within `limit`.
     pub(super) fn read(&mut self, directory: &Path, limit: Duration) -> Option<Slow> {
-        self.helper.ask(directory.to_owned(), limit, |directory| read(directory))
+        let question = (directory.to_owned(), self.environment);
+        self.helper.ask(question, limit, |(directory, environment)| read(directory, *environment))
     }
 }
 
-fn read(directory: &Path) -> Slow {
-    let mut slow = Slow::default();
-    if let Ok(file) = File::open(directory.join("cmdline")) {
-        let limit = u64::from(MAX_ARGUMENTS);
-        // What was read before an error is kept: the process may be ending.
-        let _read = file.take(limit).read_to_end(&mut slow.arguments);
-        slow.truncated = slow.arguments.len() as u64 == limit;
+fn read(directory: &Path, environment: Environment) -> Slow {
+    let mut slow = Slow { arguments: memory(&directory.join("cmdline")), ..Slow::default() };
+    slow.truncated = slow.arguments.len() == MAX_ARGUMENTS as usize;
+    if environment == Environment::Read {
+        slow.environment = memory(&directory.join("environ"));
     }
     if let Ok(metadata) = fs::metadata(directory.join("exe")) {
         slow.inode = metadata.ino();
@@ -61,17 +63,35 @@ fn read(directory: &Path) -> Slow {
     slow
 }
 
+/// What a file shows of a process's memory.
+fn memory(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = File::open(path) {
+        // What was read before an error is kept: the process may be ending.
+        let _read = file.take(u64::from(MAX_ARGUMENTS)).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use bpf_probes::sensor::Environment;
+
     use super::Patience;
 
     #[test]
     fn the_arguments_of_this_process_come_in_time() {
-        let slow = Patience::default().read(Path::new("/proc/self"), Duration::from_secs(20));
-        let slow = slow.unwrap_or_default();
+        let read = |environment| {
+            let slow = Patience::new(environment).read(Path::new("/proc/self"), Duration::from_secs(20));
+            slow.unwrap_or_default()
+        };
+        let slow = read(Environment::Unread);
+        assert_eq!(slow.environment, b"");
+        let with_environment = read(Environment::Read);
+        assert!(with_environment.environment.split(|byte| *byte == 0).any(|text| text.starts_with(b"PATH=")));
         let own: Vec<u8> = std::env::args().flat_map(|argument| (argument + "\0").into_bytes()).collect();
         assert_eq!(slow.arguments, own);
         assert_ne!(slow.inode, 0);

@@ -33,6 +33,8 @@ pub struct RunningProcess {
     pub binary: Vec<u8>,
     /// The arguments without the first, each ended by NUL.
     pub arguments: Vec<u8>,
+    /// The environment, each variable ended by NUL; empty where it was not asked for.
+    pub environment: Vec<u8>,
     /// There are more arguments.
     pub truncated: bool,
     /// The working directory, where it could be read.
@@ -93,6 +95,7 @@ impl RunningProcess {
             process.truncated = slow.truncated;
             process.inode = slow.inode;
             process.links = slow.links;
+            process.environment = slow.environment;
             let first = slow.arguments.iter().position(|byte| *byte == 0);
             process.arguments = first.map_or_else(Vec::new, |end| slow.arguments[end + 1..].to_vec());
         }
@@ -148,11 +151,18 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use bpf_probes::sensor::Environment;
+
     use super::RunningProcess;
     use crate::pipeline::identify::proc::patience::Patience;
 
     fn read(tgid: u32) -> Option<RunningProcess> {
-        RunningProcess::read(Path::new("/proc"), tgid, &mut Patience::default(), Duration::from_secs(20))
+        RunningProcess::read(
+            Path::new("/proc"),
+            tgid,
+            &mut Patience::new(Environment::Unread),
+            Duration::from_secs(20),
+        )
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bpf_probes::abi::{Namespaces, ProcessKey, ProcessState, process_flag};
+use bpf_probes::sensor::Environment;
 
 use super::patience::Patience;
 use super::process::{RunningProcess, host_namespaces};
@@ -38,13 +39,13 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Reads all processes under `root`. One that ends meanwhile is left out.
+    /// Reads all processes under `root`, with their environment where `environment` says so. One that ends meanwhile is left out.
     ///
     /// # Errors
     /// When `root` cannot be listed.
-    pub fn scan(root: &Path) -> Result<Self, ScanError> {
+    pub fn scan(root: &Path, environment: Environment) -> Result<Self, ScanError> {
         let failed = |error| ScanError::List { path: root.to_owned(), error };
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(environment);
         let mut processes = Vec::new();
         for entry in fs::read_dir(root).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -139,6 +140,7 @@ mod tests {
     use std::path::Path;
 
     use bpf_probes::abi::{Namespaces, process_flag};
+    use bpf_probes::sensor::Environment;
 
     use super::{Replay, RunningProcess};
 
@@ -194,10 +196,10 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_scanned() {
-        let replay = Replay::scan(Path::new("/proc")).unwrap();
+        let replay = Replay::scan(Path::new("/proc"), Environment::Unread).unwrap();
         let own = replay.processes().iter().find(|process| process.tgid == std::process::id()).unwrap();
         assert!(!own.binary.is_empty());
-        let error = Replay::scan(Path::new("/nonexistent")).unwrap_err().to_string();
+        let error = Replay::scan(Path::new("/nonexistent"), Environment::Unread).unwrap_err().to_string();
         assert!(error.contains("/nonexistent"), "{error}");
     }
 }
