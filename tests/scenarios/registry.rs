@@ -96,7 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
     // proves: HOOK-11, ACT-12 (uprobe, in a machine)
     plain("functions_of_a_program_are_seen_to_return", uprobes::returns),
-    // proves: ACT-06 (in a machine, refusal too), ACT-07 (offset, in a machine)
+    // proves: ACT-06, ACT-07
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15, ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
@@ -169,7 +169,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
     ),
-    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    // proves: POL-10 (in a machine), HOOK-17, EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),

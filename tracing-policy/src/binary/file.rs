@@ -133,6 +133,11 @@ impl<'d> Binary<'d> {
         segments.chain(sections).find_map(build_id_of)
     }
 
+    /// The types of its functions and variables as BTF, where it has the section that is for them.
+    pub fn types(&self) -> Option<&'d [u8]> {
+        self.sections_named(b".BTF").find_map(|section| section.data(ENDIAN, self.bytes).ok())
+    }
+
     /// Whether Go made it: such a program moves its stacks, and the kernel knows nothing of that.
     pub fn is_go(&self) -> bool {
         !matches!(super::go::GoTable::find(self), Ok(None))

@@ -11,6 +11,7 @@
 //! | which function is there? | [`Functions::around`] |
 //! | is it a Go program? | [`Binary::is_go`] |
 //! | could a program run there? | [`Binary::offset_is_executable`] |
+//! | which types has it? | [`Binary::types`] |
 //! | which build is it? | [`Binary::build_id`] |
 //! | where is this static probe, and what does it pass? | [`Binary::usdt`] |
 //! | which functions and static probes are there? | [`Binary::functions`], [`Binary::probes`] |
