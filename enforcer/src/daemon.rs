@@ -20,7 +20,9 @@ use crate::config::{PolicyDirectory, Settings};
 use crate::host::{
     Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
-use crate::kernel::{self, Base, BaseError, BaseSizes, KernelCompiler, KernelPort, SetupError};
+use crate::kernel::{
+    self, Base, BaseError, BaseSizes, Keep, KeepError, KernelCompiler, KernelPort, SetupError,
+};
 use crate::log::LevelControl;
 use crate::pipeline::{
     Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
@@ -49,6 +51,8 @@ pub enum StartError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     #[error("the base programs: {0}")]
     Base(#[from] BaseError),
     #[error(transparent)]
@@ -136,11 +140,12 @@ impl Daemon {
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
+        let keep = Arc::new(Keep::open(&settings.keep, &view)?);
         let KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes } =
-            start_events(&settings, &view)?;
+            start_events(&settings, &view, &keep)?;
         step(started, "the base programs run");
         let board = Board::default();
-        let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone())?;
+        let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone(), Arc::clone(&keep))?;
         let observed =
             Observed { requests, ..observed(&settings, &base, &pipeline, &sinks, hub, board.clone()) };
         let features = view.facts().features.clone();
@@ -153,7 +158,7 @@ impl Daemon {
         };
         let (policies, policy_thread) =
             Policies::start(move || Store::new(world, board)).map_err(StartError::Thread)?;
-        let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread);
+        let drain = Drain::new(pid_file, base, pipeline, sinks, policy_thread, keep);
         let daemon =
             Self { started, settings, sockets, metrics, observed, features, policies, log, processes, drain };
         daemon.load(texts)
@@ -217,6 +222,7 @@ impl Daemon {
             tracing::info!("metrics on http://{}/metrics", metrics.address());
             servers.spawn(metrics.serve(self.observed.clone(), stop.clone()));
         }
+        self.drain.take_over();
         let policies = self.observed.board.policies().len();
         let milliseconds = milliseconds_since(self.started);
         tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
@@ -262,7 +268,7 @@ fn policy_texts(settings: &Settings) -> Result<Vec<SourceText>, ReadError> {
 }
 
 /// Loads and attaches the base programs, and starts the event path behind them.
-fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, StartError> {
+fn start_events(settings: &Settings, view: &KernelView, keep: &Keep) -> Result<KernelSide, StartError> {
     let bounds = &settings.bounds;
     let sizes = BaseSizes {
         ring: bounds.ring_bytes,
@@ -278,7 +284,7 @@ fn start_events(settings: &Settings, view: &KernelView) -> Result<KernelSide, St
         events: Box::new(base.ring(map_name::EVENTS)?),
         enforcement: Box::new(base.ring(map_name::ENFORCEMENT)?),
     };
-    base.attach()?;
+    base.attach(keep)?;
     // From here on every new process is seen; those that were before come from proc.
     let mut replay = Replay::scan(&settings.procfs, settings.content.environment.read())?;
     let processes = base.introduce(&mut replay)?;

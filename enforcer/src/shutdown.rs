@@ -4,6 +4,7 @@
 //! read to their end, the servers close. Each step has a deadline; what is left behind by it is said.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::PidFile;
-use crate::kernel::Base;
+use crate::kernel::{Base, Keep};
 use crate::pipeline::{PipelineHandle, Summary};
 use crate::policy::PolicyThread;
 use crate::server::{Observed, complaints};
@@ -33,6 +34,7 @@ pub struct Drain {
     base: Base,
     pipeline: PipelineHandle,
     sinks: Vec<SinkThread>,
+    keep: Arc<Keep>,
     /// Freed when all is done.
     pid_file: PidFile,
 }
@@ -94,8 +96,20 @@ impl Drain {
         pipeline: PipelineHandle,
         sinks: Vec<SinkThread>,
         policies: PolicyThread,
+        keep: Arc<Keep>,
     ) -> Self {
-        Self { policies, base, pipeline, sinks, pid_file }
+        Self { policies, base, pipeline, sinks, keep, pid_file }
+    }
+
+    /// Ends what an earlier daemon left running; to be called once this one does the same.
+    pub(crate) fn take_over(&self) {
+        let released = self.keep.release_others();
+        if released > 0 {
+            tracing::info!(
+                names = released,
+                "took over from an earlier daemon: what it had left in the kernel is released"
+            );
+        }
     }
 
     /// Stops everything at once, for a daemon that did not come up.
@@ -120,6 +134,7 @@ impl Drain {
             }
         };
         let mut faults = self.wait(&mut signals, &mut servers, &observed).await;
+        self.keep.leave();
         let mut drained = tokio::task::spawn_blocking(move || self.drain());
         let mut report = tokio::select! {
             drained = &mut drained => drained.unwrap_or_else(|error| Report {
@@ -176,7 +191,7 @@ impl Drain {
 
     /// Stops the parts in order. Blocks.
     fn drain(self) -> Report {
-        let Self { policies, mut base, pipeline, sinks, pid_file } = self;
+        let Self { policies, mut base, pipeline, sinks, keep, pid_file } = self;
         let mut faults = Vec::new();
         if policies.stop().is_err() {
             faults.push("the policy thread panicked".to_owned());
@@ -195,6 +210,7 @@ impl Drain {
             }
         }
         drop(base);
+        drop(keep);
         drop(pid_file);
         Report { summary, faults }
     }

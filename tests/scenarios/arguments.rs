@@ -1,7 +1,7 @@
 //! Buffers, and values that are reached through the kernel's types.
 
 use std::fs::File;
-use std::io::{IoSliceMut, Read};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::unix::fs::FileExt;
 
 use e2e::ensure;
@@ -37,6 +37,12 @@ spec:
     selectors:
     - matchArgs:
       - {index: 1, operator: Prefix, values: [to-be-seen]}
+  - call: sys_writev
+    args:
+    - {index: 1, type: char_iovec, sizeArgIndex: 3}
+    selectors:
+    - matchArgs:
+      - {index: 1, operator: Equal, values: [in-several-pieces]}
   - call: pipe_write
     syscall: false
     ignore: {callNotFound: true}
@@ -55,9 +61,17 @@ spec:
     selectors:
     - matchArgs:
       - {index: 1, operator: Prefix, values: [to-be-seen]}
+  tracepoints:
+  - subsystem: sched
+    event: sched_process_exec
+    args:
+    - {index: 4, type: data_loc}
+    selectors:
+    - matchArgs:
+      - {index: 4, operator: Postfix, values: [/true]}
 ";
 
-/// A path through types, the current task, a register, a buffer of a system call and an iterator, each filtered and shown.
+/// A path through types, the current task, a register, buffers of system calls, an iterator and text in a tracepoint's record, each filtered and shown.
 pub(crate) fn reached(guest: &Guest) -> Outcome {
     let mut daemon = Settings::default().policy(TEXT).start(guest)?;
     let mut events = daemon.events()?;
@@ -65,6 +79,10 @@ pub(crate) fn reached(guest: &Guest) -> Outcome {
     must(&["sh", "-c", "echo to-be-seen | cat >/dev/null; echo not-to-be-seen | cat >/dev/null"])?;
     must(&["sh", "-c", "(printf to-be-seen; head -c 19990 /dev/zero) >/tmp/long"])?;
     must(&["dd", "if=/tmp/long", "of=/dev/null", "bs=20000"])?;
+    let mut nowhere = File::options().write(true).open("/dev/null")?;
+    let pieces = ["in-", "several", "", "-pieces"].map(|piece| IoSlice::new(piece.as_bytes()));
+    let written = nowhere.write_vectored(&pieces)?;
+    ensure!(written == 17, "wrote {written} bytes");
     let seen = daemon.settle(&mut events)?;
     let hooks: Vec<Hook> = seen.iter().filter_map(|event: &Event| event.process_kprobe.clone()).collect();
     let of = |function: &str| -> Vec<&Hook> {
@@ -91,6 +109,12 @@ pub(crate) fn reached(guest: &Guest) -> Outcome {
     // 20 000 bytes in base64: more than a record holds
     let long = |hook: &&Hook| bytes(hook).len() == 26_668 && bytes(hook).starts_with("dG8tYmUtc2Vlb");
     ensure!(writes.iter().any(long), "no long write among {}", writes.len());
+    let vectors = of("__x64_sys_writev");
+    // base64 of the pieces put together
+    ensure!(vectors.len() == 1 && bytes(&vectors[0]) == "aW4tc2V2ZXJhbC1waWVjZXM=", "vectors {vectors:?}");
+    let records: Vec<&Hook> = seen.iter().filter_map(|event| event.process_tracepoint.as_ref()).collect();
+    let path = |hook: &Hook| hook.args.first().and_then(|path| path.string_arg.clone()).unwrap_or_default();
+    ensure!(records.len() == 1 && path(records[0]).ends_with("/true"), "records of exec: {records:?}");
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub(crate) fn as_the_table_says(guest: &Guest) -> Outcome {
             symbol("bpf_kprobe_multi_link_attach") && symbol("bpf_uprobe_multi_link_attach"),
         ),
         (Feature::OverrideReturn, symbol("bpf_override_return")),
+        (Feature::PerfEventLink, symbol("bpf_perf_link_release")),
         (Feature::BpfLoop, symbol("bpf_loop")),
         (Feature::ReadOnlyCast, symbol("bpf_rdonly_cast")),
         (Feature::Preemptible, ["(full)", "(lazy)"].iter().any(|word| preemption.contains(word))),

@@ -9,8 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
-    machine, many, network, objects, overload, overrides, paths, processes, refusals, reports, returns,
-    samples, selectors, shadow, syscalls, uprobes, usdts, verification,
+    machine, many, modules, network, objects, overload, overrides, paths, processes, refusals, reports,
+    restart, returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -96,7 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
     // proves: HOOK-11, ACT-12 (uprobe, in a machine)
     plain("functions_of_a_program_are_seen_to_return", uprobes::returns),
-    // proves: ACT-06, ACT-07
+    // proves: ACT-06 (in a machine, refusal too), ACT-07 (offset, in a machine)
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15, ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
@@ -112,7 +112,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ACT-10 (TrackSock)
     plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
-    // proves: ACT-10 (returnArgAction)
+    // proves: ACT-10
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
@@ -120,6 +120,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("values_are_reached_and_buffers_read", arguments::reached),
     // proves: ARG-04 (char_buf, char_iovec), ARG-02 (char_iovec, in a machine)
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
+    plain("functions_and_types_of_a_module_are_hooked_and_read", modules::overlay),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
     // proves: ACT-03, POL-07 (override-method, in a machine)
@@ -169,7 +170,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
     ),
-    // proves: POL-10 (in a machine), HOOK-17, EVT-08
+    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),
@@ -181,6 +182,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
     plain("no_program_is_expensive_to_verify", verification::cheap),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
+    // proves: REL-04, REL-05, REL-06 (clean-up of leftovers)
+    plain("enforcement_goes_on_without_the_daemon_and_while_the_next_takes_over", restart::without_gap),
+    // proves: REL-06
+    plain(
+        "a_daemon_that_is_killed_at_any_moment_is_followed_by_a_clean_start",
+        restart::killed_at_any_moment,
+    ),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)

@@ -9,8 +9,9 @@ use crate::say;
 /// The tests of `tracing-policy/tests/live`, which the host puts here.
 const LIVE: &str = "/usr/bin/e2e-live";
 /// Those that load every type, every family of operators, many policies and long lists, and count.
-const TESTS: [&str; 3] = [
+const TESTS: [&str; 4] = [
     "cost::root_no_program_of_the_language_is_expensive_to_verify",
+    "cost::root_no_program_of_buffers_returns_and_overrides_is_expensive_to_verify",
     "cost::root_no_program_of_the_sensors_is_expensive_to_verify",
     "cost::root_a_thousand_values_load_about_as_fast_as_one",
 ];

@@ -95,6 +95,8 @@ pub struct Hook {
     pub flags: String,
     /// What it was called with.
     pub args: Vec<Argument>,
+    /// What else was read there.
+    pub data: Vec<Argument>,
     /// What it returned.
     #[serde(rename = "return")]
     pub returned: Option<Argument>,

@@ -16,6 +16,8 @@ pub enum Feature {
     OverrideReturn,
     /// Programs at places in programs may write the registers of the thread.
     UserRegisterWrite,
+    /// Links of perf events, by which kprobes outlive the process that made them.
+    PerfEventLink,
     /// `bpf_loop`, task storage, ancestor cgroup ids.
     BpfLoop,
     /// The `bpf_rdonly_cast` kfunc.
@@ -90,13 +92,19 @@ pub static KERNELS: [Kernel; 5] = [
         name: "6.1",
         origin: Origin::Packaged,
         suites: &[main("bookworm"), security("bookworm-security")],
-        has: &[Feature::ActiveBpfLsm, Feature::BpfLoop],
+        has: &[Feature::ActiveBpfLsm, Feature::PerfEventLink, Feature::BpfLoop],
     },
     Kernel {
         name: "6.12",
         origin: Origin::Packaged,
         suites: &[main("trixie"), security("trixie-security")],
-        has: &[Feature::ActiveBpfLsm, Feature::ProbeMulti, Feature::BpfLoop, Feature::ReadOnlyCast],
+        has: &[
+            Feature::ActiveBpfLsm,
+            Feature::ProbeMulti,
+            Feature::PerfEventLink,
+            Feature::BpfLoop,
+            Feature::ReadOnlyCast,
+        ],
     },
     Kernel {
         name: "7.2",
@@ -107,6 +115,7 @@ pub static KERNELS: [Kernel; 5] = [
             Feature::ProbeMulti,
             Feature::ModifyReturnOfSyscalls,
             Feature::UserRegisterWrite,
+            Feature::PerfEventLink,
             Feature::BpfLoop,
             Feature::ReadOnlyCast,
             Feature::Preemptible,
@@ -121,6 +130,7 @@ pub static KERNELS: [Kernel; 5] = [
             Feature::ProbeMulti,
             Feature::ModifyReturnOfSyscalls,
             Feature::OverrideReturn,
+            Feature::PerfEventLink,
             Feature::BpfLoop,
             Feature::ReadOnlyCast,
         ],
@@ -150,6 +160,7 @@ impl Variant {
             | Feature::ModifyReturnOfSyscalls
             | Feature::OverrideReturn
             | Feature::UserRegisterWrite
+            | Feature::PerfEventLink
             | Feature::BpfLoop
             | Feature::ReadOnlyCast => self.kernel.has.contains(&feature),
         }

@@ -92,6 +92,8 @@ pub enum Duty {
     ReadUserMemory = 16,
     /// Override otherwise than by error injection, where that can be.
     AvoidErrorInjection = 32,
+    /// Read registers at the hook, which trampolines do not show.
+    ReadRegisters = 64,
 }
 
 /// Everything that is due at a hook, for all policies on it together.

@@ -32,7 +32,8 @@ pub(super) fn plan_function(
         return Ok(());
     }
     let can_trampoline = fentry_target(function, kernel).is_some();
-    let (entry, exit) = if can_trampoline && (trampolines_are_exact(kernel) || !kernel.has(Feature::Kprobe)) {
+    let is_better = trampolines_are_exact(kernel) && !due.contains(Duty::ReadRegisters);
+    let (entry, exit) = if can_trampoline && (is_better || !kernel.has(Feature::Kprobe)) {
         by_trampoline(plan, function, kernel)?
     } else {
         (function_entry(plan, function, kernel)?, kretprobe(plan, function))

@@ -101,6 +101,9 @@ fn returns_take_fexit_where_trampolines_are_exact_and_a_kretprobe_elsewhere() {
         expect(&hook, &recorded(folder), pair);
     }
     expect(&hook, &recorded("7.2"), "? kprobe vfs_open: Decide | kretprobe vfs_open: ReportReturn");
+    // trampolines show no registers
+    let registers = Hook::function("vfs_open", &[Duty::Report, Duty::ReportReturn, Duty::ReadRegisters]);
+    expect(&registers, &recorded("6.12"), "? kprobe vfs_open: Decide | kretprobe vfs_open: ReportReturn");
     let denied = Hook::function("security_file_open", &[Duty::Report, Duty::Override, Duty::ReportReturn]);
     let expected = "? kprobe security_file_open: Decide | lsm file_open: Deny | kretprobe security_file_open: ReportReturn";
     expect(&denied, &recorded("6.12"), expected);

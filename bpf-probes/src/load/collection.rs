@@ -186,6 +186,11 @@ impl Collection {
     pub fn links(&self) -> &[Link] {
         &self.links
     }
+
+    /// The same, to give them names.
+    pub fn links_mut(&mut self) -> &mut [Link] {
+        &mut self.links
+    }
 }
 
 fn shape(map: &MapSpec) -> String {

@@ -141,9 +141,15 @@ pub struct Flags {
     /// Address of the metrics server, HOST:PORT; empty for none
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_server: Option<String>,
-    /// Directory under the BPF file system; accepted for compatibility, nothing is pinned
+    /// Directory under the BPF file system, for what stays there when the daemon ends [default: tetragon]
     #[arg(long, value_name = "NAME")]
     pub bpf_dir: Option<String>,
+    /// Leave policies and all programs running in the kernel when the daemon ends, until the next one has taken over
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub keep_sensors_on_exit: Option<bool>,
+    /// Accepted for compatibility: what an earlier daemon left running is released, as soon as this one has taken over
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub release_pinned_bpf: Option<bool>,
     /// Directory of the socket, the pid file and tetragon-info.json [default: /var/run/tetragon]
     #[arg(long, value_name = "DIRECTORY")]
     pub run_dir: Option<String>,
@@ -208,6 +214,8 @@ impl Flags {
             debug: self.debug.or(under.debug),
             metrics_server: self.metrics_server.or(under.metrics_server),
             bpf_dir: self.bpf_dir.or(under.bpf_dir),
+            keep_sensors_on_exit: self.keep_sensors_on_exit.or(under.keep_sensors_on_exit),
+            release_pinned_bpf: self.release_pinned_bpf.or(under.release_pinned_bpf),
             run_dir: self.run_dir.or(under.run_dir),
         }
     }

@@ -17,4 +17,6 @@ pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
-pub use settings::{Bounds, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError};
+pub use settings::{
+    Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
+};

@@ -41,6 +41,8 @@ pub struct Settings {
     pub cluster_name: String,
     /// Whom policies' `DnsLookup` asks; `None`: policies' requests are not made.
     pub policy_requests: Option<SocketAddr>,
+    /// What stays in the kernel when the daemon ends.
+    pub keep: KeepSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -86,6 +88,15 @@ pub struct Bounds {
     pub listener_queue: usize,
 }
 
+/// What stays in the kernel when the daemon ends, and where that is named.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeepSettings {
+    /// Name of the directory in the BPF file system.
+    pub folder: String,
+    /// Whether the programs stay.
+    pub sensors: bool,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LogSettings {
@@ -128,6 +139,7 @@ pub enum SettingsError {
 }
 
 const DEFAULT_RUN_DIR: &str = "/var/run/tetragon";
+const DEFAULT_BPF_DIR: &str = "tetragon";
 const DEFAULT_POLICY_DIR: &str = "/etc/tetragon/tetragon.tp.d";
 const DEFAULT_PORT: u16 = 54321;
 /// 1 MiB holds some 1 500 execs; upstream takes 64 KiB for each CPU. The ring is mapped twice, and counts as memory of the daemon each time.
@@ -192,6 +204,10 @@ impl Settings {
                 Some(true) => Some(resolver(non_empty(flags.policy_resolver).as_deref())?),
                 Some(false) | None => None,
             },
+            keep: KeepSettings {
+                folder: bpf_folder(flags.bpf_dir)?,
+                sensors: flags.keep_sensors_on_exit.unwrap_or(false),
+            },
             log: LogSettings {
                 level: log_level(flags.debug.unwrap_or(false), flags.log_level.as_deref())?,
                 format: log_format(flags.log_format.as_deref())?,
@@ -220,6 +236,8 @@ impl Settings {
             ("procfs", self.procfs.display().to_string()),
             ("allow-policy-requests", self.policy_requests.is_some().to_string()),
             ("cluster-name", self.cluster_name.clone()),
+            ("bpf-dir", self.keep.folder.clone()),
+            ("keep-sensors-on-exit", self.keep.sensors.to_string()),
             ("log-level", self.log.level.to_string().to_lowercase()),
         ];
         let export = self.export.iter().flat_map(ExportSettings::describe);
@@ -235,6 +253,16 @@ impl Settings {
     pub fn default_socket(run_dir: &Path) -> PathBuf {
         run_dir.join("tetragon.sock")
     }
+}
+
+/// A directory of its own below the root, whose names have no dots.
+fn bpf_folder(option: Option<String>) -> Result<String, SettingsError> {
+    let name = non_empty(option).unwrap_or_else(|| DEFAULT_BPF_DIR.into());
+    let parts = name.trim_matches('/').split('/');
+    if name.contains('.') || parts.clone().any(str::is_empty) {
+        return Err(value_error("bpf-dir", name, "a name without dots is needed, such as tetragon"));
+    }
+    Ok(parts.collect::<Vec<_>>().join("/"))
 }
 
 /// Upstream asks this one.

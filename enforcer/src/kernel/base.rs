@@ -7,12 +7,14 @@ use bpf_probes::attach::{Exactness, PlanError};
 use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{
-    AttachError, Collection, CpusError, Link, LoadContext, LoadError, Map, MapError, MapSet, Ring, RingError,
+    AttachError, Collection, CpusError, Link, LoadContext, LoadError, Map, MapError, MapSet, PinError, Ring,
+    RingError,
 };
 use bpf_probes::sensor::{self, BaseOptions, BaseTargets, Environment, SensorError};
 use zerocopy::IntoBytes as _;
 
 use super::cells::Cells;
+use super::keep::{Keep, Keeping};
 use crate::pipeline::Replay;
 
 /// Sizes of the shared maps, and what is read of processes.
@@ -46,6 +48,9 @@ pub enum BaseError {
     /// The kernel refused an attachment.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// What is to outlive the daemon cannot be named.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// A shared map cannot be used.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -98,14 +103,16 @@ impl Base {
         Ok(Ring::open(map(&self.collection, name)?)?)
     }
 
-    /// Attaches the programs in their order. Processes that run already come from proc: see [`Self::introduce`].
+    /// Attaches the programs in their order, for longer than the daemon where `keep` says so. Processes that run already come from proc: see [`Self::introduce`].
     ///
     /// # Errors
-    /// [`BaseError::Attach`]; nothing stays attached then.
-    pub fn attach(&mut self) -> Result<(), BaseError> {
+    /// [`BaseError::Attach`], [`BaseError::Pin`]; nothing stays attached then.
+    pub fn attach(&mut self, keep: &Keep) -> Result<(), BaseError> {
         let mut attached = Vec::new();
         for program in self.collection.programs() {
-            attached.push(program.attach()?);
+            let mut link = program.attach()?;
+            keep.link(&mut link, Keeping::Base, program.name())?;
+            attached.push(link);
         }
         self.attached = attached;
         Ok(())

@@ -9,7 +9,7 @@ use bpf_probes::abi::{
 };
 use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Program, ProgramError};
+use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Pin, Program, ProgramError};
 use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
 use bpf_probes::spec::{CollectionSpec, Entries, Entry};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -18,9 +18,11 @@ use super::base::{Base, BaseError};
 use super::cells::Cells;
 use super::figures::LoadedFigures;
 use super::files::OpenFiles;
+use super::keep::{Keep, Keeping};
 use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
+use tracing_policy::policy::Role;
 
 use crate::policy::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
 
@@ -38,6 +40,7 @@ pub struct KernelPort {
     recording: Recording,
     on_demand: OnDemand,
     files: Arc<OpenFiles>,
+    keep: Arc<Keep>,
 }
 
 /// A loaded program, and what it needs beside it.
@@ -51,7 +54,11 @@ pub struct Body {
 #[derive(Debug)]
 pub struct Stub {
     link: Option<Link>,
+    _slots: Option<Pin>,
     collection: Arc<Collection>,
+    /// Unlike that of any other stub at the time.
+    number: u32,
+    keeping: Keeping,
 }
 
 fn refused(error: impl std::fmt::Display) -> Refused {
@@ -70,11 +77,16 @@ fn load_refused(error: &LoadError) -> Refused {
 }
 
 impl KernelPort {
-    /// A port onto what `base` has loaded.
+    /// A port onto what `base` has loaded. What it attaches stays as `keep` says.
     ///
     /// # Errors
     /// When the program that marks processes cannot be loaded.
-    pub fn new(view: Arc<KernelView>, base: &Base, procfs: PathBuf) -> Result<Self, BaseError> {
+    pub fn new(
+        view: Arc<KernelView>,
+        base: &Base,
+        procfs: PathBuf,
+        keep: Arc<Keep>,
+    ) -> Result<Self, BaseError> {
         let context = LoadContext::new(Some(view.btf()))?;
         let cpus = context.cpus;
         let shared = base.collection().maps().clone();
@@ -87,7 +99,7 @@ impl KernelPort {
         let recording = Recording::new(procfs, processes);
         let (cells, files) = (Arc::clone(base.cells()), Arc::default());
         let on_demand = OnDemand::default();
-        Ok(Self { view, cpus, shared, cells, mark, recording, on_demand, files })
+        Ok(Self { view, cpus, shared, cells, mark, recording, on_demand, files, keep })
     }
 
     /// The open files that programs are attached to.
@@ -143,7 +155,7 @@ impl HookPort for KernelPort {
         let mut needed = Vec::new();
         for import in &spec.imports {
             if import.name == map_name::RECORDED {
-                needed.push(self.recording.start(&self.view).map_err(refused)?);
+                needed.push(self.recording.start(&self.view, &self.keep).map_err(refused)?);
             }
             needed.extend(self.on_demand.get(import, &self.view).map_err(refused)?);
         }
@@ -156,11 +168,17 @@ impl HookPort for KernelPort {
     }
 
     fn load_stub(&self, compiled: &CompiledBody, body: &Arc<Body>, number: u32) -> Result<Stub, Refused> {
+        let rewrites = compiled.role == Role::Override && compiled.target.user_place().is_some();
+        let keeping = if rewrites { Keeping::Rewrite } else { Keeping::Hook };
         if compiled.role.is_attached() {
-            return Ok(Stub { link: None, collection: Arc::clone(&body.collection) });
+            let collection = Arc::clone(&body.collection);
+            return Ok(Stub { link: None, _slots: None, collection, number, keeping });
         }
         let spec = sensor::stub(&compiled.target, number).map_err(refused)?;
-        Ok(Stub { link: None, collection: self.load(&spec, &self.shared)? })
+        let collection = self.load(&spec, &self.shared)?;
+        let slots = collection.map(SLOTS).map(|slots| self.keep.slots(slots, &number.to_string()));
+        let slots = slots.transpose().map_err(refused)?.flatten();
+        Ok(Stub { link: None, _slots: slots, collection, number, keeping })
     }
 
     fn put(&self, stub: &Stub, slot: Slot, body: &Arc<Body>) -> Result<(), Refused> {
@@ -179,6 +197,9 @@ impl HookPort for KernelPort {
 
     fn attach(&self, stub: &mut Stub) -> Result<(), Refused> {
         let program = program(&stub.collection, STUB)?;
+        if stub.keeping == Keeping::Rewrite {
+            self.keep.release_rewrites_of_others();
+        }
         let attached = match program.target().user_place() {
             None => program.attach(),
             Some(place) => {
@@ -186,8 +207,8 @@ impl HookPort for KernelPort {
                 attached.ok_or_else(|| refused(format!("{} is not open any more", place.path)))?
             }
         };
-        stub.link = Some(attached.map_err(refused)?);
-        Ok(())
+        let link = stub.link.insert(attached.map_err(refused)?);
+        self.keep.link(link, stub.keeping, &stub.number.to_string()).map_err(refused)
     }
 
     fn go_live(&self, number: u32, slot: Slot) {

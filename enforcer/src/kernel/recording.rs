@@ -11,6 +11,7 @@ use bpf_probes::sensor::{self, BaseTargets, Environment};
 use zerocopy::IntoBytes as _;
 
 use super::base::BaseError;
+use super::keep::{Keep, Keeping};
 use crate::pipeline::Replay;
 
 /// The programs that record, while somebody holds them.
@@ -31,7 +32,7 @@ impl Recording {
     ///
     /// # Errors
     /// See [`BaseError`].
-    pub(super) fn start(&self, view: &KernelView) -> Result<Arc<Collection>, BaseError> {
+    pub(super) fn start(&self, view: &KernelView, keep: &Keep) -> Result<Arc<Collection>, BaseError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = running.upgrade() {
             return Ok(running);
@@ -40,6 +41,10 @@ impl Recording {
         let context = LoadContext::new(Some(view.btf()))?;
         let mut collection = Collection::load(&spec, &MapSet::new(), &context)?;
         collection.attach_all()?;
+        for link in collection.links_mut() {
+            let name = format!("recording_{}", link.program());
+            keep.link(link, Keeping::Base, &name)?;
+        }
         self.introduce(&collection)?;
         let collection = Arc::new(collection);
         *running = Arc::downgrade(&collection);

@@ -260,7 +260,7 @@ pub(super) fn argument_type(
         Written::Skb => ArgumentType::Object(ObjectKind::Network(NetworkType::Skb)),
         Written::Sockaddr => ArgumentType::Object(ObjectKind::Network(NetworkType::Sockaddr)),
         Written::SockaddrUn => ArgumentType::SockaddrUn,
-        Written::Auto | Written::Syscall64 => {
+        Written::Auto | Written::Syscall64 | Written::DataLoc => {
             let message = format!("{} has no arguments of type {}", section.one(), ty.value.as_word());
             report.push(Diagnostic::error(Code::ArgumentType, ty.span, message));
             return None;
@@ -273,10 +273,6 @@ pub(super) fn argument_type(
         Written::CharBuf => ArgumentType::CharBuf,
         Written::CharIovec => ArgumentType::CharIovec,
         Written::IovIter => ArgumentType::IovIter,
-        Written::DataLoc => {
-            unsupported::refuse(&format!("the argument type {}", ty.value.as_word()), ty.span, report);
-            return None;
-        }
     };
     Some(Spanned::new(checked, ty.span))
 }

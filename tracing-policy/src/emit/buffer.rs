@@ -76,7 +76,7 @@ impl Emitter<'_> {
         id: ReadId,
         bytes: BytesState,
     ) -> Result<(), BuildError> {
-        let (error, too_large, out) = (f.label(), f.label(), f.label());
+        let (error, too_large, failed, out) = (f.label(), f.label(), f.label(), f.label());
         let read = self.hook.read(id);
         let raw = self.state().reads[id.index()].raw;
         f.comment("the buffer");
@@ -108,12 +108,14 @@ impl Emitter<'_> {
         f.bind(too_large);
         f.constant(R0, 0);
         f.alu(AluOp::Sub, R0, TOO_LARGE);
-        Self::note_error(f, bytes)?;
-        f.jump(out);
+        f.jump(failed);
         f.bind(error);
         f.constant(R0, 0);
         f.alu(AluOp::Sub, R0, EFAULT);
+        f.bind(failed);
         Self::note_error(f, bytes)?;
+        // what an earlier buffer left is no beginning of this one
+        store_imm(f, Size::Double, self.memory.areas[bytes.area] + PATH_START, 0)?;
         f.bind(out);
         Ok(())
     }

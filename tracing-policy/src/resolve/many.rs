@@ -73,7 +73,8 @@ pub(super) fn gather<'h>(
 
 /// Whether a hook only watches, and reads its arguments alike at every function.
 fn can_be_one_of_many(hook: &Hook) -> bool {
-    let only_watches = mechanism::duties(hook).iter().all(|duty| matches!(duty, Duty::Report | Duty::Signal));
+    let watches = |duty: &Duty| matches!(duty, Duty::Report | Duty::Signal | Duty::ReadRegisters);
+    let only_watches = mechanism::duties(hook).iter().all(watches);
     let is_alike = hook
         .arguments
         .iter()

@@ -5,7 +5,7 @@ use bpf_probes::kernel::KernelView;
 use bpf_probes::spec::AttachSpec;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::{Action, Attachment, Exactness, Function, Hook, HookKind, Role, Told};
+use crate::policy::{Action, Attachment, Exactness, Function, Hook, HookKind, Place, Role, Told};
 use crate::source::{Span, Spanned};
 
 /// The first action of a hook that overrides.
@@ -53,6 +53,8 @@ pub(super) fn duties(hook: &Hook) -> Vec<Duty> {
     due.extend(signals.then_some(Duty::Signal));
     due.extend(overrides(hook).is_some().then_some(Duty::Override));
     due.extend(hook.returns().then_some(Duty::ReportReturn));
+    let mut places = hook.arguments.iter().map(|argument| argument.place);
+    due.extend(places.any(|place| matches!(place, Place::Register(_))).then_some(Duty::ReadRegisters));
     due
 }
 

@@ -139,6 +139,41 @@ fn text_in_the_record_is_read_whole_and_no_further() {
     }
 }
 
+// proves: ARG-15 (data_loc: filters), SEL-29
+#[test]
+fn text_in_the_record_passes_and_fails_as_its_operators_say() {
+    let many: Vec<String> = (0..40).map(|number| format!("/none/{number}")).collect();
+    for view in &kernels() {
+        for (operator, value, hit, misses) in [
+            ("Equal", "/bin/su", "/bin/su", ["/bin/s", "/bin/sudo", ""]),
+            ("Prefix", "/bin/", "/bin/su", ["/bin", "/usr/bin/su", ""]),
+            ("Postfix", "/su", "/usr/bin/su", ["/su/x", "su", ""]),
+            ("SubString", "in/s", "/usr/bin/su", ["/usr/bin-su", "in/", ""]),
+            ("SubStringIgnCase", "IN/s", "/usr/bin/SU", ["/usr/bin-su", "in/", ""]),
+        ] {
+            for values in [vec![value.to_owned()], [many.as_slice(), &[value.to_owned()]].concat()] {
+                let filter = |operator: &str| {
+                    made(
+                        "{index: 7, type: data_loc}",
+                        &format!("{{matchArgs: [{{index: 7, operator: {operator}, values: {values:?}}}]}}"),
+                    )
+                };
+                let mut texts = vec![filter(operator)];
+                let is_negated = !operator.starts_with("Sub");
+                texts.extend(is_negated.then(|| filter(&format!("Not{operator}"))));
+                let mut it = emulated(&texts, view);
+                it.run(record(0, *b"abcdefgh", hit, 0, 0));
+                assert_eq!(it.reporters(), [0], "{operator} {hit}");
+                for miss in misses {
+                    it.run(record(0, *b"abcdefgh", miss, 0, 0));
+                    let expected: &[u32] = if is_negated { &[1] } else { &[] };
+                    assert_eq!(it.reporters(), expected, "{operator} {miss}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn text_behind_a_pointer_is_the_kernels_or_of_a_system_call_the_users() {
     for view in &kernels() {

@@ -1,11 +1,13 @@
 //! From program and target to a link.
 
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use super::{
     kprobe, kprobe_multi, lsm, raw_tracepoint, tracepoint, trampoline, uprobe, uprobe_multi, user_file,
 };
+use crate::load::pin::{Pin, PinError, PinFolder};
 use crate::load::program::Program;
 use crate::load::sys::SysError;
 use crate::spec::AttachSpec;
@@ -86,7 +88,9 @@ pub enum AttachError {
 #[derive(Debug)]
 #[must_use = "the program is detached when this is dropped"]
 pub struct Link {
-    _hold: Hold,
+    // Dropped first: what has a name stays in its place.
+    pin: Option<Pin>,
+    hold: Hold,
     program: String,
     target: AttachSpec,
 }
@@ -101,24 +105,35 @@ impl Link {
     pub const fn target(&self) -> &AttachSpec {
         &self.target
     }
+
+    /// Gives it a name in `folder`, a path without dots, by which the program stays in its place after the process.
+    ///
+    /// # Errors
+    /// [`PinError::NoLink`] where the program hangs on a perf event without a link (before 5.15), [`PinError::Refused`].
+    pub fn pin(&mut self, folder: &Arc<PinFolder>, name: &str) -> Result<(), PinError> {
+        let object = self.hold.link.as_ref();
+        let object = object.ok_or_else(|| PinError::NoLink { program: self.program.clone() })?;
+        self.pin = Some(folder.pin(object.as_fd(), name)?);
+        Ok(())
+    }
 }
 
 /// Descriptors that hold a program in its place: closed in this order.
 #[derive(Debug)]
 pub(super) struct Hold {
-    _link: Option<OwnedFd>,
+    link: Option<OwnedFd>,
     _event: Option<OwnedFd>,
 }
 
 impl Hold {
     /// A link that needs nothing else.
     pub(super) const fn link(link: OwnedFd) -> Self {
-        Self { _link: Some(link), _event: None }
+        Self { link: Some(link), _event: None }
     }
 
     /// A perf event, and the link that hangs a program on it where the kernel has such links.
     pub(super) const fn event(event: OwnedFd, link: Option<OwnedFd>) -> Self {
-        Self { _link: link, _event: Some(event) }
+        Self { link, _event: Some(event) }
     }
 }
 
@@ -178,7 +193,7 @@ pub fn attach(
         }
     };
     match hold {
-        Ok(hold) => Ok(Link { _hold: hold, program: program.name().to_owned(), target: target.clone() }),
+        Ok(hold) => Ok(Link { pin: None, hold, program: program.name().to_owned(), target: target.clone() }),
         Err(fault) => Err(describe(fault, program.name(), target)),
     }
 }

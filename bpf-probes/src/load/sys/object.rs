@@ -78,6 +78,13 @@ pub(super) fn info_len<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }
 
+/// Gives an object a name in a BPF file system, by which it lives on without descriptors. The name must be free.
+pub(in crate::load) fn object_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<(), SysError> {
+    // SAFETY: the path is NUL-terminated and only read during the call.
+    let result = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), path.as_ptr()) };
+    SysError::check("bpf(BPF_OBJ_PIN)", result).map(|_zero| ())
+}
+
 /// Kinds of kernel object that have ids.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ObjectKind {

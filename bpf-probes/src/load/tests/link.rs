@@ -6,7 +6,7 @@ use crate::kernel::Feature;
 use crate::load::{AttachError, Collection, MapSet};
 use crate::spec::{AttachSpec, CollectionSpec, Entries, MapKind, MapSpec, Reach};
 
-fn counting(target: AttachSpec) -> CollectionSpec {
+pub(super) fn counting(target: AttachSpec) -> CollectionSpec {
     collection(vec![cell("counts")], vec![program("counts", target, counts())])
 }
 
@@ -24,7 +24,7 @@ fn counts_while_attached(feature: Feature, target: AttachSpec) {
     drop(link);
 }
 
-fn run_true() {
+pub(super) fn run_true() {
     assert!(Command::new("/bin/true").status().unwrap().success());
 }
 

@@ -5,6 +5,7 @@
 mod collection;
 mod link;
 mod map;
+mod pin;
 mod probe;
 mod ring;
 mod support;

@@ -16,8 +16,6 @@ pub(crate) enum Kind {
     Path { typed: bool },
     /// Something of the network.
     Network(Net),
-    /// Buffers in several pieces: tested as those in one, once `buffers` has shown that they are put together.
-    Pieces,
     /// Reported, and not testable.
     Closed,
     /// The type itself is refused at a kprobe.
@@ -29,7 +27,7 @@ pub(crate) enum Kind {
 pub(crate) enum Text {
     /// Of any length.
     String,
-    /// With a length of its own.
+    /// With a length of its own, in one piece or in several.
     Buffer,
     /// At most 15 bytes.
     Device,
@@ -84,9 +82,9 @@ pub(crate) fn kind(ty: ArgumentType) -> Kind {
         | ArgumentType::PerfEvent
         | ArgumentType::Module
         | ArgumentType::LoadInfo => Kind::Closed,
-        ArgumentType::Auto | ArgumentType::Syscall64 => Kind::Refused(Code::ArgumentType),
-        ArgumentType::DataLoc => Kind::Refused(Code::NotSupportedYet),
-        ArgumentType::CharBuf => Kind::Text(Text::Buffer),
-        ArgumentType::CharIovec | ArgumentType::IovIter => Kind::Pieces,
+        ArgumentType::Auto | ArgumentType::Syscall64 | ArgumentType::DataLoc => {
+            Kind::Refused(Code::ArgumentType)
+        }
+        ArgumentType::CharBuf | ArgumentType::CharIovec | ArgumentType::IovIter => Kind::Text(Text::Buffer),
     }
 }

@@ -7,6 +7,7 @@
 use tracing_policy::schema::ArgumentType;
 
 use super::rows::Subject;
+use crate::buffers::{iterator_over, vector_of};
 use crate::kernel::{object, open_descriptor, set_text};
 use crate::network::{Socket, packet4_between, packet6_between, skb, sock, sockaddr, sockaddr_un, socket};
 use crate::run::Emulated;
@@ -27,6 +28,7 @@ pub(super) fn arguments(it: &mut Emulated<'_>, ty: ArgumentType, subject: &Subje
             let buffer = it.machine.world_mut().user.bytes("buffer", text.as_bytes());
             [buffer, text.len() as u64]
         }
+        Subject::Text(text) if ty == ArgumentType::CharIovec => vector_of(it, text.as_bytes()),
         Subject::Text(text) => [of_text(it, ty, text), 0],
         Subject::Mode(mode) => {
             // the path of an earlier file has its mode
@@ -41,7 +43,7 @@ pub(super) fn arguments(it: &mut Emulated<'_>, ty: ArgumentType, subject: &Subje
         Subject::Socket(socket) => [of_network(it, ty, *socket), 0],
         Subject::Unreadable if ty == ArgumentType::Fd => [CLOSED, 0],
         // a buffer of no bytes could be read
-        Subject::Unreadable if ty == ArgumentType::CharBuf => [0x1234, 4],
+        Subject::Unreadable if matches!(ty, ArgumentType::CharBuf | ArgumentType::CharIovec) => [0x1234, 4],
         Subject::Unreadable => [0, 0],
     }
 }
@@ -70,6 +72,7 @@ fn of_text(it: &mut Emulated<'_>, ty: ArgumentType, text: &str) -> u64 {
     let view = it.view;
     match ty {
         ArgumentType::String => it.machine.world_mut().user.string(text),
+        ArgumentType::IovIter => iterator_over(it, text.as_bytes()),
         ArgumentType::NetDevice => {
             let device = object(&mut it.machine, view, "net_device", &[]);
             set_text(&mut it.machine, view, (device, "net_device", "name"), text);

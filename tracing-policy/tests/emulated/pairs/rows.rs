@@ -93,7 +93,6 @@ pub(crate) fn rows(ty: ArgumentType, operator: Operator) -> Pair {
     let kind = kind(ty);
     match kind {
         Kind::Refused(code) => return Pair::Refused(code),
-        Kind::Pieces => return Pair::Compiled(Vec::new()),
         Kind::Number { .. }
         | Kind::Set
         | Kind::Text(_)
@@ -107,25 +106,25 @@ pub(crate) fn rows(ty: ArgumentType, operator: Operator) -> Pair {
             Kind::Set => [numbers::sets_equal(), numbers::of_sets(numbers::equal(64, false))].concat(),
             Kind::Text(text) => texts::equal(text),
             Kind::Path { .. } => texts::of_paths(texts::equal(Text::String)),
-            Kind::Network(_) | Kind::Pieces | Kind::Closed | Kind::Refused(_) => Vec::new(),
+            Kind::Network(_) | Kind::Closed | Kind::Refused(_) => Vec::new(),
         },
         Operator::Prefix | Operator::NotPrefix => match kind {
             Kind::Text(text) => texts::prefix(text),
             Kind::Path { .. } => texts::of_paths(texts::prefix(Text::String)),
-            Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Pieces | Kind::Closed | Kind::Refused(_) => Vec::new(),
+            Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => Vec::new(),
         },
         Operator::Postfix | Operator::NotPostfix => match kind {
             Kind::Text(Text::Unix) => Vec::new(),
             Kind::Text(text) => texts::postfix(text),
             Kind::Path { .. } => texts::of_paths(texts::postfix(Text::String)),
-            Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Pieces | Kind::Closed | Kind::Refused(_) => Vec::new(),
+            Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => Vec::new(),
         },
         Operator::SubString | Operator::SubStringIgnCase => {
             let ignored = operator == Operator::SubStringIgnCase;
             match kind {
                 Kind::Text(text) => texts::contains(text, ignored),
                 Kind::Path { .. } => texts::of_paths(texts::contains(Text::String, ignored)),
-                Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Pieces | Kind::Closed | Kind::Refused(_) => {
+                Kind::Number { .. } | Kind::Set | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => {
                     Vec::new()
                 }
             }
@@ -158,7 +157,7 @@ pub(crate) fn rows(ty: ArgumentType, operator: Operator) -> Pair {
                 miss: vec![Subject::Number(6), Subject::Number(0)],
                 ..Row::default()
             }],
-            Kind::Set | Kind::Text(_) | Kind::Path { .. } | Kind::Network(_) | Kind::Pieces | Kind::Closed | Kind::Refused(_) => {
+            Kind::Set | Kind::Text(_) | Kind::Path { .. } | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => {
                 return Pair::Refused(Code::BadExpression);
             }
         },
@@ -176,11 +175,6 @@ fn of_numbers(kind: Kind, rows: fn(u32, bool) -> Vec<Row>) -> Vec<Row> {
     match kind {
         Kind::Number { bits, signed } => rows(bits, signed),
         Kind::Set => numbers::of_sets(rows(64, false)),
-        Kind::Text(_)
-        | Kind::Path { .. }
-        | Kind::Network(_)
-        | Kind::Pieces
-        | Kind::Closed
-        | Kind::Refused(_) => Vec::new(),
+        Kind::Text(_) | Kind::Path { .. } | Kind::Network(_) | Kind::Closed | Kind::Refused(_) => Vec::new(),
     }
 }
