@@ -114,7 +114,13 @@ fn is_here(hook: &Hook, Facts { kernel, binaries }: Facts<'_>) -> bool {
 /// The hooks that one of the policy becomes: a static probe is one at each of its places.
 fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<Vec<ResolvedHook>> {
     let kernel = facts.kernel;
-    let program = program_types::of(hook, facts.binaries, report)?;
+    let program = match program_types::of(hook, facts.binaries) {
+        Ok(program) => program,
+        Err(error) => {
+            report.push(*error);
+            return None;
+        }
+    };
     let types = Types { kernel, program: program.as_ref() };
     let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, types, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;

@@ -5,25 +5,23 @@ use std::sync::Arc;
 use bpf_probes::btf::Btf;
 
 use crate::binary::Binary;
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::files::{Binaries, BinaryFile};
 use crate::policy::{Hook, HookKind};
 
-/// The types of the program that a hook is in, if the policy says where they are; `None` when the report says why they cannot be read.
-pub(super) fn of(hook: &Hook, binaries: &Binaries, report: &mut Report) -> Option<Option<Btf>> {
+/// The types of the program that a hook is in, if the policy says where they are.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(super) fn of(hook: &Hook, binaries: &Binaries) -> Result<Option<Btf>, Box<Diagnostic>> {
     let types = match &hook.kind.value {
         HookKind::Uprobe(uprobe) => uprobe.types.as_ref(),
         HookKind::Usdt(usdt) => usdt.types.as_ref(),
         HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Tracepoint(_) | HookKind::Loader => None,
     };
-    let Some((path, span)) = types else { return Some(None) };
-    match binaries.get(path).map_err(str::to_owned).and_then(read) {
-        Ok(btf) => Some(Some(btf)),
-        Err(error) => {
-            report.push(Diagnostic::error(Code::BadFile, *span, error));
-            None
-        }
-    }
+    let Some((path, span)) = types else { return Ok(None) };
+    let read = binaries.get(path).map_err(str::to_owned).and_then(read);
+    read.map(Some).map_err(|error| Box::new(Diagnostic::error(Code::BadFile, *span, error)))
 }
 
 /// BTF as it is, or in the section of a program that is for it.
