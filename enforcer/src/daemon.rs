@@ -24,6 +24,7 @@ use crate::kernel::{
     self, Base, BaseError, BaseSizes, Keep, KeepError, KernelCompiler, KernelPort, SetupError,
 };
 use crate::log::LevelControl;
+use crate::metrics;
 use crate::pipeline::{
     Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
     Subscribe,
@@ -136,7 +137,7 @@ impl Daemon {
         let pid_file = PidFile::take(&settings.run_dir.join("tetragon.pid"), std::process::id(), is_daemon)?;
         let texts = policy_texts(&settings)?;
         let sockets = settings.servers.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
-        let metrics = settings.metrics_server.map(MetricsServer::bind).transpose()?;
+        let metrics = settings.metrics.server.map(MetricsServer::bind).transpose()?;
         kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
@@ -222,6 +223,7 @@ impl Daemon {
             tracing::info!("metrics on http://{}/metrics", metrics.address());
             servers.spawn(metrics.serve(self.observed.clone(), stop.clone()));
         }
+        tokio::spawn(metrics::watch(self.observed.clone(), stop.clone()));
         self.drain.take_over();
         let policies = self.observed.board.policies().len();
         let milliseconds = milliseconds_since(self.started);
@@ -338,6 +340,8 @@ fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
         ancestors: settings.content.ancestors,
         gc_interval: settings.bounds.release_interval,
         data_entries: settings.bounds.long_values,
+        count_events: settings.metrics.events,
+        measure_latency: settings.metrics.latency,
         proc_root: settings.procfs.clone(),
         ..defaults
     }
@@ -364,6 +368,10 @@ fn observed(
             ("enforcement", u64::from(settings.bounds.enforcement_ring_bytes)),
         ],
         process_capacity: settings.bounds.processes,
+        kernel_processes: settings.bounds.kernel_processes,
+        long_values: settings.bounds.long_values,
+        node: node_name(|variable| std::env::var_os(variable)).into(),
+        event_labels: settings.metrics.labels,
         requests: None,
     }
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what things cost, beside Tetragon's figures, and the gate on the counts of instructions.
 
+mod throughput;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,6 +79,9 @@ pub(crate) struct Arguments {
     /// Write the counts into the committed table.
     #[arg(long)]
     write: bool,
+    /// Measure only what the event path carries, for which no machine is needed.
+    #[arg(long)]
+    event_path: bool,
     /// Take the binaries from this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
     binaries: Option<PathBuf>,
@@ -84,6 +89,10 @@ pub(crate) struct Arguments {
 
 /// Measures everything and prints the table.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    throughput::run()?;
+    if arguments.event_path {
+        return Ok(ExitCode::SUCCESS);
+    }
     let binaries = binaries(arguments.binaries.as_deref())?;
     let counts = measure(&arguments.kernel, "instructions", &binaries)?;
     let footprint = measure(&arguments.kernel, "footprint", &binaries)?;

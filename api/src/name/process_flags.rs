@@ -35,6 +35,11 @@ pub struct ProcessFlags {
 }
 
 impl ProcessFlags {
+    /// Every bit that has a word, with it.
+    pub fn all() -> impl Iterator<Item = (u32, &'static str)> {
+        WORDS.into_iter()
+    }
+
     /// Seen at exec.
     pub const EXECVE: u32 = 0x1;
     /// The environment came out of band. Not printed.

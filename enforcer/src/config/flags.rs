@@ -141,6 +141,15 @@ pub struct Flags {
     /// Address of the metrics server, HOST:PORT; empty for none
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_server: Option<String>,
+    /// Count events by program and policy in the metrics [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_event_metrics: Option<bool>,
+    /// Labels of these counts that are filled [default: namespace,workload,pod,binary]
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    pub metrics_label_filter: Option<Vec<String>>,
+    /// Measure how long each record takes, for the metrics
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
+    pub enable_msg_handling_latency: Option<bool>,
     /// Directory under the BPF file system, for what stays there when the daemon ends [default: tetragon]
     #[arg(long, value_name = "NAME")]
     pub bpf_dir: Option<String>,
@@ -213,6 +222,11 @@ impl Flags {
             log_format: self.log_format.or(under.log_format),
             debug: self.debug.or(under.debug),
             metrics_server: self.metrics_server.or(under.metrics_server),
+            enable_event_metrics: self.enable_event_metrics.or(under.enable_event_metrics),
+            metrics_label_filter: self.metrics_label_filter.or(under.metrics_label_filter),
+            enable_msg_handling_latency: self
+                .enable_msg_handling_latency
+                .or(under.enable_msg_handling_latency),
             bpf_dir: self.bpf_dir.or(under.bpf_dir),
             keep_sensors_on_exit: self.keep_sensors_on_exit.or(under.keep_sensors_on_exit),
             release_pinned_bpf: self.release_pinned_bpf.or(under.release_pinned_bpf),

@@ -9,6 +9,7 @@ mod environment;
 mod export;
 mod flags;
 mod load;
+mod metrics;
 mod settings;
 
 pub use content::ContentSettings;
@@ -17,6 +18,7 @@ pub use export::{AggregationSettings, ExportSettings};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use load::{ConfigError, Configuration, load};
+pub use metrics::MetricSettings;
 pub use settings::{
     Bounds, KeepSettings, LogFormat, LogSettings, PolicyDirectory, ServerAddress, Settings, SettingsError,
 };

@@ -11,14 +11,15 @@ use api::name::format_duration;
 use super::content::{ContentSettings, release_interval};
 use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
+use super::metrics::MetricSettings;
 
 /// What the daemon does, decided once at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where gRPC is served; empty for nowhere.
     pub servers: Vec<ServerAddress>,
-    /// Where metrics are served.
-    pub metrics_server: Option<SocketAddr>,
+    /// Where metrics are served, and what they say.
+    pub metrics: MetricSettings,
     /// What belongs to one running daemon: socket, pid file, information.
     pub run_dir: PathBuf,
     /// Policy files to load at start, in order.
@@ -159,12 +160,13 @@ impl Settings {
         let export = ExportSettings::new(&flags)?;
         let redaction = Arc::new(redaction(&flags)?);
         let content = ContentSettings::new(&flags)?;
+        let metrics = MetricSettings::new(&flags)?;
         let run_dir = PathBuf::from(non_empty(flags.run_dir).unwrap_or_else(|| DEFAULT_RUN_DIR.into()));
         absolute("run-dir", &run_dir)?;
         let policy_dir = policy_directory(flags.tracing_policy_dir)?;
         Ok(Self {
             servers: servers(flags.server_address.as_deref(), &run_dir)?,
-            metrics_server: non_empty(flags.metrics_server).map(|text| metrics_address(&text)).transpose()?,
+            metrics,
             run_dir,
             policy_files: flags
                 .tracing_policy
@@ -224,7 +226,6 @@ impl Settings {
         let servers: Vec<String> = self.servers.iter().map(server).collect();
         let pairs = [
             ("server-address", servers.join(",")),
-            ("metrics-server", self.metrics_server.map(|address| address.to_string()).unwrap_or_default()),
             ("run-dir", self.run_dir.display().to_string()),
             ("rb-size-total", self.bounds.ring_bytes.to_string()),
             ("process-cache-size", self.bounds.processes.to_string()),
@@ -243,6 +244,7 @@ impl Settings {
         let export = self.export.iter().flat_map(ExportSettings::describe);
         pairs
             .into_iter()
+            .chain(self.metrics.describe())
             .chain(self.content.describe())
             .chain(export)
             .map(|(name, value)| (name.to_owned(), value))
@@ -357,7 +359,7 @@ fn servers(option: Option<&str>, run_dir: &Path) -> Result<Vec<ServerAddress>, S
     Ok(vec![ServerAddress::Loopback(address), unix])
 }
 
-fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
+pub(super) fn metrics_address(text: &str) -> Result<SocketAddr, SettingsError> {
     let text_or_any = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
     socket_address(&text_or_any, 2112).ok_or_else(|| {
         value_error("metrics-server", text, "expected HOST:PORT, with HOST a number or localhost")
@@ -446,7 +448,7 @@ mod tests {
     fn without_options_it_serves_on_the_default_socket_alone() {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.servers, [ServerAddress::Unix("/var/run/tetragon/tetragon.sock".into())]);
-        assert_eq!(settings.metrics_server, None);
+        assert_eq!(settings.metrics.server, None);
         assert!(settings.export.is_none());
         assert!(matches!(settings.policy_dir, PolicyDirectory::Default(_)));
     }

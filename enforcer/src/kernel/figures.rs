@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bpf_probes::load::Collection;
 
-use crate::policy::Figures;
+use crate::policy::{Cost, Figures};
 
 /// Collections that work together, such as a stub and the program behind it.
 #[derive(Debug)]
@@ -25,6 +25,16 @@ impl Figures for LoadedFigures {
     fn recursion_misses(&self) -> u64 {
         let programs = self.collections.iter().flat_map(|collection| collection.programs());
         programs.filter_map(|program| program.info().ok()).map(|info| info.recursion_misses).sum()
+    }
+
+    fn cost(&self) -> Cost {
+        let programs = self.collections.iter().flat_map(|collection| collection.programs());
+        let infos = programs.filter_map(|program| program.info().ok());
+        infos.fold(Cost::default(), |sum, info| Cost {
+            runs: sum.runs.max(info.run_count),
+            time: sum.time + info.run_time,
+            verified: sum.verified.saturating_add(info.verified_insns),
+        })
     }
 
     fn memory(&self) -> u64 {

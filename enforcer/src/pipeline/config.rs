@@ -43,6 +43,10 @@ pub struct Config {
     pub environment: ShownVariables,
     /// Which events show the ancestors of their processes.
     pub ancestors: AncestorKinds,
+    /// Events are counted by program and policy.
+    pub count_events: bool,
+    /// How long each record takes is measured.
+    pub measure_latency: bool,
     /// How long records are read after a stop, at most.
     pub drain_limit: Duration,
     /// Where procfs is mounted.
@@ -69,6 +73,8 @@ impl Config {
             user_names: false,
             environment: ShownVariables::Hidden,
             ancestors: AncestorKinds::default(),
+            count_events: true,
+            measure_latency: false,
             drain_limit: Duration::from_secs(2),
             proc_root: PathBuf::from("/proc"),
             requests: None,

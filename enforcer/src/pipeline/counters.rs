@@ -1,13 +1,18 @@
 //! What became of every record.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use api::event::Event;
+use api::name::ProcessFlags;
 use bpf_probes::abi::RecordKind;
 
 use super::decode::DecodeErrorKind;
+use super::histogram::Histogram;
 use super::identify::{DataStats, LookupStats, TableStats};
 use super::read::RingName;
 use super::returns::ReturnStats;
+use super::series::Series;
 
 /// Why a record gave no event.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -93,6 +98,12 @@ pub struct Totals {
     pub bytes: u64,
     decoded: [u64; RecordKind::ALL.len()],
     no_event: [u64; NoEvent::ALL.len()],
+    /// Records that are none, by their kind; the first of an unknown kind.
+    malformed: [u64; RecordKind::ALL.len() + 1],
+    /// Execs by the bits of their process's flags.
+    flags: [u64; u32::BITS as usize],
+    /// Microseconds that records took, by kind, where that is measured.
+    latency: Option<Box<[Histogram; RecordKind::ALL.len()]>>,
     /// Events of processes that ran before.
     pub replayed: u64,
     /// `process_exec` events from records.
@@ -101,12 +112,16 @@ pub struct Totals {
     pub exit_events: u64,
     /// Events of hooks.
     pub hook_events: u64,
+    /// Those of mapped code.
+    pub loader_events: u64,
     /// Events of which the process was not known.
     pub unknown_process: u64,
     /// Events given to the hub.
     pub published: u64,
     /// Records that did not wait for one of the other ring that was being written for too long.
     pub unordered: u64,
+    /// Times that a ring could not be read any further.
+    pub corrupt_rings: u64,
     /// Bytes skipped in a ring that could not be read any further.
     pub skipped_bytes: u64,
     /// The table of processes.
@@ -135,6 +150,23 @@ impl Totals {
         self.no_event[reason.index()]
     }
 
+    /// Records that are none, by the kind in their header; `None`: no known one.
+    pub fn malformed(&self) -> impl Iterator<Item = (Option<RecordKind>, u64)> {
+        let kinds = [None].into_iter().chain(RecordKind::ALL.map(Some));
+        kinds.zip(self.malformed)
+    }
+
+    /// Execs by the words of their process's flags.
+    pub fn flags(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |bit: u32| self.flags.get(bit.trailing_zeros() as usize).copied().unwrap_or(0);
+        ProcessFlags::all().map(move |(bit, word)| (word, count(bit)))
+    }
+
+    /// Microseconds that records of a kind took, where that is measured.
+    pub fn latency(&self, kind: RecordKind) -> Option<&Histogram> {
+        self.latency.as_ref()?.get(kind as usize - 1)
+    }
+
     /// Events that records gave.
     pub const fn events(&self) -> u64 {
         self.exec_events + self.exit_events + self.hook_events
@@ -158,6 +190,36 @@ impl Totals {
         self.decoded[kind as usize - 1] += 1;
     }
 
+    /// Measures from now on how long records take.
+    pub(crate) fn measure_latency(&mut self) {
+        self.latency = Some(Box::default());
+    }
+
+    pub(crate) const fn measures_latency(&self) -> bool {
+        self.latency.is_some()
+    }
+
+    pub(crate) fn add_latency(&mut self, kind: u8, micros: u64) {
+        let place = usize::from(kind).checked_sub(1);
+        let histogram = self.latency.as_mut().and_then(|latency| latency.get_mut(place?));
+        if let Some(histogram) = histogram {
+            histogram.add(micros);
+        }
+    }
+
+    pub(crate) fn add_malformed(&mut self, kind: u8) {
+        let place = RecordKind::from_number(kind).map_or(0, |kind| kind as usize);
+        if let Some(count) = self.malformed.get_mut(place) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn add_flags(&mut self, flags: u32) {
+        for (bit, count) in self.flags.iter_mut().enumerate() {
+            *count += u64::from(flags >> bit & 1);
+        }
+    }
+
     pub(crate) const fn add_no_event(&mut self, reason: NoEvent) {
         self.no_event[reason.index()] += 1;
     }
@@ -167,6 +229,8 @@ impl Totals {
 #[derive(Debug, Default)]
 pub struct PipelineCounters {
     totals: Mutex<Totals>,
+    series: Mutex<Series>,
+    joined: Mutex<HashMap<Arc<str>, u64>>,
 }
 
 impl PipelineCounters {
@@ -177,6 +241,38 @@ impl PipelineCounters {
 
     pub(crate) fn store(&self, totals: &Totals) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone_from(totals);
+    }
+
+    /// Looks at events by type, policy and program; the event path waits meanwhile.
+    pub fn with_series<R>(&self, look: impl FnOnce(&Series) -> R) -> R {
+        look(&self.series.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts events of a batch by type, policy and program.
+    pub(crate) fn count(&self, events: &[Event]) {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            series.count(event);
+        }
+    }
+
+    /// How many calls of each function became one event of their entry and return.
+    pub fn joined(&self) -> Vec<(Arc<str>, u64)> {
+        let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut joined: Vec<_> = joined.iter().map(|(name, count)| (Arc::clone(name), *count)).collect();
+        joined.sort_unstable();
+        joined
+    }
+
+    /// Counts such calls.
+    pub(crate) fn add_joined(&self, functions: &mut Vec<Arc<str>>) {
+        if functions.is_empty() {
+            return;
+        }
+        let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        for function in functions.drain(..) {
+            *joined.entry(function).or_default() += 1;
+        }
     }
 }
 

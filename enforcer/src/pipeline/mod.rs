@@ -18,6 +18,7 @@ mod config;
 mod counters;
 mod decode;
 mod enrich;
+mod histogram;
 mod identify;
 mod layout;
 mod patience;
@@ -26,6 +27,7 @@ mod read;
 mod record;
 mod returns;
 mod run;
+mod series;
 mod stages;
 
 pub use ancestors::{AncestorKind, AncestorKinds};
@@ -33,12 +35,15 @@ pub use clock::{Clock, SystemClock};
 pub use config::Config;
 pub use counters::{NoEvent, PipelineCounters, Totals};
 pub use decode::DecodeErrorKind;
+pub use histogram::Histogram;
 pub use identify::{DataStats, LookupStats, Replay, RunningProcess, ScanError, ShownVariables, TableStats};
 pub use layout::{HookLayout, Layouts, ValueLayout};
 pub use publish::{Delivery, Hub, Nudge, Received, Subscribe, SubscriberStats, Subscription};
 pub use read::{RecordSource, Recorded, RingName, Sources, record_bytes};
 pub use returns::ReturnStats;
 pub use run::{Pipeline, PipelineHandle, SpawnError, Summary};
+pub(crate) use series::FOREIGN;
+pub use series::{ProgramCounts, Series};
 
 #[cfg(test)]
 mod tests;

@@ -168,6 +168,7 @@ mod tests {
         assert_eq!((returns.stats().waiting, returns.bytes, returns.processes.len()), (0, 0, 0));
     }
 
+    // proves: EVT-18 (LRU)
     #[test]
     fn the_call_that_waits_longest_makes_room_and_is_counted() {
         let mut returns = Returns::new(3);

@@ -246,6 +246,10 @@ impl Reader {
 
     fn publish(&mut self) {
         self.stages.count_published();
+        if self.config.count_events {
+            self.counters.count(self.stages.events());
+        }
+        self.counters.add_joined(self.stages.joined());
         self.hub.publish(self.stages.events());
         self.counters.store(self.stages.totals());
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::name::ProcessFlags;
@@ -40,6 +41,8 @@ pub(super) struct Stages {
     wall: WallTime,
     /// Not yet published.
     events: Vec<Event>,
+    /// The functions whose calls became events of both halves since the last batch.
+    joined: Vec<Arc<str>>,
     totals: Totals,
     /// Where procfs is mounted.
     proc_root: PathBuf,
@@ -58,7 +61,8 @@ impl Stages {
             ancestors: config.ancestors,
             wall,
             events: Vec::with_capacity(BATCH),
-            totals: Totals::default(),
+            joined: Vec::new(),
+            totals: totals(config),
             proc_root: config.proc_root.clone(),
         }
     }
@@ -66,6 +70,11 @@ impl Stages {
     /// The events made since they were last taken out.
     pub(super) const fn events(&mut self) -> &mut Vec<Event> {
         &mut self.events
+    }
+
+    /// The functions whose calls became one event each since they were last taken out.
+    pub(super) const fn joined(&mut self) -> &mut Vec<Arc<str>> {
+        &mut self.joined
     }
 
     pub(super) const fn totals(&self) -> &Totals {
@@ -89,12 +98,23 @@ impl Stages {
     pub(super) fn record(&mut self, raw: RawRecord<'_>, unordered: bool) {
         self.totals.add_read(raw.ring, raw.bytes.len());
         self.totals.unordered += u64::from(unordered);
+        let begun = self.totals.measures_latency().then(Instant::now);
+        let number = raw.bytes.first().copied().unwrap_or_default();
         match self.outcome(raw.bytes) {
             Ok((kind, time)) => {
                 self.count(&kind);
                 self.push(kind, time);
             }
-            Err(reason) => self.totals.add_no_event(reason),
+            Err(reason) => {
+                if matches!(reason, NoEvent::Malformed(_)) {
+                    self.totals.add_malformed(number);
+                }
+                self.totals.add_no_event(reason);
+            }
+        }
+        if let Some(begun) = begun {
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.totals.add_latency(number, micros);
         }
     }
 
@@ -103,6 +123,7 @@ impl Stages {
         match record {
             Record::Exec(exec) => {
                 self.totals.add_decoded(RecordKind::Exec);
+                self.totals.add_flags(exec.fixed.flags);
                 let mut executed = self.identify.exec(&exec);
                 self.add_ancestors(&mut executed.subject, AncestorKind::Base);
                 let kind = exec_event(executed.subject, executed.properties);
@@ -178,6 +199,7 @@ impl Stages {
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         ask(self.requests.as_ref(), &layout.return_requests, record.fixed.selector);
         self.returns.joined();
+        self.joined.push(Arc::clone(&layout.function_name));
         Ok((kind, time))
     }
 
@@ -188,6 +210,7 @@ impl Stages {
             self.totals.exit_events += 1;
         } else {
             self.totals.hook_events += 1;
+            self.totals.loader_events += u64::from(matches!(kind, EventKind::Loader(_)));
         }
     }
 
@@ -207,6 +230,7 @@ impl Stages {
 
     /// Counts what was skipped in a ring that could not be read.
     pub(super) fn skipped(&mut self, ring: RingName, bytes: u64) {
+        self.totals.corrupt_rings += 1;
         self.totals.skipped_bytes += bytes;
         tracing::error!(?ring, bytes, "a ring held what no kernel writes; its records were skipped");
     }
@@ -226,6 +250,14 @@ impl Stages {
     pub(super) fn rings_were_empty(&mut self) {
         self.layouts.rings_were_empty();
     }
+}
+
+fn totals(config: &Config) -> Totals {
+    let mut totals = Totals::default();
+    if config.measure_latency {
+        totals.measure_latency();
+    }
+    totals
 }
 
 /// Asks for what a record of a selector asks for.

@@ -26,7 +26,7 @@ pub use classes::{ClassError, ProcessList, Running};
 pub use compiler::{CompileError, Compiler};
 pub use failure::PolicyError;
 pub use identity::{GRPC_DOMAIN, Identity, STATIC_DOMAIN};
-pub use port::{CellPort, ClassPort, Figures, HookPort, Refused, Slot, Table};
+pub use port::{CellPort, ClassPort, Cost, Figures, HookPort, Refused, Slot, Table};
 pub use state::{AbsentStatus, AttachmentStatus, Board, HookStatus, Place, PolicyStatus, State};
 pub use store::{LayoutSink, Store, World};
 pub use workloads::ContainerCgroup;

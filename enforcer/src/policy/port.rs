@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bpf_probes::abi::{ClassSet, ProcessState};
 use bpf_probes::asm::Origin;
@@ -57,12 +58,27 @@ impl Slot {
     }
 }
 
+/// What running programs cost.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Cost {
+    /// Runs, while `kernel.bpf_stats_enabled` is 1.
+    pub runs: u64,
+    /// Time spent in them, likewise.
+    pub time: Duration,
+    /// Instructions that the verifier walked (5.16).
+    pub verified: u32,
+}
+
 /// What the kernel counts about programs that are loaded.
 pub trait Figures: fmt::Debug + Send + Sync {
     /// Calls that passed unseen because the program was running on that CPU already.
     fn recursion_misses(&self) -> u64;
     /// Bytes of kernel memory that programs and maps take.
     fn memory(&self) -> u64;
+    /// What running them costs.
+    fn cost(&self) -> Cost {
+        Cost::default()
+    }
 }
 
 /// Loads and attaches the programs of hooks. What it returns is released when dropped: a stub is detached.

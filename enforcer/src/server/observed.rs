@@ -6,10 +6,11 @@ use bpf_probes::abi::Loss;
 use bpf_probes::attach::Exactness;
 use bpf_probes::load::Collection;
 use export::sink::Counters;
+use tracing_policy::policy::HookSection;
 
 use crate::kernel::Cells;
 use crate::pipeline::{Hub, PipelineCounters};
-use crate::policy::Board;
+use crate::policy::{Board, Cost};
 use crate::requests::Requests;
 
 /// Everything that can be looked at.
@@ -33,11 +34,26 @@ pub struct Observed {
     pub ring_bytes: [(&'static str, u64); 2],
     /// Most processes in the daemon's table.
     pub process_capacity: usize,
+    /// Most processes in the kernel's table.
+    pub kernel_processes: u32,
+    /// Most long values that may be incomplete at a time.
+    pub long_values: usize,
+    /// Name of the node in events.
+    pub node: Arc<str>,
+    /// What the metrics of events say.
+    pub event_labels: EventLabels,
     /// Who makes the requests of policies, where that is allowed.
     pub requests: Option<Requests>,
 }
 
-/// Calls that a program missed.
+/// Which labels of the metrics of events are filled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EventLabels {
+    /// The program.
+    pub binary: bool,
+}
+
+/// A program, what it missed, and what it cost.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ProgramMisses {
     /// Its name.
@@ -50,6 +66,12 @@ pub struct ProgramMisses {
     pub misses: u64,
     /// Why that can happen, where the mechanism is known not to be exact.
     pub reason: Option<String>,
+    /// Namespace of the first of the policies.
+    pub policy_namespace: String,
+    /// What kind of program it is, as upstream calls it.
+    pub sensor: &'static str,
+    /// What its runs cost.
+    pub cost: Cost,
 }
 
 impl Observed {
@@ -78,6 +100,12 @@ impl Observed {
             policy: String::new(),
             misses: program.info().map_or(0, |info| info.recursion_misses),
             reason: reason.clone(),
+            policy_namespace: String::new(),
+            sensor: "__base__",
+            cost: program.info().map_or_else(
+                |_gone| Cost::default(),
+                |info| Cost { runs: info.run_count, time: info.run_time, verified: info.verified_insns },
+            ),
         });
         base.chain(self.hook_misses()).collect()
     }
@@ -107,10 +135,27 @@ impl Observed {
                         policy: name.clone(),
                         misses: attachment.figures.recursion_misses(),
                         reason: attachment.can_miss.clone(),
+                        policy_namespace: policy.identity.namespace.clone(),
+                        sensor: sensor(hook.place.section),
+                        cost: attachment.figures.cost(),
                     });
                 }
             }
         }
         found
+    }
+}
+
+/// Upstream's name for the programs of a part of a policy.
+const fn sensor(section: HookSection) -> &'static str {
+    match section {
+        HookSection::Kprobes => "generic_kprobe",
+        HookSection::Fentries => "generic_fentry",
+        HookSection::Tracepoints => "generic_tracepoint",
+        HookSection::Uprobes => "generic_uprobe",
+        HookSection::Usdts => "generic_usdt",
+        HookSection::LsmHooks => "generic_lsm",
+        HookSection::Loader => "__loader__",
+        HookSection::Enforcers => "__enforcer__",
     }
 }

@@ -83,25 +83,3 @@ fn root_health_says_running_first() {
     let first = health.health_status.first().unwrap();
     assert_eq!((first.event, first.status, first.details.as_str()), (1, 1, "running"));
 }
-
-#[test]
-fn root_the_metrics_page_counts_events() {
-    let instance = Instance::start(&["--metrics-server=127.0.0.1:0"]);
-    let log = instance.log();
-    let address = log.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
-    Command::new("/bin/true").status().unwrap();
-    let page = || {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    };
-    let execs = |page: &str| -> u64 {
-        let line = page.lines().find(|line| line.starts_with("tetragon_msg_op_total{msg_op=\"5\"}")).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    };
-    wait_until("the exec is counted", || execs(&page()) > 0);
-    assert!(page().contains("enforcer_lost_records_total{kind=\"exec\"} 0"));
-}

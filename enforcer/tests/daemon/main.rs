@@ -8,6 +8,7 @@ mod export;
 mod filters;
 mod instance;
 mod lifecycle;
+mod metrics;
 mod places;
 mod policies;
 mod program;

@@ -42,16 +42,18 @@ pub(crate) fn run() -> Result<()> {
     if !mistakes.is_empty() {
         bail!("{} marks that prove nothing", mistakes.len());
     }
-    of_the_language()
+    of_packages()
 }
 
-/// What the policy compiler says of its language: its own test writes it, and fails when what is there differs.
-fn of_the_language() -> Result<()> {
-    let mut test = build::cargo();
-    test.args(["test", "--quiet", "--package", "tracing-policy", "--test", "generated"]);
-    let status = test.env("ENFORCER_GENERATE", "1").status().context("cargo test")?;
-    if !status.success() {
-        bail!("the reference of policies could not be written");
+/// What packages say of themselves, such as the policy compiler of its language: their own tests write it, and fail when what is there differs.
+fn of_packages() -> Result<()> {
+    for package in ["tracing-policy", "enforcer"] {
+        let mut test = build::cargo();
+        test.args(["test", "--quiet", "--package", package, "--test", "generated"]);
+        let status = test.env("ENFORCER_GENERATE", "1").status().context("cargo test")?;
+        if !status.success() {
+            bail!("the reference that {package} makes could not be written");
+        }
     }
     Ok(())
 }

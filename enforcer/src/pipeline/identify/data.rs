@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use bpf_probes::abi::{MAX_ARGUMENTS, data_value};
 
 use super::Incarnation;
+use crate::pipeline::histogram::Histogram;
 use crate::pipeline::record::Data;
 
 /// Most bytes of incomplete values that are held.
@@ -26,10 +27,24 @@ struct Pieces {
 pub struct DataStats {
     /// Values that are incomplete now.
     pub held: usize,
+    /// Pieces that came.
+    pub received: u64,
+    /// Pieces that began a value.
+    pub begun: u64,
+    /// Pieces that came out of order.
+    pub broken: u64,
+    /// Values that were whole when their record came.
+    pub whole: u64,
     /// Values that were thrown away incomplete, for want of room.
     pub evicted: u64,
     /// Values that were shorter than their record said.
     pub incomplete: u64,
+    /// Values of which there was nothing when their record came.
+    pub missed: u64,
+    /// Bytes of whole values.
+    pub whole_sizes: Histogram,
+    /// Bytes there were of the others.
+    pub incomplete_sizes: Histogram,
 }
 
 /// Values that are not complete yet, by the process that they belong to. Bounded in number and bytes; the oldest go first.
@@ -64,11 +79,15 @@ impl DataCache {
         if data.fixed.sequence == 0 {
             self.remove(id);
         }
+        self.stats.received += 1;
         if !self.values.contains_key(&id) {
             self.order.push_back(id);
+            self.stats.begun += 1;
         }
         let pieces = self.values.entry(id).or_default();
-        pieces.broken |= data.fixed.sequence != pieces.next;
+        let is_out_of_order = data.fixed.sequence != pieces.next;
+        self.stats.broken += u64::from(is_out_of_order);
+        pieces.broken |= is_out_of_order;
         pieces.next = pieces.next.wrapping_add(1);
         let room = (MAX_ARGUMENTS as usize).saturating_sub(pieces.bytes.len());
         if !pieces.broken {
@@ -90,9 +109,17 @@ impl DataCache {
     }
 
     fn take_value(&mut self, key: Key, len: u32) -> (Vec<u8>, bool) {
-        let bytes = self.remove(key).map_or_else(Vec::new, |pieces| pieces.bytes);
+        let pieces = self.remove(key);
+        self.stats.missed += u64::from(pieces.is_none());
+        let bytes = pieces.map_or_else(Vec::new, |pieces| pieces.bytes);
         let whole = usize::try_from(len).is_ok_and(|len| len == bytes.len());
-        self.stats.incomplete += u64::from(!whole);
+        let (count, sizes) = if whole {
+            (&mut self.stats.whole, &mut self.stats.whole_sizes)
+        } else {
+            (&mut self.stats.incomplete, &mut self.stats.incomplete_sizes)
+        };
+        *count += 1;
+        sizes.add(bytes.len() as u64);
         (bytes, whole)
     }
 

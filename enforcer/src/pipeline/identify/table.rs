@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use api::event::{ProcessRef, SharedProcess};
+use api::event::{Process, ProcessRef, SharedProcess};
 use bpf_probes::abi::ProcessKey;
 
 use super::order::Order;
@@ -60,10 +60,15 @@ const OLDEST: u32 = 2;
 /// Most ancestors that an event shows; who forks deeper than that makes no event grow without bound.
 const MAX_ANCESTORS: usize = 256;
 
+/// Most bytes of arguments and variables of ended processes that are kept.
+const RELEASED_BYTES: usize = 16 << 20;
+
 #[derive(Debug)]
 struct Entry {
     id: Incarnation,
     known: Known,
+    /// Of its arguments and variables.
+    bytes: usize,
     references: u32,
     /// Its own reference is still held.
     running: bool,
@@ -78,6 +83,10 @@ struct Entry {
 pub struct TableStats {
     /// Entries now.
     pub entries: usize,
+    /// Entries of processes that run.
+    pub running: usize,
+    /// Entries that were removed, for any reason.
+    pub removed: u64,
     /// Ended processes that wait for their removal.
     pub released: usize,
     /// Entries in use that were removed because the table was full.
@@ -99,6 +108,10 @@ pub(crate) struct Table {
     newest: HashMap<u32, Incarnation>,
     order: Order,
     queue: ReleaseQueue,
+    /// Of entries in the queue.
+    released_bytes: usize,
+    running: usize,
+    removed: u64,
     evicted: u64,
     released_early: u64,
 }
@@ -116,6 +129,9 @@ impl Table {
             newest: HashMap::new(),
             order: Order::new(),
             queue: ReleaseQueue::default(),
+            released_bytes: 0,
+            running: 0,
+            removed: 0,
             evicted: 0,
             released_early: 0,
         }
@@ -124,6 +140,8 @@ impl Table {
     pub(crate) fn stats(&self) -> TableStats {
         TableStats {
             entries: self.index.len(),
+            running: self.running,
+            removed: self.removed,
             released: self.queue.len(),
             evicted: self.evicted,
             released_early: self.released_early,
@@ -198,7 +216,8 @@ impl Table {
         while self.index.len() >= self.capacity {
             self.make_room();
         }
-        let entry = Entry { id, known, references: 1, running: true, holds_parent, queued: false };
+        let bytes = bytes(&known.process);
+        let entry = Entry { id, known, bytes, references: 1, running: true, holds_parent, queued: false };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
@@ -208,6 +227,7 @@ impl Table {
             self.index.insert(id, slot);
             self.order.insert(slot);
             self.newest.insert(id.tgid, id);
+            self.running += 1;
         }
     }
 
@@ -217,6 +237,7 @@ impl Table {
         if !std::mem::replace(&mut entry.running, false) {
             return;
         }
+        self.running -= 1;
         let parent = match self.lineage {
             Lineage::Parent => self.let_go(id),
             // The last reference lets go.
@@ -284,10 +305,13 @@ impl Table {
     fn enqueue(&mut self, id: Incarnation) {
         let Some(entry) = self.entry(id).filter(|entry| !entry.queued) else { return };
         entry.queued = true;
+        self.released_bytes += entry.bytes;
         self.queue.push(id);
-        while self.queue.len() > self.released_limit {
+        while self.queue.len() > self.released_limit || self.released_bytes > RELEASED_BYTES {
             if let Some(id) = self.queue.pop() {
                 self.released_early += u64::from(self.release(id));
+            } else {
+                break;
             }
         }
     }
@@ -295,8 +319,10 @@ impl Table {
     /// Removes `id`, which has left the queue, unless it is referred to again.
     fn release(&mut self, id: Incarnation) -> bool {
         let Some(entry) = self.entry(id) else { return false };
-        entry.queued = false;
+        // One that was evicted and came back may stand in the queue without being in it.
+        let bytes = if std::mem::take(&mut entry.queued) { entry.bytes } else { 0 };
         let unused = entry.references == 0;
+        self.released_bytes -= bytes;
         if unused {
             self.remove(id);
         }
@@ -329,8 +355,10 @@ impl Table {
     fn remove(&mut self, id: Incarnation) {
         let Some(slot) = self.index.remove(&id) else { return };
         self.order.remove(slot);
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = None;
+        self.removed += 1;
+        let entry = self.slots.get_mut(slot as usize).and_then(Option::take);
+        if let Some(entry) = entry.filter(|entry| entry.queued) {
+            self.released_bytes -= entry.bytes;
         }
         self.free.push(slot);
         if self.newest(id.tgid) == Some(id) {
@@ -339,18 +367,24 @@ impl Table {
     }
 }
 
+/// Bytes of what can be long of a process.
+fn bytes(process: &Process) -> usize {
+    let variables = process.environment.iter().map(|variable| variable.key.len() + variable.value.len());
+    process.arguments.len() + variables.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use api::event::{Process, SharedProcess};
 
-    use super::{Incarnation, KERNEL, Known, Lineage, MAX_ANCESTORS, Table, TableStats};
+    use super::{Incarnation, KERNEL, Known, Lineage, MAX_ANCESTORS, RELEASED_BYTES, Table, TableStats};
 
     fn id(tgid: u32) -> Incarnation {
         Incarnation { tgid, ktime: u64::from(tgid) * 100 }
     }
 
     fn known(parent: Option<Incarnation>) -> Known {
-        let process = SharedProcess::new(Process::default());
+        let process = SharedProcess::new(Process { arguments: "ab".into(), ..Process::default() });
         Known { process, parent, shown_refcnt: 0, kernel_thread: false }
     }
 
@@ -404,7 +438,7 @@ mod tests {
         assert!(table.get(id(1)).is_some());
         table.step();
         assert!(table.get(id(1)).is_none());
-        assert_eq!(table.stats(), TableStats::default());
+        assert_eq!(table.stats(), TableStats { removed: 1, ..TableStats::default() });
     }
 
     #[test]
@@ -433,8 +467,14 @@ mod tests {
         }
         assert!(table.get(id(90)).is_none());
         assert!(table.get(id(91)).is_some());
-        let expected = TableStats { entries: 10, released: 10, evicted: 0, released_early: 90 };
-        assert_eq!(table.stats(), expected);
+        let ended = TableStats {
+            entries: 10,
+            released: 10,
+            removed: 90,
+            released_early: 90,
+            ..TableStats::default()
+        };
+        assert_eq!(table.stats(), ended);
     }
 
     // proves: ENR-01
@@ -454,6 +494,7 @@ mod tests {
         assert!(table.contains(KERNEL) && table.contains(id(1)));
         let stats = table.stats();
         assert_eq!((stats.entries, stats.evicted, stats.released_early), (4, 1, 1));
+        assert_eq!((stats.running, stats.removed), (4, 2));
     }
 
     #[test]
@@ -468,6 +509,23 @@ mod tests {
         table.insert(id(1), known(None));
         table.end(id(2));
         assert_eq!(references(&mut table, id(1)), Some(1));
+    }
+
+    #[test]
+    fn ended_processes_with_long_arguments_are_kept_up_to_so_many_bytes() {
+        let mut table = Table::new(1000, 1000, Lineage::Parent);
+        let long: std::sync::Arc<str> = "x".repeat(300_000).into();
+        for tgid in 1..=200 {
+            let process = Process { arguments: std::sync::Arc::clone(&long), ..Process::default() };
+            table.insert(id(tgid), Known { process: SharedProcess::new(process), ..known(None) });
+            table.end(id(tgid));
+        }
+        let kept = RELEASED_BYTES / long.len();
+        assert_eq!((table.stats().entries, table.stats().released), (kept, kept));
+        assert!(table.released_bytes <= RELEASED_BYTES);
+        table.step();
+        table.step();
+        assert_eq!((table.stats().entries, table.released_bytes), (0, 0));
     }
 
     fn shown_ancestors(table: &mut Table, parent: Incarnation) -> usize {
@@ -545,6 +603,6 @@ mod tests {
         }
         table.step();
         table.step();
-        assert_eq!((table.stats().entries, table.stats().released), (0, 0));
+        assert_eq!((table.stats().entries, table.stats().released, table.released_bytes), (0, 0, 0));
     }
 }

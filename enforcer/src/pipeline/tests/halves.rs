@@ -20,7 +20,7 @@ fn bench() -> Bench {
     bench
 }
 
-// proves: EVT-18 (merge, return_action), HOOK-02 (events)
+// proves: EVT-18, HOOK-02 (events)
 #[test]
 fn two_halves_become_one_event_at_the_time_of_the_entry() {
     let (mut bench, shell) = (bench(), key(10, 1_000));
@@ -40,6 +40,9 @@ fn two_halves_become_one_event_at_the_time_of_the_entry() {
     assert!(bench.take(&[returned(shell, 3_000, Action::Post, 0, 1)]).is_empty(), "once");
     let totals = bench.stages.totals();
     assert_eq!((totals.returns.waiting, totals.returns.joined), (0, 1));
+    let joined: Vec<&str> = bench.stages.joined().iter().map(|function| &**function).collect();
+    assert_eq!(joined, ["security_file_open"], "for the metrics of merges");
+    let totals = bench.stages.totals();
     assert_eq!((totals.no_event(NoEvent::Waits), totals.no_event(NoEvent::NotEntered)), (1, 1));
 }
 

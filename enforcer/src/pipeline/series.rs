@@ -1,0 +1,248 @@
+//! Events by type, policy, system call and program, for metrics.
+//!
+//! Counted by the event path without allocating for what was seen before. Bounded: beyond [`MAX_PROGRAMS`] programs, and [`MAX_OF_PROGRAM`] policies' hooks and
+//! system calls of one, all others count as one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use api::event::{Argument, Event, EventKind, Value};
+use api::name::EventType;
+
+/// Most programs that are told apart.
+const MAX_PROGRAMS: usize = 2048;
+/// Most hooks of policies, and most system calls, that are told apart in one program.
+const MAX_OF_PROGRAM: usize = 1024;
+/// Set in the numbers of system calls of another ABI than the machine's.
+pub(crate) const FOREIGN: u32 = 1 << 31;
+/// What stands for all that are not told apart.
+const OTHERS: &str = "(others)";
+
+/// Types of events in the order of [`ProgramCounts::types`].
+const TYPES: [EventType; 10] = [
+    EventType::ProcessExec,
+    EventType::ProcessExit,
+    EventType::ProcessKprobe,
+    EventType::ProcessTracepoint,
+    EventType::ProcessLoader,
+    EventType::ProcessUprobe,
+    EventType::ProcessUsdt,
+    EventType::ProcessLsm,
+    EventType::ProcessThrottle,
+    EventType::RateLimitInfo,
+];
+
+/// What one program did.
+#[derive(Debug, Default)]
+pub struct ProgramCounts {
+    types: [u64; TYPES.len()],
+    policies: HashMap<Box<str>, HashMap<Arc<str>, u64>>,
+    hooks: usize,
+    syscalls: HashMap<u32, u64>,
+}
+
+impl ProgramCounts {
+    /// Its events by type, those that there are.
+    pub fn types(&self) -> impl Iterator<Item = (EventType, u64)> {
+        TYPES.into_iter().zip(self.types).filter(|(_, count)| *count > 0)
+    }
+
+    /// Its events by policy and hook.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.policies
+            .iter()
+            .flat_map(|(policy, hooks)| hooks.iter().map(move |(hook, count)| (&**policy, &**hook, *count)))
+    }
+
+    /// Its system calls by number, as far as a policy reports them all (`raw_syscalls/sys_enter`).
+    pub fn syscalls(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.syscalls.iter().map(|(number, count)| (*number, *count))
+    }
+
+    fn count_policy(&mut self, policy: &str, hook: &Arc<str>) {
+        if let Some(count) = self.policies.get_mut(policy).and_then(|hooks| hooks.get_mut(hook)) {
+            *count += 1;
+            return;
+        }
+        let (policy, hook) = if self.hooks < MAX_OF_PROGRAM {
+            self.hooks += 1;
+            (policy, Arc::clone(hook))
+        } else {
+            (OTHERS, OTHERS.into())
+        };
+        *self.policies.entry(policy.into()).or_default().entry(hook).or_default() += 1;
+    }
+
+    fn count_syscall(&mut self, number: u32) {
+        let known = self.syscalls.contains_key(&number) || self.syscalls.len() < MAX_OF_PROGRAM;
+        *self.syscalls.entry(if known { number } else { u32::MAX }).or_default() += 1;
+    }
+}
+
+/// All programs.
+#[derive(Debug, Default)]
+pub struct Series {
+    programs: HashMap<Arc<str>, ProgramCounts>,
+    shared: u64,
+}
+
+impl Series {
+    /// Each program and what it did, in no order.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &ProgramCounts)> {
+        self.programs.iter().map(|(program, counts)| (&**program, counts))
+    }
+
+    /// Events of programs that are not told apart.
+    pub const fn shared(&self) -> u64 {
+        self.shared
+    }
+
+    /// Counts an event.
+    pub(super) fn count(&mut self, event: &Event) {
+        let kind = event.event_type();
+        let program = event.process().map(|process| &process.binary);
+        let counts = self.of(program);
+        if let Some(place) = TYPES.iter().position(|of| *of == kind)
+            && let Some(count) = counts.types.get_mut(place)
+        {
+            *count += 1;
+        }
+        if let (Some(policy), Some(hook)) = (event.policy_name(), hook(&event.kind)) {
+            counts.count_policy(policy, hook);
+        }
+        if let Some(number) = syscall(&event.kind) {
+            counts.count_syscall(number);
+        }
+    }
+
+    fn of(&mut self, program: Option<&Arc<str>>) -> &mut ProgramCounts {
+        let name = program.map_or("", |program| &**program);
+        if self.programs.contains_key(name) {
+            // A second look-up is cheaper than a name of its own for an entry each time.
+            return self.programs.get_mut(name).expect("it is there");
+        }
+        let name: Arc<str> = match program {
+            Some(program) if self.programs.len() < MAX_PROGRAMS => Arc::clone(program),
+            Some(_) => {
+                self.shared += 1;
+                OTHERS.into()
+            }
+            None => "".into(),
+        };
+        self.programs.entry(name).or_default()
+    }
+}
+
+/// The hook of an event, as upstream names it.
+fn hook(kind: &EventKind) -> Option<&Arc<str>> {
+    match kind {
+        EventKind::Kprobe(event) => Some(&event.function_name),
+        EventKind::Tracepoint(event) => Some(&event.event),
+        EventKind::Uprobe(event) => Some(&event.symbol),
+        EventKind::Usdt(event) => Some(&event.name),
+        EventKind::Lsm(event) => Some(&event.function_name),
+        EventKind::Exec(_)
+        | EventKind::Exit(_)
+        | EventKind::Loader(_)
+        | EventKind::Throttle(_)
+        | EventKind::Test(_)
+        | EventKind::RateLimit(_) => None,
+    }
+}
+
+/// The number of the system call of an event that tells of all.
+fn syscall(kind: &EventKind) -> Option<u32> {
+    let EventKind::Tracepoint(event) = kind else { return None };
+    if &*event.subsystem != "raw_syscalls" || &*event.event != "sys_enter" {
+        return None;
+    }
+    event.args.iter().find_map(|Argument { value, .. }| {
+        let Some(Value::SyscallId(call)) = value else { return None };
+        Some(if &*call.abi == "x64" { call.id } else { call.id | FOREIGN })
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Arc;
+
+    use api::event::{
+        Argument, Event, EventKind, Exec, Kprobe, Node, Origin, Process, ProcessRef, SharedProcess,
+        SyscallId, Timestamp, Tracepoint, Value,
+    };
+    use api::name::EventType;
+
+    use super::{MAX_OF_PROGRAM, MAX_PROGRAMS, OTHERS, Series};
+
+    fn process(binary: &str) -> ProcessRef {
+        ProcessRef::new(SharedProcess::new(Process { binary: binary.into(), ..Process::default() }), 0)
+    }
+
+    fn event(kind: EventKind) -> Event {
+        Event::new(kind, Timestamp::default(), Arc::new(Node::named("n")))
+    }
+
+    fn exec(binary: &str) -> Event {
+        event(EventKind::Exec(Exec { process: process(binary), ..Exec::default() }))
+    }
+
+    fn kprobe(policy: &str, function: &str) -> Event {
+        let origin = Arc::new(Origin { policy_name: policy.into(), ..Origin::default() });
+        let function_name = function.into();
+        event(EventKind::Kprobe(Kprobe {
+            process: process("/p"),
+            function_name,
+            origin,
+            ..Kprobe::default()
+        }))
+    }
+
+    // proves: MET-03 (counts)
+    #[test]
+    fn events_are_counted_by_type_policy_system_call_and_program() {
+        let mut series = Series::default();
+        for _ in 0..2 {
+            series.count(&exec("/a"));
+            series.count(&kprobe("one", "f"));
+        }
+        series.count(&kprobe("two", "f"));
+        let id = SyscallId { id: 7, abi: "x64".into() };
+        let args = vec![Argument { value: Some(Value::SyscallId(id)), ..Argument::default() }];
+        let (subsystem, name) = ("raw_syscalls".into(), "sys_enter".into());
+        series.count(&event(EventKind::Tracepoint(Tracepoint {
+            process: process("/p"),
+            subsystem,
+            event: name,
+            args,
+            ..Tracepoint::default()
+        })));
+        let of = |program: &str| series.programs().find(|(name, _)| *name == program).unwrap().1;
+        assert_eq!(of("/a").types().collect::<Vec<_>>(), [(EventType::ProcessExec, 2)]);
+        let expected = [(EventType::ProcessKprobe, 3), (EventType::ProcessTracepoint, 1)];
+        assert_eq!(of("/p").types().collect::<Vec<_>>(), expected);
+        let mut policies: Vec<_> = of("/p").policies().collect();
+        policies.sort_unstable();
+        assert_eq!(policies, [("", "sys_enter", 1), ("one", "f", 2), ("two", "f", 1)]);
+        assert_eq!(of("/p").syscalls().collect::<Vec<_>>(), [(7, 1)]);
+    }
+
+    #[test]
+    fn beyond_so_many_programs_and_hooks_all_others_are_one() {
+        let mut series = Series::default();
+        let more = 100;
+        for number in 0..MAX_PROGRAMS + more {
+            series.count(&exec(&format!("/{number}")));
+        }
+        assert_eq!(series.programs().count(), MAX_PROGRAMS + 1);
+        let (_, others) = series.programs().find(|(name, _)| *name == OTHERS).unwrap();
+        assert_eq!((others.types().next(), series.shared()), (Some((EventType::ProcessExec, 100)), 100));
+        let mut series = Series::default();
+        for number in 0..MAX_OF_PROGRAM + more {
+            series.count(&kprobe(&format!("p{number}"), "f"));
+        }
+        let counts = series.programs().next().unwrap().1;
+        assert_eq!(counts.policies().count(), MAX_OF_PROGRAM + 1);
+        assert!(counts.policies().any(|counts| counts == (OTHERS, OTHERS, 100)));
+    }
+}
