@@ -94,11 +94,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_tracepoint_kills_and_reports", kinds::tracepoint),
     // proves: HOOK-10 (in a machine), HOOK-12 (in a machine), EVT-05
     plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
-    // proves: HOOK-11 (in a machine), ACT-12 (uprobe, in a machine)
+    // proves: HOOK-11, ACT-12 (uprobe, in a machine)
     plain("functions_of_a_program_are_seen_to_return", uprobes::returns),
     // proves: ACT-06 (in a machine, refusal too), ACT-07 (offset, in a machine)
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
-    // proves: HOOK-15 (in a machine, semaphores), ACT-08 (in a machine), EVT-06
+    // proves: HOOK-15, ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
     // proves: ENR-05, ENR-06 (in a machine), ENR-14, EVT-23 (base, in a machine)
     plain("processes_are_shown_with_their_variables_users_and_ancestors", content::on_request),
