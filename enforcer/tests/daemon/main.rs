@@ -13,6 +13,6 @@ mod metrics;
 mod places;
 mod policies;
 mod program;
-mod stacks;
 mod servers;
+mod stacks;
 mod uprobes;
