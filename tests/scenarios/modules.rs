@@ -7,13 +7,8 @@ use e2e::event::{Argument, Event, Hook};
 use e2e::expect::Outcome;
 use e2e::scenario::{Guest, Settings, must};
 
-/// `struct ovl_inode_params` is the module's own.
-const TEXT: &str = "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {name: modules}
-spec:
-  kprobes:
-  - call: ovl_get_inode
+/// A hook on `struct ovl_inode_params`, which is the module's own.
+const OF_TYPES: &str = "  - call: ovl_get_inode
     syscall: false
     args:
     - {index: 1, type: string, resolve: upperdentry.d_name.name}
@@ -22,8 +17,29 @@ spec:
     returnArg: {index: 0, resolve: i_mode}
     selectors:
     - matchArgs: [{args: [1], operator: Equal, values: [seen-above]}]
+";
+
+const TEXT: &str = "apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: modules}
+spec:
+  fentries:
+  - call: ovl_lookup
+    syscall: false
+    args: [{index: 1, type: string, resolve: d_name.name}]
+    selectors:
+    - matchArgs: [{index: 1, operator: Equal, values: [seen-above]}]
+  kprobes:
   - call: do_filp_open
     syscall: false
+    ignore: {callNotFound: true}
+    return: true
+    returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}
+    selectors:
+    - matchReturnArgs: [{index: 0, operator: Equal, values: [seen-above]}]
+  - call: do_file_open
+    syscall: false
+    ignore: {callNotFound: true}
     return: true
     returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}
     selectors:
@@ -34,12 +50,6 @@ spec:
     data: [{index: 0, type: char_buf, source: pt_regs, resolve: rsi, returnCopy: true}]
     selectors:
     - matchArgs: [{index: 0, operator: Equal, values: [/mnt/modules/all/seen-above]}]
-  fentries:
-  - call: ovl_lookup
-    syscall: false
-    args: [{index: 1, type: string, resolve: d_name.name}]
-    selectors:
-    - matchArgs: [{index: 1, operator: Equal, values: [seen-above]}]
 ";
 
 /// A file of an overlay is looked up, opened and read: by functions of the module, on types of the module.
@@ -48,7 +58,15 @@ pub(crate) fn overlay(guest: &Guest) -> Outcome {
          printf 'what it holds' >upper/seen-above && chmod 640 upper/seen-above && echo x >upper/not-looked-for
          mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay all";
     must(&["sh", "-c", script])?;
-    let mut daemon = Settings::default().policy(TEXT).start(guest)?;
+    // types of modules came with 5.11; before, the policy says what an argument points to
+    let has_types = Path::new("/sys/kernel/btf/overlay").exists();
+    ensure!(has_types != (guest.variant.kernel.name == "5.10"), "types of the module: {has_types}");
+    let text = if has_types {
+        format!("{TEXT}{OF_TYPES}")
+    } else {
+        TEXT.replace("resolve: d_name.name}", "resolve: d_name.name, btfType: dentry}")
+    };
+    let mut daemon = Settings::default().policy(&text).start(guest)?;
     let mut events = daemon.events()?;
     let all = Path::new("/mnt/modules/all");
     let (held, other) = (std::fs::read(all.join("seen-above"))?, std::fs::read(all.join("not-looked-for"))?);
@@ -62,7 +80,7 @@ pub(crate) fn overlay(guest: &Guest) -> Outcome {
     let name = |argument: Option<&Argument>| argument.and_then(|it| it.string_arg.clone());
     let is_it = |argument: Option<&Argument>| name(argument).as_deref() == Some("seen-above");
     let made = of("ovl_get_inode");
-    ensure!(!made.is_empty(), "no file of an overlay: {hooks:?}");
+    ensure!(made.is_empty() != has_types, "files of an overlay: {hooks:?}");
     for hook in made {
         ensure!(is_it(hook.args.first()) && is_it(hook.args.get(1)), "the module's types: {hook:?}");
         let mode = hook.returned.as_ref().and_then(|mode| mode.uint_arg);
@@ -70,7 +88,8 @@ pub(crate) fn overlay(guest: &Guest) -> Outcome {
     }
     let looked_up = of("ovl_lookup");
     ensure!(looked_up.len() == 1 && is_it(looked_up[0].args.first()), "looked up: {looked_up:?}");
-    let opened = of("do_filp_open");
+    // which newer kernels call otherwise
+    let opened = [of("do_filp_open"), of("do_file_open")].concat();
     // the file of the layer may be opened so too
     ensure!(!opened.is_empty(), "opened nothing: {hooks:?}");
     ensure!(opened.iter().all(|hook| is_it(hook.returned.as_ref())), "opened: {opened:?}");

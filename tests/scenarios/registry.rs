@@ -116,10 +116,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_socket_is_its_makers_from_the_moment_it_is_made", reports::sockets_of_their_makers),
     // proves: ARG-08, ARG-09, SEL-24 (sock, sockaddr), SEL-25 (ranges), SEL-26
     plain("connections_are_told_apart_by_address_and_port", network::connections),
-    // proves: ARG-02 (char_buf), ARG-03, ARG-05, ARG-15 (iov_iter), ARG-17, ARG-19, SEL-02, SEL-03
+    // proves: ARG-02, ARG-03, ARG-05, ARG-15, ARG-17, ARG-19, SEL-02, SEL-03
     plain("values_are_reached_and_buffers_read", arguments::reached),
-    // proves: ARG-04 (char_buf, char_iovec), ARG-02 (char_iovec, in a machine)
+    // proves: ARG-04, ARG-02 (char_iovec, in a machine)
     plain("what_a_call_fills_is_reported_with_it", arguments::filled),
+    // proves: HOOK-19, ARG-18, ARG-04 (data), ARG-17 (returnArg)
     plain("functions_and_types_of_a_module_are_hooked_and_read", modules::overlay),
     // proves: ACT-03 (deferred), HOOK-04 (x86-64)
     plain("denied_system_calls_fail_with_their_errors", syscalls::each_with_its_error).on_all_kernels(),
@@ -170,7 +171,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
     ),
-    // proves: POL-10 (in a machine), HOOK-17 (in a machine), EVT-08
+    // proves: POL-10 (in a machine), HOOK-17, EVT-08
     plain("code_that_is_mapped_to_be_run_is_reported", enforcers::loader),
     // proves: HOOK-03, HOOK-05 (generated_syscalls, in a machine)
     plain("all_system_calls_load_as_one_list_and_are_told_by_name", lists::all_system_calls),

@@ -122,7 +122,11 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         }
     };
     let types = Types { kernel, program: program.as_ref() };
-    let settled = hook.untyped.as_deref().map(|written| settle::settle(hook, written, types, report));
+    // of a function that is not there nothing has a type, which is said when it is looked for
+    let is_there =
+        !matches!(&hook.kind.value, HookKind::Kprobe(function) if !function::exists(function, kernel));
+    let untyped = hook.untyped.as_deref().filter(|_| is_there);
+    let settled = untyped.map(|written| settle::settle(hook, written, types, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {

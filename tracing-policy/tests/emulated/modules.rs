@@ -180,6 +180,8 @@ fn what_a_module_does_not_have_is_refused_with_its_place() {
             ("ovl_find", "args: [{index: 0, type: file}]", Code::PrototypeMismatch),
             ("ovl_find", "return: true, returnArg: {index: 0, type: file}", Code::PrototypeMismatch),
             ("ovl_none", "args: [{index: 0, type: int}]", Code::NoSuchFunction),
+            ("ovl_none", "args: [{index: 0, resolve: mode}]", Code::NoSuchFunction),
+            ("ovl_none", "return: true, returnArg: {index: 0, resolve: mode}", Code::NoSuchFunction),
             (
                 "ovl_find",
                 "args: [{index: 0, type: int, resolve: mode, btfType: ovl_made}]",
