@@ -91,7 +91,7 @@ fn flags_for_tls_encrypt_the_connection_and_say_whom_to_trust() {
     for (flags, expected) in [
         (&[certificate, key, TRUST][..], "not valid for name"),
         (&[certificate, key, "--tls-ca-cert-files=other-ca", NAME], "invalid peer certificate"),
-        (&[TRUST, NAME], "ertificate"),
+        (&[TRUST, NAME], "127.0.0.1"),
         (&[certificate, TRUST, NAME], "--tls-cert-file and --tls-key-file go together"),
         (&[certificate, key, TRUST, "--tls-skip-verify"], "--tls-skip-verify trusts everybody"),
         (&[TRUST, "--tls-server-name=a b"], "\"a b\" is no name of a server"),
