@@ -96,7 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("functions_of_a_program_are_hooked_by_both_mechanisms", uprobes::functions),
     // proves: HOOK-11, ACT-12 (uprobe, in a machine)
     plain("functions_of_a_program_are_seen_to_return", uprobes::returns),
-    // proves: ACT-06 (in a machine, refusal too), ACT-07 (offset, in a machine)
+    // proves: ACT-06, ACT-07
     plain("a_function_of_a_program_does_what_policies_say", overrides::overrides),
     // proves: HOOK-15, ACT-08 (in a machine), EVT-06
     plain("a_static_probe_reports_and_has_its_argument_set", usdts::probe),
