@@ -86,7 +86,7 @@ fn cases() -> Outcome<Vec<Case>> {
     };
     let instead = place_of(e2e_runs_instead)?;
     let pointer = (&raw const WORDS[0]).expose_provenance().cast_signed();
-    let memory = i64::try_from(pointer).map_err(|_| e2e::expect::Failure("a wide pointer".to_owned()))?;
+    let memory = i64::try_from(pointer).map_err(|_wide| e2e::expect::Failure("a wide pointer".to_owned()))?;
     let single = "{name: disable-uprobe-multi, value: 'true'}";
     Ok(vec![
         case("returns", 1, "argError: -13", -13),
@@ -174,7 +174,7 @@ pub(crate) fn overrides(guest: &Guest) -> Outcome {
     ensure!(overridden(0, LATER.text.as_ptr().cast()) == 1, "what is only watched");
     ensure!(LATER.before[0] == LATER.after[0], "what is around the text");
     let seen = daemon.settle(&mut events)?;
-    let watched = seen.iter().filter_map(|event| event.process_uprobe.as_ref()).last();
+    let watched = seen.iter().filter_map(|event| event.process_uprobe.as_ref()).next_back();
     ensure!(watched.is_some_and(|hook| hook.policy_name == "watch"), "the last event: {watched:?}");
     Ok(())
 }
