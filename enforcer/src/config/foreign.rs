@@ -54,7 +54,6 @@ const OPTIONS: &[Foreign] = &[
         "the calls by name and namespace are served always",
     ),
     foreign("enable-k8s-api", "false", KUBERNETES),
-    foreign("enable-msg-handling-latency", "false", PROFILES),
     foreign("enable-pod-annotations", "false", KUBERNETES),
     foreign("enable-pod-info", "false", KUBERNETES),
     foreign("enable-policy-filter", "false", PODS),
