@@ -12,6 +12,7 @@ use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_
 use export::json::FileSink;
 use export::sink::OpenError;
 use export::{Limit, Shape, Shaped};
+use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 use tracing_policy::ir::RecordLayout;
 use tracing_policy::source::SourceText;
@@ -260,7 +261,15 @@ impl Daemon {
         let policies = self.observed.board.policies().len();
         let milliseconds = milliseconds_since(self.started);
         tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
+        tell_supervisor(NotifyState::Ready);
         self.drain.run(servers, stop, self.observed).await
+    }
+}
+
+/// Tells who started the daemon (systemd, for one) how far it is; nobody may have asked to be told.
+pub(crate) fn tell_supervisor(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!("the supervisor could not be told: {error}");
     }
 }
 

@@ -1,14 +1,19 @@
-//! Where log lines go: standard error, as text for people or JSON for machines.
+//! Where log lines go: standard error, and a file if one is named; as text for people or JSON for machines.
 
 use std::error::Error;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{Layer as _, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -16,7 +21,7 @@ use crate::config::{LogFormat, LogSettings};
 const OURS: [&str; 5] = ["api", "bpf_probes", "enforcer", "export", "tracing_policy"];
 
 /// How to log as long as nobody has said how.
-pub const FALLBACK: LogSettings = LogSettings { level: Level::INFO, format: LogFormat::Text };
+pub const FALLBACK: LogSettings = LogSettings { level: Level::INFO, format: LogFormat::Text, file: None };
 
 /// How much is logged; it can be changed while the daemon runs. Clones are of one log.
 #[derive(Clone, Debug)]
@@ -50,19 +55,52 @@ fn targets(level: Level) -> Targets {
         .fold(Targets::new().with_default(LevelFilter::WARN), |filter, name| filter.with_target(*name, level))
 }
 
-/// Sends log lines to standard error from now on.
+/// Why lines cannot be logged as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file cannot be written to.
+    #[error("the log file {path} cannot be opened: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Where lines go was decided before.
+    #[error(transparent)]
+    Again(#[from] TryInitError),
+}
+
+/// Sends log lines to standard error from now on, and to the file that `settings` name.
 ///
 /// # Errors
-/// When that was decided before.
-pub fn init(settings: LogSettings) -> Result<LevelControl, TryInitError> {
+/// See [`LogError`].
+pub fn init(settings: &LogSettings) -> Result<LevelControl, LogError> {
     let (filter, control) = LevelControl::detached(settings.level);
-    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
-    let lines = match settings.format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    let mut outputs = vec![lines(settings.format, io::stderr, io::stderr().is_terminal())];
+    if let Some(path) = &settings.file {
+        let file = open(path).map_err(|source| LogError::File { path: path.clone(), source })?;
+        outputs.push(lines(settings.format, Mutex::new(file), false));
+    }
+    tracing_subscriber::registry().with(outputs.with_filter(filter)).try_init()?;
     Ok(control)
+}
+
+/// For appending; a new one is for its owner alone.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+fn lines(
+    format: LogFormat,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    colours: bool,
+) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(writer).with_target(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    }
 }
 
 /// An error and what led to it, in one line. Most errors of ours name their cause themselves; it is not said twice.
@@ -79,14 +117,17 @@ pub fn sentence(error: &(dyn Error + 'static)) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::io;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Mutex;
 
     use tracing::Level;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::{Layer as _, fmt};
 
-    use super::{LevelControl, sentence};
+    use super::{LevelControl, LogFormat, lines, open, sentence};
 
     #[test]
     fn the_level_can_be_changed_while_the_log_runs() {
@@ -102,6 +143,25 @@ mod tests {
                 }
             },
         );
+    }
+
+    // proves: EXP-07
+    #[test]
+    fn lines_go_to_a_file_as_text_or_json_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("enforcer.log");
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let output = lines(format, Mutex::new(open(&path).unwrap()), false);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(output), || {
+                tracing::info!(policies = 3, "enforcer ready");
+            });
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (first, second) = text.trim().split_once('\n').unwrap();
+        assert!(first.ends_with("INFO enforcer ready policies=3"), "{first}");
+        let json: serde_json::Value = serde_json::from_str(second).unwrap();
+        assert_eq!((&json["message"], &json["policies"]), (&"enforcer ready".into(), &3.into()));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[derive(Debug, thiserror::Error)]

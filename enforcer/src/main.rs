@@ -12,8 +12,8 @@ use enforcer::log;
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let flags = Flags::parse();
-    match run(flags, started) {
+    let (arguments, notes) = config::without_foreign(std::env::args_os());
+    match run(Flags::parse_from(arguments), &notes, started) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{}", log::sentence(error.as_ref()));
@@ -22,19 +22,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(flags: Flags, started: Instant) -> anyhow::Result<ExitCode> {
+fn run(flags: Flags, notes: &[String], started: Instant) -> anyhow::Result<ExitCode> {
     let cpus = PossibleCpus::read().map_or(1, PossibleCpus::count);
     let configuration = match config::load(flags, |name| std::env::var_os(name), cpus) {
         Ok(configuration) => configuration,
         Err(error) => {
             // There are no settings yet that say how to log.
-            log::init(log::FALLBACK).context("logging")?;
+            log::init(&log::FALLBACK).context("logging")?;
             return Err(error.into());
         }
     };
-    let level = log::init(configuration.settings.log).context("logging")?;
-    for name in configuration.unknown {
-        tracing::warn!("the configuration files set {name}, which is no option of this version; ignored");
+    let level = log::init(&configuration.settings.log).context("logging")?;
+    for note in notes.iter().chain(&configuration.notes) {
+        tracing::warn!("{note}");
     }
     let report = Daemon::build(configuration.settings, started)?.run(level)?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -7,10 +7,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::tell_supervisor;
 use crate::host::PidFile;
 use crate::kernel::{Base, Keep};
 use crate::pipeline::{PipelineHandle, Summary};
@@ -134,6 +136,7 @@ impl Drain {
             }
         };
         let mut faults = self.wait(&mut signals, &mut servers, &observed).await;
+        tell_supervisor(NotifyState::Stopping);
         self.keep.leave();
         let mut drained = tokio::task::spawn_blocking(move || self.drain());
         let mut report = tokio::select! {

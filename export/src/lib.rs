@@ -6,6 +6,7 @@
 pub mod json;
 mod limit;
 mod shaped;
+pub mod siem;
 pub mod sink;
 
 pub use limit::Limit;

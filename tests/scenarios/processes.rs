@@ -11,17 +11,19 @@ use e2e::load::write_tiny_program;
 use e2e::scenario::{Daemon, Guest, Settings, must};
 
 const ALL: u32 = 20_000;
+const FEWER: u32 = 5_000;
 const PARALLEL: u32 = 8;
 /// Ring and queue that hold all that a storm writes, however slow the daemon is.
 pub(crate) const ROOM: [&str; 4] = ["--rb-size-total", "64M", "--event-queue-size", "200000"];
 
-/// One process runs 20 000 programs, one after the other.
+/// One process runs 20 000 programs, one after the other; on kernels between the oldest and the newest fewer, for the time that it takes.
 pub(crate) fn in_order(guest: &Guest) -> Outcome {
+    let all = if matches!(guest.variant.name, "5.10" | "7.2") { ALL } else { FEWER };
     let mut daemon = Settings::default().flags(&ROOM).start(guest)?;
     let mut events = daemon.events()?;
     daemon.settle(&mut events)?;
     let tiny = tiny(guest)?;
-    let storm = must(&["/usr/bin/e2e-guest", "load", "spawn", &tiny, &ALL.to_string(), "row"])?;
+    let storm = must(&["/usr/bin/e2e-guest", "load", "spawn", &tiny, &all.to_string(), "row"])?;
     let seen = daemon.settle(&mut events)?;
     expect_nothing_lost(&daemon)?;
 
@@ -49,7 +51,7 @@ pub(crate) fn in_order(guest: &Guest) -> Outcome {
             next_exit += 1;
         }
     }
-    ensure!(next_exec == ALL && next_exit == ALL, "{next_exec} exec and {next_exit} exit events of {ALL}");
+    ensure!(next_exec == all && next_exit == all, "{next_exec} exec and {next_exit} exit events of {all}");
     Ok(())
 }
 

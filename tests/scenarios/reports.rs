@@ -58,7 +58,7 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
         "addresses are shown: {hook:?}"
     );
     let told = with_files(&mut daemon, &mut events)?;
-    ensure!(told, "no stack of a program that still runs tells its files");
+    ensure!(told, "no stack of a program that still runs tells its files and functions");
     drop(daemon);
 
     // a folder of its own, for the first daemon's events are in the other
@@ -80,7 +80,7 @@ pub(crate) fn limited_with_stacks(guest: &Guest) -> Outcome {
     Ok(())
 }
 
-/// Whether the stack of a shell that lives on after its open names files. The daemon waits but a moment for what the system says of a process, so there
+/// Whether the stack of a shell that lives on after its open names a file and the function that opens. The daemon waits but a moment for what the system says of a process, so there
 /// are five.
 fn with_files(daemon: &mut Daemon, events: &mut Events) -> Outcome<bool> {
     for number in 0..5 {
@@ -93,7 +93,9 @@ fn with_files(daemon: &mut Daemon, events: &mut Events) -> Outcome<bool> {
             .filter_map(|event: &Event| event.of_policy(POLICY))
             .find(|it| it.path() == Some(&path));
         let frame = hook.and_then(|hook| hook.user_stack_trace.first());
-        if frame.is_some_and(|frame| frame.module.starts_with('/') && !frame.offset.is_empty()) {
+        if frame.is_some_and(|frame| {
+            frame.module.starts_with('/') && !frame.offset.is_empty() && frame.symbol.contains("open")
+        }) {
             return Ok(true);
         }
     }

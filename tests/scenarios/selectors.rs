@@ -115,7 +115,7 @@ pub(crate) fn identities(guest: &Guest) -> Outcome {
     let of_namespace = |namespace: &str| {
         policy("one", "")
             .replace("kind: TracingPolicy", "kind: TracingPolicyNamespaced")
-            .replace("name: one", &format!("name: one\n  namespace: {namespace}"))
+            .replace("{name: one}", &format!("{{name: one, namespace: {namespace}}}"))
     };
     let texts = [policy("one", ""), of_namespace("shop"), of_namespace("default")];
     let mut paths = Vec::new();

@@ -46,7 +46,7 @@ pub struct CompiledBody {
 /// All programs of a hook.
 #[derive(Clone, Debug)]
 pub struct CompiledHook {
-    /// One a distinct attachment, in the order in which the riders name them.
+    /// One a distinct attachment, in the order in which the riders name their targets, those of one target in the order in which they are to be attached.
     pub bodies: Vec<CompiledBody>,
 }
 
@@ -70,7 +70,12 @@ pub fn compile_hook(riders: &[Rider<'_>], kernel: &KernelView) -> Result<Compile
             }
         }
     }
-    if errors.is_empty() { Ok(CompiledHook { bodies }) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let targets: Vec<AttachSpec> = bodies.iter().map(|body| body.target.clone()).collect();
+    bodies.sort_by_key(|body| (targets.iter().position(|target| *target == body.target), body.role.seat()));
+    Ok(CompiledHook { bodies })
 }
 
 /// The override of one policy that returns at once from a function that another wants to see return.

@@ -1,5 +1,6 @@
 //! `cargo xtask dist`: the archive that is installed on a node.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,26 +22,68 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let binaries = build::binaries(&[build::DAEMON, build::TETRA], "release")?;
     let name = format!("enforcer-{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let work = tempfile::tempdir()?;
-    let root = work.path().join(&name);
-    let bin = root.join("usr/local/bin");
-    fs::create_dir_all(&bin)?;
-    for (binary, path) in &binaries {
-        fs::copy(path, bin.join(binary)).with_context(|| path.display().to_string())?;
-    }
-    // Units and scripts that were written for Tetragon name its daemon.
-    std::os::unix::fs::symlink("enforcer", bin.join("tetragon"))?;
-    let documents = root.join("usr/local/share/doc/enforcer");
-    fs::create_dir_all(&documents)?;
-    for document in ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"] {
-        let from = build::workspace().join(document);
-        fs::copy(&from, documents.join(document)).with_context(|| from.display().to_string())?;
-    }
+    lay_out(&work.path().join(&name), &binaries)?;
     let out = build::workspace().join(&arguments.out);
     fs::create_dir_all(&out)?;
     let archive = out.join(format!("{name}.tar.gz"));
     pack(work.path(), &name, &archive)?;
     let size = fs::metadata(&archive)?.len();
     terminal::line(&format!("{} ({size} bytes)", archive.display()));
+    Ok(())
+}
+
+/// Where files of `xtask/dist` go.
+const FILES: [(&str, &str); 3] =
+    [("install.sh", ""), ("uninstall.sh", ""), ("enforcer.service", "usr/lib/systemd/system")];
+/// Options that an installed daemon starts with; those in /etc win over them.
+const OPTIONS: &str = "tetragon.conf.d";
+
+/// Where `tetra` writes what a shell and a reader of manuals look for.
+const WRITTEN: [(&[&str], &str); 4] = [
+    (&["completion", "bash"], "usr/local/share/bash-completion/completions/tetra"),
+    (&["completion", "zsh"], "usr/local/share/zsh/site-functions/_tetra"),
+    (&["completion", "fish"], "usr/local/share/fish/vendor_completions.d/tetra.fish"),
+    (&["man"], "usr/local/share/man/man1/tetra.1"),
+];
+
+/// Puts everything into `root`, whose folders are those of a node, beside the scripts that install and uninstall.
+fn lay_out(root: &Path, binaries: &BTreeMap<String, PathBuf>) -> Result<()> {
+    for (binary, path) in binaries {
+        copy(path, &root.join("usr/local/bin").join(binary))?;
+    }
+    // Units and scripts that were written for Tetragon name its daemon.
+    std::os::unix::fs::symlink("enforcer", root.join("usr/local/bin/tetragon"))?;
+    for document in ["LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"] {
+        copy(&build::workspace().join(document), &root.join("usr/local/share/doc/enforcer").join(document))?;
+    }
+    let sources = build::workspace().join("xtask/dist");
+    for (file, folder) in FILES {
+        copy(&sources.join(file), &root.join(folder).join(file))?;
+    }
+    for option in fs::read_dir(sources.join(OPTIONS))? {
+        let option = option?;
+        copy(&option.path(), &root.join("usr/local/lib/tetragon").join(OPTIONS).join(option.file_name()))?;
+    }
+    let tetra = binaries.get(build::TETRA.1).context("no tetra")?;
+    for (words, path) in WRITTEN {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        let written =
+            Command::new(tetra).args(words).output().with_context(|| tetra.display().to_string())?;
+        if !written.status.success() {
+            bail!("tetra {}: {}", words.join(" "), written.status);
+        }
+        fs::write(path, written.stdout)?;
+    }
+    Ok(())
+}
+
+/// Copies a file with its mode, and makes the folders for it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from, to).with_context(|| from.display().to_string())?;
     Ok(())
 }
 
@@ -59,4 +102,99 @@ fn pack(folder: &Path, name: &str, archive: &Path) -> Result<()> {
         bail!("tar: {status}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// An archive with programs that say which version they are, laid out in a folder.
+    fn laid_out(version: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let program = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\necho {version} $1\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            (name.to_owned(), path)
+        };
+        lay_out(&folder.path().join("archive"), &["enforcer", "tetra"].map(program).into()).unwrap();
+        folder
+    }
+
+    fn script(archive: &tempfile::TempDir, name: &str, node: &Path) {
+        let script = archive.path().join("archive").join(name);
+        let output = Command::new(script).env("DESTDIR", node).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn text(path: PathBuf) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    // proves: INST-01, INST-02
+    #[test]
+    fn what_is_installed_can_be_installed_over_and_removed_and_configuration_stays() {
+        let node = tempfile::tempdir().unwrap();
+        let at = |path: &str| node.path().join(path);
+        script(&laid_out("first"), "install.sh", node.path());
+        for path in [
+            "usr/lib/systemd/system/enforcer.service",
+            "usr/local/lib/tetragon/tetragon.conf.d/export-filename",
+            "etc/tetragon/tetragon.tp.d",
+        ] {
+            assert!(at(path).exists(), "{path}");
+        }
+        assert_eq!(fs::metadata(at("usr/local/bin/enforcer")).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(fs::read_link(at("usr/local/bin/tetragon")).unwrap(), Path::new("enforcer"));
+        assert_eq!(text(at("usr/local/share/man/man1/tetra.1")), "first man\n");
+        fs::write(at("etc/tetragon/tetragon.conf.d/log-level"), "debug").unwrap();
+
+        let second = laid_out("second");
+        script(&second, "install.sh", node.path());
+        assert!(text(at("usr/local/bin/enforcer")).contains("second"));
+        assert_eq!(text(at("etc/tetragon/tetragon.conf.d/log-level")), "debug");
+
+        fs::write(at("usr/local/bin/other"), "").unwrap();
+        script(&second, "uninstall.sh", node.path());
+        assert_eq!(text(at("etc/tetragon/tetragon.conf.d/log-level")), "debug");
+        assert!(at("usr/local/bin/other").exists(), "it is somebody else's");
+        for path in [
+            "usr/local/bin/enforcer",
+            "usr/local/bin/tetragon",
+            "usr/lib/systemd/system/enforcer.service",
+            "usr/local/lib/tetragon",
+            "usr/local/share/doc/enforcer",
+        ] {
+            assert!(at(path).symlink_metadata().is_err(), "{path}");
+        }
+    }
+
+    // proves: INST-01 (unit)
+    #[test]
+    fn systemd_finds_nothing_wrong_with_the_unit() {
+        let unit = build::workspace().join("xtask/dist/enforcer.service");
+        let Ok(output) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output()
+        else {
+            assert!(!Path::new("/usr/bin/systemd-analyze").exists());
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let ours: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("enforcer.service") && !line.contains("is not executable"))
+            .collect();
+        assert!(ours.is_empty(), "{ours:?}");
+    }
+
+    #[test]
+    fn options_of_the_archive_are_options_of_the_daemon() {
+        let flags = fs::read_to_string(build::workspace().join("enforcer/src/config/flags.rs")).unwrap();
+        for option in fs::read_dir(build::workspace().join("xtask/dist").join(OPTIONS)).unwrap() {
+            let name = option.unwrap().file_name().into_string().unwrap().replace('-', "_");
+            assert!(flags.contains(&format!("pub {name}:")), "{name}");
+        }
+    }
 }

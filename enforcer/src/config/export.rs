@@ -9,6 +9,7 @@ use api::filter::{
 };
 use api::name::{format_duration, parse_duration};
 use export::json::{FileOptions, Rotation};
+use export::siem::Form;
 
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
@@ -59,6 +60,7 @@ impl ExportSettings {
         let Rotation { max_bytes, interval, backups, compress } = self.file.rotation;
         [
             ("export-filename", self.path.display().to_string()),
+            ("export-format", self.file.form.name().to_owned()),
             ("export-file-perm", format!("{:o}", self.file.mode)),
             ("export-file-max-size-mb", (max_bytes / MEBIBYTE).to_string()),
             ("export-file-rotation-interval", format_duration(interval.unwrap_or_default())),
@@ -76,6 +78,10 @@ fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
     let mut file = FileOptions { fields: field_filters(flags)?, ..FileOptions::default() };
     if let Some(text) = &flags.export_file_perm {
         file.mode = file_mode(text)?;
+    }
+    if let Some(name) = &flags.export_format {
+        let form = Form::NAMES.into_iter().find(|(known, _)| known == name).map(|(_, form)| form);
+        file.form = form.ok_or_else(|| value_error("export-format", name, "tetragon, ecs or ocsf"))?;
     }
     let rotation = &mut file.rotation;
     let option = "export-file-rotation-interval";

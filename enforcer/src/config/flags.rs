@@ -51,6 +51,9 @@ pub struct Flags {
     /// File to write events to as JSON lines; empty for none
     #[arg(long, value_name = "FILE")]
     pub export_filename: Option<String>,
+    /// How events look in the export file: tetragon, ecs (Elastic Common Schema) or ocsf (Open Cybersecurity Schema Framework) [default: tetragon]
+    #[arg(long, value_name = "FORMAT")]
+    pub export_format: Option<String>,
     /// Access mode of the export file, in octal [default: 600]
     #[arg(long, value_name = "MODE")]
     pub export_file_perm: Option<String>,
@@ -159,6 +162,9 @@ pub struct Flags {
     /// How to log: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// File to log to as well
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<String>,
     /// Log debug messages, whatever --log-level says
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub debug: Option<bool>,
@@ -208,6 +214,7 @@ impl Flags {
             persist_grpc_policies: self.persist_grpc_policies.or(under.persist_grpc_policies),
             persist_grpc_policies_dir: self.persist_grpc_policies_dir.or(under.persist_grpc_policies_dir),
             export_filename: self.export_filename.or(under.export_filename),
+            export_format: self.export_format.or(under.export_format),
             export_file_perm: self.export_file_perm.or(under.export_file_perm),
             export_file_max_size_mb: self.export_file_max_size_mb.or(under.export_file_max_size_mb),
             export_file_rotation_interval: self
@@ -254,6 +261,7 @@ impl Flags {
             policy_resolver: self.policy_resolver.or(under.policy_resolver),
             log_level: self.log_level.or(under.log_level),
             log_format: self.log_format.or(under.log_format),
+            log_file: self.log_file.or(under.log_file),
             debug: self.debug.or(under.debug),
             metrics_server: self.metrics_server.or(under.metrics_server),
             enable_event_metrics: self.enable_event_metrics.or(under.enable_event_metrics),

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::dropin::{self, DropinError};
 use super::environment;
 use super::flags::Flags;
+use super::foreign;
 use super::settings::{Settings, SettingsError};
 
 /// What was asked for, and what is to be said about it once logging works.
@@ -14,8 +15,8 @@ use super::settings::{Settings, SettingsError};
 pub struct Configuration {
     /// The settings.
     pub settings: Settings,
-    /// Names in configuration files that are no option here.
-    pub unknown: Vec<String>,
+    /// What is to be said of options in configuration files that do nothing here.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no configuration.
@@ -54,7 +55,7 @@ pub fn load(
     let mut files = dropin::values(&dropin::places(config_dir.as_deref().map(Path::new)))?;
     let unknown = take_unknown(&mut files, &names);
     let merged = above.over(layer("configuration files", &files)?);
-    Ok(Configuration { settings: Settings::new(merged, cpus)?, unknown })
+    Ok(Configuration { settings: Settings::new(merged, cpus)?, notes: foreign::notes(&unknown) })
 }
 
 fn layer(layer: &'static str, values: &BTreeMap<String, String>) -> Result<Flags, ConfigError> {
@@ -63,13 +64,9 @@ fn layer(layer: &'static str, values: &BTreeMap<String, String>) -> Result<Flags
 }
 
 /// Removes and returns the names that are no option: upstream's packages bring files for options that mean nothing here.
-fn take_unknown(values: &mut BTreeMap<String, String>, names: &[String]) -> Vec<String> {
+fn take_unknown(values: &mut BTreeMap<String, String>, names: &[String]) -> BTreeMap<String, String> {
     let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let unknown: Vec<String> = values.keys().filter(|name| !known.contains(name.as_str())).cloned().collect();
-    for name in &unknown {
-        values.remove(name);
-    }
-    unknown
+    values.extract_if(.., |name, _| !known.contains(name.as_str())).collect()
 }
 
 #[cfg(test)]
@@ -100,7 +97,7 @@ mod tests {
         assert_eq!(found.settings.bounds.ring_bytes, 4 << 20);
         assert_eq!(found.settings.cluster_name, "environment");
         assert_eq!(found.settings.log.level, tracing::Level::ERROR);
-        assert!(found.unknown.contains(&"gops-address".to_owned()));
+        assert!(found.notes.iter().any(|note| note.contains("gops-address")), "{:?}", found.notes);
     }
 
     #[test]

@@ -93,12 +93,14 @@ pub struct KeepSettings {
 }
 
 /// What is logged, and how.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogSettings {
     /// The least level.
     pub level: tracing::Level,
     /// How a line looks.
     pub format: LogFormat,
+    /// Where lines go besides standard error.
+    pub file: Option<PathBuf>,
 }
 
 /// How a log line looks.
@@ -214,6 +216,7 @@ impl Settings {
             log: LogSettings {
                 level: log_level(flags.debug.unwrap_or(false), flags.log_level.as_deref())?,
                 format: log_format(flags.log_format.as_deref())?,
+                file: non_empty(flags.log_file).map(PathBuf::from),
             },
         })
     }

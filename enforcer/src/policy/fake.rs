@@ -70,6 +70,8 @@ pub(super) struct KernelState {
     pub(super) live: RefCell<BTreeMap<u32, u32>>,
     /// What went live and what was detached, by target, since this was last looked at.
     pub(super) order: RefCell<Vec<String>>,
+    /// Numbers of stubs in the order in which they were attached.
+    pub(super) attached: RefCell<Vec<u32>>,
     pub(super) bodies: RefCell<BTreeMap<String, usize>>,
     pub(super) processes: RefCell<BTreeMap<u32, ProcessState>>,
     pub(super) tables: RefCell<BTreeMap<(Table, Vec<u8>), ClassSet>>,
@@ -96,6 +98,7 @@ pub(super) struct FakeStub {
 
 impl Drop for FakeStub {
     fn drop(&mut self) {
+        self.kernel.attached.borrow_mut().retain(|number| *number != self.number);
         let stub = self.kernel.stubs.borrow_mut().remove(&self.number);
         if let Some(target) = stub.and_then(|stub| stub.target) {
             self.kernel.order.borrow_mut().push(format!("-{target}"));
@@ -133,6 +136,14 @@ impl FakeKernel {
             .collect();
         running.sort();
         running
+    }
+
+    /// What runs at one target, the latest attached first.
+    pub(super) fn in_turn(&self) -> Vec<String> {
+        let live = self.0.live.borrow();
+        let stubs = self.0.stubs.borrow();
+        let body = |number: &u32| stubs[number].slots[live[number] as usize].clone();
+        self.0.attached.borrow().iter().rev().filter_map(body).collect()
     }
 
     /// Programs and stubs that exist.
@@ -188,6 +199,7 @@ impl HookPort for FakeKernel {
     fn attach(&self, stub: &mut FakeStub) -> Result<(), Refused> {
         self.0.failure.pass("attachment")?;
         self.0.stubs.borrow_mut().get_mut(&stub.number).unwrap().attached = true;
+        self.0.attached.borrow_mut().push(stub.number);
         Ok(())
     }
 
@@ -313,7 +325,8 @@ impl ProcessList for FakeProcesses {
     }
 }
 
-/// Understands `NAME HOOK HOOK …`; the kernel lacks a hook `!x`, one `x*3` is a hook on three places; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times.
+/// Understands `NAME HOOK HOOK …`; the kernel lacks a hook `!x`, one `x*3` is a hook on three places; the body of a hook is named for its riders. Hook `x+deny` is attached twice, `x+note` three times; hook `text` has a program that
+/// brings it into memory, and other programs when a policy with an even number is aboard, which overrides.
 #[derive(Clone, Default)]
 pub(super) struct FakeCompiler {
     pub(super) compiled: Rc<Cell<usize>>,
@@ -447,7 +460,16 @@ impl Compiler for FakeCompiler {
                 source_map: SourceMap::default(),
             }
         };
-        let bodies = places(function).into_iter().map(|(role, target)| body(role, target)).collect();
+        let mut places = places(function);
+        if function == "text" {
+            let target = places[0].1.clone();
+            let overrides = numbers.iter().any(|number| number % 2 == 0);
+            let deciding: &[Role] =
+                if overrides { &[Role::Override, Role::ReportAndOverride] } else { &[Role::Report] };
+            let roles = deciding.iter().copied().chain([Role::FaultIn { arguments: 1 }]);
+            places = roles.map(|role| (role, target.clone())).collect();
+        }
+        let bodies = places.into_iter().map(|(role, target)| body(role, target)).collect();
         Ok(CompiledHook { bodies })
     }
 }

@@ -5,7 +5,7 @@
 //! leaves nothing behind) and hands over by one store for each stub ([`Hooks::commit`], which cannot fail).
 //!
 //! Invariants: the slot that is not live is empty, except between prepare and commit; a new stub is attached with its empty slot live, so
-//! that it does nothing before commit.
+//! that it does nothing before commit; at one target stubs are attached in the order of their seats, for there the latest runs first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,6 +97,14 @@ struct NextBody<P: HookPort> {
     stub: Option<(u32, P::Stub)>,
 }
 
+/// Whether a stub that is in its place can stay there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stand {
+    AsItIs,
+    /// What is to run after it at its target is attached anew, and so must it be.
+    Anew,
+}
+
 struct NextHook<P: HookPort> {
     passengers: Vec<Passenger>,
     bodies: Vec<NextBody<P>>,
@@ -182,7 +190,9 @@ impl<P: HookPort> Hooks<P> {
         }
         let riders: Vec<Rider<'_>> = next.passengers.iter().map(Passenger::rider).collect();
         for compiled in compiler.compile_hook(&riders).map_err(HookError::Compile)?.bodies {
-            let body = self.prepare_body(key, &compiled, &next.passengers, port)?;
+            let is_below = |body: &NextBody<P>| body.stub.is_some() && body.place.0 == compiled.target;
+            let stand = if next.bodies.iter().any(is_below) { Stand::Anew } else { Stand::AsItIs };
+            let body = self.prepare_body(key, &compiled, &next.passengers, stand, port)?;
             next.bodies.push(body);
         }
         Ok(())
@@ -193,6 +203,7 @@ impl<P: HookPort> Hooks<P> {
         key: &HookKey,
         compiled: &CompiledBody,
         passengers: &[Passenger],
+        stand: Stand,
         port: &P,
     ) -> Result<NextBody<P>, HookError> {
         let target = &compiled.target;
@@ -210,7 +221,8 @@ impl<P: HookPort> Hooks<P> {
         let why = Why { reason: compiled.reason.clone(), exactness: compiled.exactness.clone() };
         let place = (target.clone(), compiled.role.seat());
         let body = port.load_body(compiled).map_err(refused)?;
-        if let Some(live) = self.hooks.get(key).and_then(|hook| hook.places.get(&place)) {
+        let live = self.hooks.get(key).and_then(|hook| hook.places.get(&place));
+        if let Some(live) = live.filter(|_| stand == Stand::AsItIs) {
             let slot = live.slot.other();
             port.put(&live.stub, slot, &body).map_err(refused)?;
             return Ok(NextBody { place, body, why, slot, stub: None });
@@ -246,7 +258,7 @@ impl<P: HookPort> Hooks<P> {
         for (key, next) in &prepared.hooks {
             let places = self.hooks.get(key).map(|hook| &hook.places);
             for (place, live) in places.into_iter().flatten() {
-                if next.bodies.iter().all(|body| body.place != *place) {
+                if next.bodies.iter().all(|body| body.place != *place || body.stub.is_some()) {
                     leaving.push((place.1, live.number, live.slot.other()));
                 }
             }
@@ -280,14 +292,14 @@ impl<P: HookPort> Hooks<P> {
     ) -> BTreeMap<Place, Live<P>> {
         let mut places = BTreeMap::new();
         for NextBody { place, body, why, slot, stub } in bodies {
-            let live = match (stub, old.remove(&place)) {
-                (Some((number, stub)), _) => Live { number, stub, slot, body, why },
-                (None, Some(live)) => {
-                    port.clear(&live.stub, live.slot);
-                    Live { slot, body, why, ..live }
-                }
+            // a stub that is replaced goes with those that nothing replaces
+            let live = if let Some((number, stub)) = stub {
+                Live { number, stub, slot, body, why }
+            } else {
                 // A body without a stub was put behind an existing one.
-                (None, None) => continue,
+                let Some(live) = old.remove(&place) else { continue };
+                port.clear(&live.stub, live.slot);
+                Live { slot, body, why, ..live }
             };
             places.insert(place, live);
         }

@@ -90,6 +90,28 @@ fn what_returns_errors_is_there_before_and_after_what_notes_them() {
 }
 
 #[test]
+fn what_is_to_run_first_at_a_place_is_attached_last_whoever_comes_and_goes() {
+    let (mut hooks, kernel) = (Hooks::new(), FakeKernel::default());
+    let reporting = ["text FaultIn { arguments: 1 } {1}", "text Report {1}"];
+    join(&mut hooks, &kernel, &[passenger("text", 1)]);
+    assert_eq!(kernel.in_turn(), reporting);
+    join(&mut hooks, &kernel, &[passenger("text", 2)]);
+    let roles = ["FaultIn { arguments: 1 }", "ReportAndOverride", "Override"];
+    assert_eq!(kernel.in_turn(), roles.map(|role| format!("text {role} {{1, 2}}")));
+    join(&mut hooks, &kernel, &[passenger("text", 3)]);
+    assert_eq!(kernel.in_turn(), roles.map(|role| format!("text {role} {{1, 2, 3}}")));
+    leave(&mut hooks, &kernel, &[2, 3]);
+    assert_eq!((kernel.in_turn(), kernel.objects()), (reporting.map(str::to_owned).into(), (2, 2)));
+    let prepared =
+        hooks.prepare(&[passenger("text", 2)], &[], &FakeCompiler::default(), &kernel).map_err(drop).unwrap();
+    hooks.abandon(prepared, &kernel);
+    assert_eq!((kernel.in_turn(), kernel.objects()), (reporting.map(str::to_owned).into(), (2, 2)));
+    leave(&mut hooks, &kernel, &[1]);
+    let numbers = std::iter::from_fn(|| hooks.numbers.take()).count();
+    assert_eq!((kernel.objects(), numbers), ((0, 0), HANDOVER_CELLS));
+}
+
+#[test]
 fn a_failure_at_any_step_leaves_what_runs_and_nothing_else() {
     let (mut hooks, kernel) = (Hooks::new(), FakeKernel::default());
     join(&mut hooks, &kernel, &[passenger("a", 1), passenger("b+deny", 1)]);

@@ -61,14 +61,19 @@ impl HealthServer {
     /// When the listener cannot be used.
     pub async fn serve(self, policies: Policies, stop: CancellationToken) -> io::Result<()> {
         let (reporter, service) = tonic_health::server::health_reporter();
+        let tell = async || {
+            let status =
+                if policies.are_served() { ServingStatus::Serving } else { ServingStatus::NotServing };
+            reporter.set_service_status("", status).await;
+            reporter.set_service_status(SERVICE, status).await;
+        };
+        // before anybody can ask
+        tell().await;
         let mut tick = tokio::time::interval(self.interval);
         let watch = async {
             loop {
                 tick.tick().await;
-                let status =
-                    if policies.are_served() { ServingStatus::Serving } else { ServingStatus::NotServing };
-                reporter.set_service_status("", status).await;
-                reporter.set_service_status(SERVICE, status).await;
+                tell().await;
             }
         };
         let incoming = incoming::open(self.listener)?;

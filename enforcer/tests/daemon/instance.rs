@@ -32,6 +32,8 @@ fn command(run_dir: &Path, arguments: &[&str]) -> Command {
         .args(["--tracing-policy-dir=", "--health-server-address="])
         .args(arguments);
     command.env_remove("NODE_NAME");
+    // where a supervisor would listen
+    command.env("NOTIFY_SOCKET", run_dir.with_file_name("supervisor"));
     command
 }
 

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use api::wire::{GetEventsRequest, GetHealthStatusRequest, GetVersionRequest};
 
-use super::instance::{Instance, run_to_end, wait_until};
+use super::instance::{Instance, PATIENCE, run_to_end, wait_until};
 
 #[test]
 fn root_events_reach_the_file_and_the_stream_and_nothing_stays_behind() {
@@ -38,6 +39,23 @@ fn root_events_reach_the_file_and_the_stream_and_nothing_stays_behind() {
     while runtime.block_on(stream.message()).is_ok_and(|message| message.is_some()) {}
     drop(keep);
     assert!(!run_dir.exists() || fs::read_dir(&run_dir).unwrap().next().is_none(), "{}", directory.display());
+}
+
+// proves: INST-01 (readiness)
+#[test]
+fn root_a_supervisor_is_told_when_policies_are_in_force_and_when_the_daemon_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let supervisor = UnixDatagram::bind(directory.path().join("supervisor")).unwrap();
+    supervisor.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut said = [0; 64];
+    let mut next = || {
+        let len = supervisor.recv(&mut said).unwrap();
+        String::from_utf8_lossy(&said[..len]).trim().to_owned()
+    };
+    let instance = Instance::start_in(directory, &[]);
+    assert_eq!(next(), "READY=1");
+    instance.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(next(), "STOPPING=1");
 }
 
 #[test]

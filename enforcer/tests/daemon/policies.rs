@@ -61,7 +61,7 @@ pub(crate) fn add(instance: &Instance, yaml: String) -> Result<(), tonic::Status
     runtime.block_on(client.add_tracing_policy(request)).map(drop)
 }
 
-fn delete(instance: &Instance, name: &str) -> Result<(), tonic::Status> {
+pub(crate) fn delete(instance: &Instance, name: &str) -> Result<(), tonic::Status> {
     let (runtime, mut client) = instance.client();
     let request = DeleteTracingPolicyRequest { name: name.to_owned(), ..Default::default() };
     runtime.block_on(client.delete_tracing_policy(request)).map(drop)

@@ -11,6 +11,7 @@ use api::filter::FieldFilters;
 use super::lines::{Lines, RETRY};
 use super::log_file::LogFile;
 use super::rotation::{Rotation, RotationHandle};
+use crate::siem::Form;
 use crate::sink::{Counters, OpenError, Sink, WriteError};
 
 /// How to write the file.
@@ -24,11 +25,19 @@ pub struct FileOptions {
     pub rotation: Rotation,
     /// Which fields of events are written.
     pub fields: FieldFilters,
+    /// How an event looks.
+    pub form: Form,
 }
 
 impl Default for FileOptions {
     fn default() -> Self {
-        Self { mode: 0o600, bound: 8 << 20, rotation: Rotation::default(), fields: FieldFilters::none() }
+        Self {
+            mode: 0o600,
+            bound: 8 << 20,
+            rotation: Rotation::default(),
+            fields: FieldFilters::none(),
+            form: Form::default(),
+        }
     }
 }
 
@@ -60,7 +69,7 @@ impl FileSink {
         Ok(Self {
             name: format!("file {}", path.display()),
             path: path.to_owned(),
-            lines: Lines::new(file, options.bound, options.fields),
+            lines: Lines::new(file, options.bound, options.fields, options.form),
             rotation,
             retry: None,
         })

@@ -9,6 +9,7 @@ use api::event::Event;
 use api::filter::FieldFilters;
 use api::json::write_event;
 
+use crate::siem::Form;
 use crate::sink::{Counters, WriteError};
 
 /// The buffer is handed to the target when it holds this much.
@@ -64,17 +65,20 @@ pub(super) struct Lines<T> {
     /// The target ends with part of a line that could not be taken back.
     torn: bool,
     fields: FieldFilters,
-    /// A line before its fields are filtered.
+    form: Form,
+    /// A line before its fields are filtered, and before it has its form.
     whole: Vec<u8>,
+    filtered: Vec<u8>,
     counters: Arc<Counters>,
 }
 
 impl<T: Target> Lines<T> {
     /// Lines to `target`, which ends with a whole line. At most `bound` bytes are held back. Of each event,
-    /// the fields that `fields` lets pass are written.
-    pub(super) fn new(target: T, bound: usize, fields: FieldFilters) -> Self {
-        let (pending, whole) = (Vec::new(), Vec::new());
-        Self { target, pending, bound, torn: false, fields, whole, counters: Arc::default() }
+    /// the fields that `fields` lets pass are written, as `form` wants them.
+    pub(super) fn new(target: T, bound: usize, fields: FieldFilters, form: Form) -> Self {
+        let (pending, whole, filtered) = (Vec::new(), Vec::new(), Vec::new());
+        let counters = Arc::default();
+        Self { target, pending, bound, torn: false, fields, form, whole, filtered, counters }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -141,14 +145,21 @@ impl<T: Target> Lines<T> {
     }
 
     fn render(&mut self, event: &Event) {
-        if self.fields.is_none() {
-            write_event(event, &mut self.pending);
+        let Self { fields, form, whole, filtered, pending, .. } = self;
+        let as_it_is = *form == Form::Tetragon;
+        filtered.clear();
+        let out = if as_it_is { &mut *pending } else { &mut *filtered };
+        if fields.is_none() {
+            write_event(event, out);
         } else {
-            self.whole.clear();
-            write_event(event, &mut self.whole);
-            self.fields.copy_json(&self.whole, event.event_type(), &mut self.pending);
+            whole.clear();
+            write_event(event, whole);
+            fields.copy_json(whole, event.event_type(), out);
         }
-        self.pending.push(b'\n');
+        if !as_it_is {
+            form.write(filtered, pending);
+        }
+        pending.push(b'\n');
     }
 
     /// Drops the newest line.
@@ -245,7 +256,7 @@ mod tests {
     use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
     use api::filter::{FieldFilters, read_field_filters};
 
-    use super::{Lines, Target};
+    use super::{Form, Lines, Target};
     use crate::sink::{Counts, WriteError};
 
     /// A disk with room for so many bytes, that writes at most seven bytes at a time.
@@ -298,7 +309,12 @@ mod tests {
 
     #[test]
     fn short_writes_lose_nothing() {
-        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, FieldFilters::none());
+        let mut lines = Lines::new(
+            Disk { room: 1 << 20, ..Disk::default() },
+            1 << 20,
+            FieldFilters::none(),
+            Form::Tetragon,
+        );
         write(&mut lines, 1..=1000).unwrap();
         assert_eq!(numbers(&lines.target.content), (1..=1000).collect::<Vec<_>>());
         assert_eq!(counts(&lines), (1000, 1000, 0));
@@ -309,7 +325,8 @@ mod tests {
     fn lines_have_the_fields_that_are_wanted() {
         let filters = read_field_filters(r#"{"fields":"arg0","action":"EXCLUDE"}"#).unwrap();
         let fields = FieldFilters::compile(&filters).unwrap();
-        let mut lines = Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, fields);
+        let mut lines =
+            Lines::new(Disk { room: 1 << 20, ..Disk::default() }, 1 << 20, fields, Form::Tetragon);
         write(&mut lines, 1..=2).unwrap();
         let line = "{\"test\":{},\"node_name\":\"n\",\"time\":\"1970-01-01T00:00:00Z\"}\n";
         assert_eq!(String::from_utf8_lossy(&lines.target.content), line.repeat(2));
@@ -317,7 +334,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_holds_whole_lines_and_the_rest_follows_when_there_is_room() {
-        let mut lines = Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20, FieldFilters::none());
+        let mut lines =
+            Lines::new(Disk { room: 200, ..Disk::default() }, 1 << 20, FieldFilters::none(), Form::Tetragon);
         let error = write(&mut lines, 1..=9).unwrap_err();
         assert!(error.to_string().contains("cannot write events to disk"), "{error}");
         assert_eq!(numbers(&lines.target.content), [1, 2]);
@@ -330,7 +348,7 @@ mod tests {
     // proves: REL-03 (files)
     #[test]
     fn what_exceeds_the_buffer_on_a_full_disk_is_dropped_and_counted() {
-        let mut lines = Lines::new(Disk::default(), 300, FieldFilters::none());
+        let mut lines = Lines::new(Disk::default(), 300, FieldFilters::none(), Form::Tetragon);
         assert!(write(&mut lines, 1..=9).is_err());
         let held = numbers(&lines.pending);
         assert_eq!(held, [1, 2, 3, 4]);
@@ -341,7 +359,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_fills_up_midway_keeps_what_fits_and_holds_what_may_wait() {
-        let mut lines = Lines::new(Disk { room: 500, ..Disk::default() }, 300, FieldFilters::none());
+        let mut lines =
+            Lines::new(Disk { room: 500, ..Disk::default() }, 300, FieldFilters::none(), Form::Tetragon);
         assert!(write(&mut lines, 1..=20).is_err());
         assert_eq!(numbers(&lines.target.content), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(numbers(&lines.pending), [8, 9, 10, 11]);
@@ -354,6 +373,7 @@ mod tests {
             Disk { room: 100, cannot_take_back: true, ..Disk::default() },
             1 << 20,
             FieldFilters::none(),
+            Form::Tetragon,
         );
         assert!(write(&mut lines, 1..=2).is_err());
         lines.target.room = 1 << 20;
@@ -366,8 +386,12 @@ mod tests {
 
     #[test]
     fn a_large_batch_with_a_small_bound_is_written_as_it_comes() {
-        let mut lines =
-            Lines::new(Disk { room: 10 << 20, ..Disk::default() }, 128 << 10, FieldFilters::none());
+        let mut lines = Lines::new(
+            Disk { room: 10 << 20, ..Disk::default() },
+            128 << 10,
+            FieldFilters::none(),
+            Form::Tetragon,
+        );
         write(&mut lines, 1..=5000).unwrap();
         assert_eq!(counts(&lines), (5000, 5000, 0));
         assert!(lines.pending.is_empty() && lines.pending.capacity() <= super::KEPT_CAPACITY);

@@ -10,6 +10,7 @@ use api::event::Event;
 use api::filter::FieldFilters;
 
 use super::lines::{Lines, RETRY};
+use crate::siem::Form;
 use crate::sink::{Counters, OpenError, Sink, WriteError};
 
 /// How many bytes of lines may be held back.
@@ -30,7 +31,7 @@ impl StdoutSink {
     pub fn open() -> Result<Self, OpenError> {
         let stdout =
             io::stdout().as_fd().try_clone_to_owned().map_err(|source| OpenError::Stdout { source })?;
-        Ok(Self { lines: Lines::new(File::from(stdout), BOUND, FieldFilters::none()) })
+        Ok(Self { lines: Lines::new(File::from(stdout), BOUND, FieldFilters::none(), Form::Tetragon) })
     }
 }
 

@@ -100,8 +100,8 @@ impl<'d> Binary<'d> {
 
     /// Where instructions of the file are loaded, the first one of it being loaded as linked.
     pub fn offset_to_address(&self, offset: FileOffset) -> Option<u64> {
-        let (start, distance) = self.code_around(offset)?;
-        start.checked_add(distance)
+        let (segment, distance) = self.code_around(offset)?;
+        segment.address.checked_add(distance)
     }
 
     /// Whether what is at `offset` is loaded as instructions.
@@ -110,13 +110,18 @@ impl<'d> Binary<'d> {
         in_file && self.code_around(offset).is_some()
     }
 
-    /// The address of the first of the instructions that are loaded together with that at `offset`, and how far behind it that is.
-    pub(super) fn code_around(&self, offset: FileOffset) -> Option<(u64, u64)> {
+    /// Behind the last of the instructions that are loaded together with that at `offset`.
+    pub(super) fn code_end(&self, offset: FileOffset) -> Option<u64> {
+        let (segment, _) = self.code_around(offset)?;
+        segment.offset.checked_add(segment.size)
+    }
+
+    /// The instructions that are loaded together with that at `offset`, and how far behind their first that is.
+    fn code_around(&self, offset: FileOffset) -> Option<(&Segment, u64)> {
         let segments = self.segments.iter().filter(|segment| segment.executable);
         let mut places =
             segments.filter_map(|segment| Some((segment, offset.0.checked_sub(segment.offset)?)));
-        let (segment, distance) = places.find(|(segment, distance)| *distance < segment.size)?;
-        Some((segment.address, distance))
+        places.find(|(segment, distance)| *distance < segment.size)
     }
 
     /// What the linker identified this build by; 20 bytes as a rule.
@@ -126,6 +131,11 @@ impl<'d> Binary<'d> {
         let sections =
             self.sections.iter().filter_map(|section| section.notes(ENDIAN, self.bytes).ok().flatten());
         segments.chain(sections).find_map(build_id_of)
+    }
+
+    /// The types of its functions and variables as BTF, where it has the section that is for them.
+    pub fn types(&self) -> Option<&'d [u8]> {
+        self.sections_named(b".BTF").find_map(|section| section.data(ENDIAN, self.bytes).ok())
     }
 
     /// Whether Go made it: such a program moves its stacks, and the kernel knows nothing of that.

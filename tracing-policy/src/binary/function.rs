@@ -1,7 +1,5 @@
 //! Functions by where they are: which one an instruction belongs to.
 
-use std::ops::RangeInclusive;
-
 use object::elf;
 use object::read::elf::Sym as _;
 
@@ -10,57 +8,121 @@ use super::go::GoTable;
 
 /// Longest name that is told: those of C++ and Rust grow with their types.
 const LONGEST_NAME: usize = 1024;
+/// Functions that are kept of one file; a browser has about 700 000.
+const MOST_FUNCTIONS: usize = 1 << 20;
+/// Bytes of all names of one file; many functions of a hostile one may share a long name.
+const MOST_BYTES: usize = 48 << 20;
 
-/// A function that begins at or before an instruction.
+/// The functions of one file, by where they begin in it: what is left of it when its bytes are gone.
+#[derive(Debug, Default)]
+pub struct Functions {
+    /// In order, one a place.
+    places: Vec<Span>,
+    names: String,
+}
+
+/// Where a function is in the file, and its name in all names.
 #[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u64,
+    /// Behind its last byte; where its size is not known, behind what is loaded with it.
+    end: u64,
+    name: u32,
+    name_len: u16,
+}
+
+/// Of several names of a place the first in this order is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Other files see it.
+    Visible,
+    Local,
+    /// Of the table that Go keeps for its own traces.
+    Go,
+}
+
+/// A function that a table tells of.
 struct Candidate<'d> {
     address: u64,
-    /// Bytes; 0 where they are not known, so that it reaches to the next.
+    /// Bytes; 0 where they are not known.
     size: u64,
+    rank: Rank,
     name: &'d str,
-    is_local: bool,
+}
+
+impl Functions {
+    /// The functions of `.symtab`, `.dynsym` and Go's table. Of several names of a place it is the first that other files see.
+    pub fn of(binary: &Binary<'_>) -> Self {
+        let mut functions = Self::default();
+        let mut ranks = Vec::new();
+        for candidate in binary.symbol_functions().chain(binary.go_functions()) {
+            if functions.places.len() >= MOST_FUNCTIONS || functions.names.len() >= MOST_BYTES {
+                break;
+            }
+            if let Some(span) = functions.span(binary, &candidate) {
+                functions.places.push(span);
+                ranks.push((span.start, candidate.rank, functions.places.len() - 1));
+            }
+        }
+        ranks.sort_unstable();
+        ranks.dedup_by_key(|(start, ..)| *start);
+        functions.places =
+            ranks.into_iter().filter_map(|(_, _, index)| functions.places.get(index).copied()).collect();
+        functions.names.shrink_to_fit();
+        functions
+    }
+
+    /// The function that has the instruction at `offset`, and how many bytes that is from its first.
+    pub fn around(&self, offset: FileOffset) -> Option<(&str, u64)> {
+        let behind = self.places.partition_point(|span| span.start <= offset.0);
+        let span = self.places.get(behind.checked_sub(1)?)?;
+        let start = span.name as usize;
+        let name = self.names.get(start..start + usize::from(span.name_len))?;
+        (offset.0 < span.end).then(|| (name, offset.0 - span.start))
+    }
+
+    /// Bytes of memory that this takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.places.capacity() * size_of::<Span>() + self.names.capacity()
+    }
+
+    fn span(&mut self, binary: &Binary<'_>, candidate: &Candidate<'_>) -> Option<Span> {
+        let FileOffset(start) = binary.address_to_offset(candidate.address)?;
+        let last = binary.code_end(FileOffset(start))?;
+        let end = match candidate.size {
+            0 => last,
+            size => start.saturating_add(size).min(last),
+        };
+        let name = u32::try_from(self.names.len()).ok()?;
+        self.names.push_str(candidate.name);
+        Some(Span { start, end, name, name_len: u16::try_from(candidate.name.len()).ok()? })
+    }
 }
 
 impl<'d> Binary<'d> {
-    /// The function that has the instruction at `offset`, and how many bytes that is from its first: by `.symtab` and `.dynsym`, and where those have none before it by the
-    /// table that Go keeps. Of several names of a place it is the first that other files see.
-    pub fn function_around(&self, offset: FileOffset) -> Option<(&'d str, u64)> {
-        let (start, distance) = self.code_around(offset)?;
-        let address = start.checked_add(distance)?;
-        let before = start..=address;
-        let found = nearest(self.symbols_in(&before)).or_else(|| self.nearest_of_go(&before))?;
-        let distance = address - found.address;
-        (found.size == 0 || distance < found.size).then_some((found.name, distance))
-    }
-
-    fn symbols_in(&self, places: &RangeInclusive<u64>) -> impl Iterator<Item = Candidate<'d>> {
+    fn symbol_functions(&self) -> impl Iterator<Item = Candidate<'d>> {
         let tables = [elf::SHT_SYMTAB, elf::SHT_DYNSYM].into_iter().filter_map(|kind| self.table(kind));
-        tables.flat_map(move |table| {
+        tables.flat_map(|table| {
             table.symbols.iter().filter_map(move |entry| {
-                let address = entry.st_value(ENDIAN);
                 let is_function = matches!(entry.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC);
-                if !is_function || entry.is_undefined(ENDIAN) || !places.contains(&address) {
+                if !is_function || entry.is_undefined(ENDIAN) {
                     return None;
                 }
                 let name = text(table.name(entry)?)?;
-                let is_local = entry.st_bind() == elf::STB_LOCAL;
-                Some(Candidate { address, size: entry.st_size(ENDIAN), name, is_local })
+                let rank = if entry.st_bind() == elf::STB_LOCAL { Rank::Local } else { Rank::Visible };
+                Some(Candidate { address: entry.st_value(ENDIAN), size: entry.st_size(ENDIAN), rank, name })
             })
         })
     }
 
-    fn nearest_of_go(&self, places: &RangeInclusive<u64>) -> Option<Candidate<'d>> {
-        let table = GoTable::find(self).ok()??;
-        let inside = table.functions().filter(|(address, _)| places.contains(address));
-        let named = inside.filter_map(|(address, name)| Some((address, text(name)?)));
-        nearest(named.map(|(address, name)| Candidate { address, size: 0, name, is_local: false }))
+    fn go_functions(&self) -> impl Iterator<Item = Candidate<'d>> {
+        let table = GoTable::find(self).ok().flatten();
+        let all: Vec<(u64, &'d [u8])> =
+            table.iter().flat_map(GoTable::functions).take(MOST_FUNCTIONS).collect();
+        all.into_iter().filter_map(|(address, name)| {
+            Some(Candidate { address, size: 0, rank: Rank::Go, name: text(name)? })
+        })
     }
-}
-
-/// The last of them; of several at one place the first that other files see.
-fn nearest<'d>(all: impl IntoIterator<Item = Candidate<'d>>) -> Option<Candidate<'d>> {
-    let rank = |candidate: &Candidate<'_>| (candidate.address, !candidate.is_local);
-    all.into_iter().reduce(|best, new| if rank(&new) > rank(&best) { new } else { best })
 }
 
 /// A name that ends with a NUL; cut where it is too long.
@@ -101,7 +163,8 @@ mod tests {
             .symbols(2, &symbols)
             .build();
         let binary = Binary::parse(&bytes).unwrap();
-        let around = |address| binary.function_around(binary.address_to_offset(address).unwrap());
+        let functions = Functions::of(&binary);
+        let around = |address| functions.around(binary.address_to_offset(address).unwrap());
         assert_eq!(around(0x1003), None);
         assert_eq!(around(0x1004), Some(("first", 0)));
         assert_eq!(around(0x100f), Some(("first", 11)));

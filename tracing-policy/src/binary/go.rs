@@ -26,6 +26,9 @@ const WORD: usize = 8;
 /// So many words of a module's data, from the pointer to the table on, are looked through.
 const MODULE_WORDS: u64 = 48;
 
+/// What the section that holds the table is called; the second one in position-independent programs.
+const SECTIONS: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
+
 /// Why a Go program's function table is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GoError {
@@ -60,10 +63,18 @@ pub(super) struct GoTable<'b, 'd> {
     functions: &'d [u8],
 }
 
+impl Binary<'_> {
+    /// Whether a section is that of the table.
+    pub(super) fn is_go_section(&self, section: &super::file::Section) -> bool {
+        let name = self.sections().section_name(super::file::ENDIAN, section);
+        name.is_ok_and(|name| SECTIONS.contains(&name))
+    }
+}
+
 impl<'b, 'd> GoTable<'b, 'd> {
     /// The table of a program; nothing where it is not Go's.
     pub(super) fn find(binary: &'b Binary<'d>) -> Result<Option<Self>, GoError> {
-        for name in [&b".gopclntab"[..], b".data.rel.ro.gopclntab"] {
+        for name in SECTIONS {
             if let Some(section) = binary.sections_named(name).next() {
                 let address = section.sh_addr(super::file::ENDIAN);
                 let bytes = binary.loaded_from(address).ok_or(GoError::Damaged)?;

@@ -8,9 +8,10 @@
 //! | --- | --- |
 //! | where is this function? | [`Binary::function_offset`]: symbol tables, then the function table of Go |
 //! | where is this address? | [`Binary::address_to_offset`]: the segments that are loaded |
-//! | which function is there? | [`Binary::function_around`] |
+//! | which function is there? | [`Functions::around`] |
 //! | is it a Go program? | [`Binary::is_go`] |
 //! | could a program run there? | [`Binary::offset_is_executable`] |
+//! | which types has it? | [`Binary::types`] |
 //! | which build is it? | [`Binary::build_id`] |
 //! | where is this static probe, and what does it pass? | [`Binary::usdt`] |
 //! | which functions and static probes are there? | [`Binary::functions`], [`Binary::probes`] |
@@ -23,6 +24,7 @@ mod go;
 mod image;
 mod list;
 mod operand;
+mod outline;
 mod symbol;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -30,6 +32,7 @@ mod tests;
 mod usdt;
 
 pub use file::{Binary, BinaryError, FileOffset};
+pub use function::Functions;
 pub use go::GoError;
 pub use operand::{CpuRegister, OperandError, UsdtArgument, UsdtSource};
 pub(crate) use operand::{number, part_of_register};

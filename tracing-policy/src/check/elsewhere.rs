@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::parse::{shortened, suggestion};
 use crate::policy::{Argument, ArgumentType, Family, Place, RegisterPart, Resolve, ReturnedSize};
 use crate::schema::{self, ArgumentSource};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// The report has an error about it.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +36,10 @@ pub(super) fn resolve(
         report.push(error.help("what lies elsewhere is an entry of `data`"));
         return Err(Reported);
     }
-    let is_known = section.is_tracepoint()
-        || matches!(section, Section::Kprobes | Section::Fentries | Section::LsmHooks);
     let Some(found) = whole(written, report) else { return Ok(None) };
-    if !is_known {
-        let what = format!("resolve in {}", section.one());
-        unsupported::refuse(&what, found.path.span, report);
-        return Err(Reported);
+    if let Some(module) = found.module.as_ref().filter(|_| section.is_of_user_space()) {
+        let message = "a program has no modules: its types are those of `btfPath`";
+        report.push(Diagnostic::warning(Code::UselessParameter, module.span, message));
     }
     if section == Section::Tracepoints && found.btf_type.is_none() {
         let message = "the fields of a tracepoint's record have no types to resolve";
@@ -51,6 +48,25 @@ pub(super) fn resolve(
         return Err(Reported);
     }
     Ok(Some(found))
+}
+
+/// The file with the types of a program, and its place in the text. What is reached through types needs it.
+pub(super) fn types<'a>(
+    written: Option<&Spanned<String>>,
+    arguments: impl IntoIterator<Item = &'a schema::Argument>,
+    report: &mut Report,
+) -> Result<Option<(String, Span)>, Reported> {
+    let types = given(written).map(|path| (path.value, path.span));
+    let reached = arguments.into_iter().find_map(|argument| given(argument.resolve.as_ref()));
+    if let (None, Some(reached)) = (&types, reached) {
+        let error =
+            Diagnostic::error(Code::ArgumentType, reached.span, "the types of the program are not known");
+        report.push(
+            error.help("add `btfPath:` with a file that has them: BTF, or a program with a section .BTF"),
+        );
+        return Err(Reported);
+    }
+    Ok(types)
 }
 
 /// The path, and the type that it starts at.

@@ -50,3 +50,5 @@ pub(crate) use hook::{settled as settled_kprobe, settled_lsm};
 pub(crate) use list::PATTERN_BYTES;
 pub(crate) use tracepoint::settled;
 pub(crate) use untyped::is_untyped;
+pub(crate) use uprobe::settled as settled_uprobe;
+pub(crate) use usdt::settled as settled_usdt;

@@ -2,24 +2,12 @@
 
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema;
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 
 /// Refuses `what` at `span`.
 pub(super) fn refuse(what: &str, span: Span, report: &mut Report) {
     let message = format!("{what}: not supported yet by this version");
     report.push(Diagnostic::error(Code::NotSupportedYet, span, message));
-}
-
-/// Refuses a field that is there.
-pub(super) fn refuse_field<T>(what: &str, field: Option<&Spanned<T>>, report: &mut Report) {
-    if let Some(field) = field {
-        refuse(what, field.span, report);
-    }
-}
-
-/// Refuses text that is there and not empty.
-pub(super) fn refuse_text(what: &str, field: Option<&Spanned<String>>, report: &mut Report) {
-    refuse_field(what, field.filter(|text| !text.value.is_empty()), report);
 }
 
 /// Refuses what of an argument is not compiled yet. A type that is not, is refused where the type is read.

@@ -17,20 +17,43 @@ pub(super) fn kprobe(written: &schema::Kprobe) -> Option<(schema::Kprobe, Untype
     all.any(is_resolved).then(|| {
         let mut stripped = written.clone();
         strip(&mut stripped.args, &mut stripped.data, &mut stripped.selectors, is_resolved);
-        strip_return(&mut stripped);
+        if strip_return(stripped.return_arg.as_mut(), &mut stripped.selectors) {
+            stripped.return_arg_action = None;
+        }
         (stripped, Untyped::Kprobe(Box::new(written.clone())))
     })
 }
 
-/// Takes away what depends on the type of what is returned, if that is not known.
-fn strip_return(hook: &mut schema::Kprobe) {
-    let Some(returned) = hook.return_arg.as_mut().filter(|argument| is_resolved(argument)) else { return };
+/// The same of a uprobe.
+pub(super) fn uprobe(written: &schema::Uprobe) -> Option<(schema::Uprobe, Untyped)> {
+    let mut all = written.args.iter().chain(&written.data).chain(&written.return_arg);
+    // the path is not followed yet, but that it needs types is known
+    all.any(is_resolved).then(|| {
+        let mut stripped = written.clone();
+        strip(&mut stripped.args, &mut stripped.data, &mut stripped.selectors, is_resolved);
+        strip_return(stripped.return_arg.as_mut(), &mut stripped.selectors);
+        (stripped, Untyped::Uprobe(Box::new(written.clone())))
+    })
+}
+
+/// The same of a static probe.
+pub(super) fn usdt(written: &schema::Usdt) -> Option<(schema::Usdt, Untyped)> {
+    written.args.iter().any(is_resolved).then(|| {
+        let mut stripped = written.clone();
+        strip(&mut stripped.args, &mut [], &mut stripped.selectors, is_resolved);
+        (stripped, Untyped::Usdt(written.clone()))
+    })
+}
+
+/// Takes away what depends on the type of what is returned; whether that is not known.
+fn strip_return(returned: Option<&mut schema::Argument>, selectors: &mut [schema::Selector]) -> bool {
+    let Some(returned) = returned.filter(|argument| is_resolved(argument)) else { return false };
     open(returned);
-    hook.return_arg_action = None;
-    for selector in &mut hook.selectors {
+    for selector in selectors {
         selector.match_return_args.value.clear();
         selector.match_return_actions.value.retain(|action| !is_of_socket(action));
     }
+    true
 }
 
 const fn is_of_socket(action: &schema::Action) -> bool {

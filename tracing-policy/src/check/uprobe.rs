@@ -1,7 +1,7 @@
 //! Places in programs and libraries.
 
 use super::section::{Section, Target};
-use super::{argument, digest, returning, selector, text, unsupported};
+use super::{argument, digest, elsewhere, returning, selector, text, untyped};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{Absence, Hook, HookKind, Means, Uprobe, UserAddress};
 use crate::schema;
@@ -12,8 +12,23 @@ const MAX_SYMBOL: usize = 4096;
 
 /// The hooks of a uprobe: one for each place that it names. `None` when the report has an error about it.
 pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec<Hook>> {
-    unsupported::refuse_text("btfPath", written.btf_path.as_ref(), report);
+    let Some((stripped, untyped)) = untyped::uprobe(&written) else { return typed(written, report) };
+    let mut hooks = untyped::first(report, |own| typed(stripped, own))?;
+    for hook in &mut hooks {
+        hook.untyped = Some(Box::new(untyped.clone()));
+    }
+    Some(hooks)
+}
+
+/// Checks a uprobe whose types have been filled in, at one of its places.
+pub(crate) fn settled(written: schema::Uprobe, at: &Hook, report: &mut Report) -> Option<Hook> {
+    untyped::again(report, |own| typed(written, own)?.into_iter().find(|hook| hook.kind == at.kind))
+}
+
+fn typed(written: schema::Uprobe, report: &mut Report) -> Option<Vec<Hook>> {
     let path = path(&written.path, report);
+    let reached = written.args.iter().chain(&written.return_arg);
+    let types = elsewhere::types(written.btf_path.as_ref(), reached, report);
     let addresses = addresses(&written, report);
     let counters = counters(&written, report);
     let digests = digest::digests(&written.binary_digests, report);
@@ -32,6 +47,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
     let tags = text::tags(written.tags, report);
     let arguments = arguments.complete_with_return();
     let (path, addresses, counters, digests) = (path?, addresses?, counters?, digests?);
+    let types = types.ok()?;
     let ((arguments, returned), selectors) = (arguments?, selectors?);
     let hook = |(at, address): (usize, Spanned<UserAddress>)| Hook {
         kind: Spanned::new(
@@ -42,6 +58,7 @@ pub(super) fn uprobe(written: schema::Uprobe, report: &mut Report) -> Option<Vec
                 reference_counter: counters.get(at).copied().unwrap_or(0),
                 digests: digests.clone(),
                 mismatch,
+                types: types.clone(),
             }),
             address.span,
         ),

@@ -50,6 +50,10 @@ pub enum Untyped {
     Lsm(schema::LsmHook),
     /// Of `tracepoints`.
     Tracepoint(schema::Tracepoint),
+    /// Of `uprobes`.
+    Uprobe(Box<schema::Uprobe>),
+    /// Of `usdts`.
+    Usdt(schema::Usdt),
 }
 
 impl Hook {

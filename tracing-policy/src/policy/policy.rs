@@ -54,10 +54,15 @@ impl Policy {
 
     /// The paths of the files that have to be opened before the policy can be resolved, some perhaps twice.
     pub fn binaries(&self) -> impl Iterator<Item = &str> {
-        self.hooks.iter().filter_map(|hook| match &hook.kind.value {
-            HookKind::Uprobe(uprobe) => Some(uprobe.path.as_str()),
-            HookKind::Usdt(usdt) => Some(usdt.path.as_str()),
-            HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Loader => None,
+        self.hooks.iter().flat_map(|hook| {
+            let (path, types) = match &hook.kind.value {
+                HookKind::Uprobe(uprobe) => (Some(&uprobe.path), uprobe.types.as_ref()),
+                HookKind::Usdt(usdt) => (Some(&usdt.path), usdt.types.as_ref()),
+                HookKind::Tracepoint(_) | HookKind::Kprobe(_) | HookKind::Lsm(_) | HookKind::Loader => {
+                    (None, None)
+                }
+            };
+            path.into_iter().chain(types.map(|(path, _)| path)).map(String::as_str)
         })
     }
 

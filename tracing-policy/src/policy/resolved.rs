@@ -213,7 +213,7 @@ impl Role {
 }
 
 /// What the programs of one target have a place each for; at most one program of a hook has it there. In the order in which they go live, so
-/// that what returns an error is there before anything is noted for it.
+/// that what returns an error is there before anything is noted for it, and in which they are attached: where the latest runs first, it is the last of these.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Seat {
     /// Returns errors.

@@ -20,6 +20,8 @@ pub struct Uprobe {
     pub digests: Vec<Digest>,
     /// What to do about a file that is none of those.
     pub mismatch: Absence,
+    /// A file with the types of the program, and its path in the text.
+    pub types: Option<(String, Span)>,
 }
 
 /// How a policy names a place in a file.

@@ -15,6 +15,8 @@ pub struct Usdt {
     pub provider: String,
     /// Which of its probes.
     pub name: String,
+    /// A file with the types of the program, and its path in the text.
+    pub types: Option<(String, Span)>,
 }
 
 impl fmt::Display for Usdt {

@@ -15,6 +15,7 @@ mod mechanism;
 mod pattern;
 mod policy;
 mod process;
+mod program_types;
 mod reach;
 mod register;
 mod rewrite;

@@ -1,10 +1,11 @@
 //! The stage: each hook of the policy, fitted.
 
+use bpf_probes::btf::Btf;
 use bpf_probes::kernel::KernelView;
 
 use super::{
-    buffer, class, function, layout, lsm, many, pattern, process, reach, register, settle, tracepoint,
-    uprobe, usdt,
+    buffer, class, function, layout, lsm, many, pattern, process, program_types, reach, register, settle,
+    tracepoint, uprobe, usdt,
 };
 use crate::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::files::{Binaries, Hold};
@@ -22,6 +23,15 @@ pub(super) struct Placed {
     pub(super) attachments: Vec<Attachment>,
     /// The arguments as they are found there.
     pub(super) arguments: Vec<Argument>,
+}
+
+/// Whose types values may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Types<'a> {
+    /// The kernel's.
+    pub(super) kernel: &'a KernelView,
+    /// Those of the program that is hooked.
+    pub(super) program: Option<&'a Btf>,
 }
 
 /// What a policy is fitted to.
@@ -104,11 +114,19 @@ fn is_here(hook: &Hook, Facts { kernel, binaries }: Facts<'_>) -> bool {
 /// The hooks that one of the policy becomes: a static probe is one at each of its places.
 fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> Option<Vec<ResolvedHook>> {
     let kernel = facts.kernel;
+    let program = match program_types::of(hook, facts.binaries) {
+        Ok(program) => program,
+        Err(error) => {
+            report.push(*error);
+            return None;
+        }
+    };
+    let types = Types { kernel, program: program.as_ref() };
     // of a function that is not there nothing has a type, which is said when it is looked for
     let is_there =
         !matches!(&hook.kind.value, HookKind::Kprobe(function) if !function::exists(function, kernel));
     let untyped = hook.untyped.as_deref().filter(|_| is_there);
-    let settled = untyped.map(|written| settle::settle(hook, written, kernel, report));
+    let settled = untyped.map(|written| settle::settle(hook, written, types, report));
     let settled = settled.map_or(Some(None), |settled| settled.map(Some))?;
     let hook = settled.as_ref().unwrap_or(hook);
     let placed = match &hook.kind.value {
@@ -122,17 +140,17 @@ fn hook(policy: &Policy, hook: &Hook, facts: Facts<'_>, report: &mut Report) -> 
         HookKind::Tracepoint(one) => tracepoint::place(hook, one, kernel, report),
         HookKind::Uprobe(one) => {
             let (hook, placed) = uprobe::place(policy, hook, one, facts, report)?;
-            return fitted(policy, &hook, Some(placed), facts, report).map(|hook| vec![hook]);
+            return fitted(policy, &hook, Some(placed), (facts, types), report).map(|hook| vec![hook]);
         }
         HookKind::Usdt(one) => {
             let places = usdt::places(policy, hook, one, facts, report)?;
             return places
                 .into_iter()
-                .map(|(hook, placed)| fitted(policy, &hook, Some(placed), facts, report))
+                .map(|(hook, placed)| fitted(policy, &hook, Some(placed), (facts, types), report))
                 .collect();
         }
     };
-    fitted(policy, hook, placed, facts, report).map(|hook| vec![hook])
+    fitted(policy, hook, placed, (facts, types), report).map(|hook| vec![hook])
 }
 
 /// A hook that has its place, with all that does not depend on it.
@@ -140,7 +158,7 @@ fn fitted(
     policy: &Policy,
     hook: &Hook,
     placed: Option<Placed>,
-    facts: Facts<'_>,
+    (facts, types): (Facts<'_>, Types<'_>),
     report: &mut Report,
 ) -> Option<ResolvedHook> {
     let kernel = facts.kernel;
@@ -152,7 +170,7 @@ fn fitted(
     }
     let (Placed { key, attachments, mut arguments }, classes) = (placed?, classes?);
     let mut returned = hook.returned.clone();
-    reach::fill(hook, &mut arguments, returned.as_mut(), kernel, report)?;
+    reach::fill(hook, &mut arguments, returned.as_mut(), types, report)?;
     buffer::fill(hook, &mut arguments, returned.as_mut(), kernel, report)?;
     register::can_be_read(hook, &attachments, report)?;
     if !process_fits {

@@ -4,9 +4,11 @@ use bpf_probes::btf::{Btf, FieldPath, LeafKind, PathError, Step, Type, TypeId};
 use bpf_probes::kernel::{KernelView, SyscallName};
 
 use super::function::syscall_name;
+use super::policy::Types;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::policy::{
-    Argument, ArgumentType, Family, Function, Hook, HookKind, PathEnd, Place, Resolve, Tracepoint, ValuePath,
+    Argument, ArgumentType, Family, Function, Hook, HookKind, PathEnd, Place, Resolve, Tracepoint, Uprobe,
+    UserAddress, ValuePath,
 };
 use crate::schema::ArgumentType as Written;
 
@@ -33,9 +35,14 @@ pub(super) fn base<'k>(
     hook: &Hook,
     start: Start,
     resolve: &Resolve,
-    kernel: &'k KernelView,
+    types: Types<'k>,
     report: &mut Report,
 ) -> Option<Base<'k>> {
+    let kernel = types.kernel;
+    if is_of_program(hook, start) {
+        // without them the policy has been refused
+        return types.program.and_then(|btf| base_in_program(hook, start, resolve, btf, report));
+    }
     if let Some(name) = &resolve.btf_type {
         let module = resolve.module.as_ref();
         let btf = module.map_or(Some(kernel.btf()), |module| kernel.module_btf(&module.value));
@@ -64,6 +71,51 @@ pub(super) fn base<'k>(
     };
     if found.is_none() {
         let message = "the kernel's types do not say what this argument points to";
+        let error = Diagnostic::error(Code::PrototypeMismatch, resolve.path.span, message);
+        report.push(error.help("add `btfType:` with the struct that it points to"));
+    }
+    found
+}
+
+/// Whether the path starts in the memory of a program.
+pub(super) fn is_of_program(hook: &Hook, start: Start) -> bool {
+    matches!(hook.kind.value, HookKind::Uprobe(_) | HookKind::Usdt(_)) && !matches!(start, Start::Task)
+}
+
+/// The same with the types of a program: at the type that the policy names, or at what a function of that name takes and returns.
+fn base_in_program<'k>(
+    hook: &Hook,
+    start: Start,
+    resolve: &Resolve,
+    btf: &'k Btf,
+    report: &mut Report,
+) -> Option<Base<'k>> {
+    if let Some(name) = &resolve.btf_type {
+        let found = btf.struct_named(&name.value).or_else(|_| btf.union_named(&name.value));
+        if found.is_err() {
+            let message = format!("the program's types have no struct `{}`", name.value);
+            report.push(Diagnostic::error(Code::PrototypeMismatch, name.span, message));
+        }
+        return found.ok().map(|id| Base { btf, id });
+    }
+    let function = match &hook.kind.value {
+        HookKind::Uprobe(Uprobe { address: UserAddress::Symbol { name, offset: 0 }, .. }) => Some(name),
+        HookKind::Uprobe(_)
+        | HookKind::Usdt(_)
+        | HookKind::Kprobe(_)
+        | HookKind::Lsm(_)
+        | HookKind::Tracepoint(_)
+        | HookKind::Loader => None,
+    };
+    let prototype = function.and_then(|name| btf.prototype(btf.func_named(name).ok()?).ok());
+    let id = prototype.and_then(|prototype| match start {
+        Start::Parameter(index) => Some(prototype.parameters().nth(usize::from(index))?.type_id),
+        Start::Return => Some(prototype.returns),
+        Start::Task => None,
+    });
+    let found = id.map(|id| Base { btf, id }).filter(|found| is_pointer(found.btf, found.id));
+    if found.is_none() {
+        let message = "the program's types do not say what this argument points to";
         let error = Diagnostic::error(Code::PrototypeMismatch, resolve.path.span, message);
         report.push(error.help("add `btfType:` with the struct that it points to"));
     }
@@ -233,13 +285,13 @@ pub(super) fn fill(
     hook: &Hook,
     arguments: &mut [Argument],
     returned: Option<&mut Argument>,
-    kernel: &KernelView,
+    types: Types<'_>,
     report: &mut Report,
 ) -> Option<()> {
     let mut all = Some(());
     for argument in arguments.iter_mut().chain(returned) {
         let Some(resolve) = argument.resolve.clone() else { continue };
-        if fill_one(hook, argument, &resolve, kernel, report).is_none() {
+        if fill_one(hook, argument, &resolve, types, report).is_none() {
             all = None;
         }
     }
@@ -250,7 +302,7 @@ fn fill_one(
     hook: &Hook,
     argument: &mut Argument,
     resolve: &Resolve,
-    kernel: &KernelView,
+    types: Types<'_>,
     report: &mut Report,
 ) -> Option<()> {
     let start = match argument.place {
@@ -260,7 +312,7 @@ fn fill_one(
             Start::Parameter(argument.index.value)
         }
     };
-    let base = base(hook, start, resolve, kernel, report)?;
+    let base = base(hook, start, resolve, types, report)?;
     let found = walk(base, resolve, report)?;
     let is_set = matches!(argument.ty.value, ArgumentType::Capabilities(_));
     let bytes = match argument.ty.value.family() {

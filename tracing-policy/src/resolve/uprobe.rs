@@ -63,8 +63,8 @@ pub(super) fn placed(
     let function = format!("{:#x}:{}+{:#x}", place.file.device, place.file.inode, place.offset);
     let key = HookKey { function, convention: Convention::User };
     let in_register = |argument: &&Argument| argument.place == Place::Parameter && is_pointer(argument);
-    let texts = hook.arguments.iter().filter(in_register);
-    let arguments = texts.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7));
+    let pointers = hook.arguments.iter().filter(in_register);
+    let arguments = pointers.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7));
     let mut due = mechanism::duties(hook);
     due.extend((arguments != 0).then_some(Duty::ReadUserMemory));
     let point = attach::Hook::user(place, links, &due);
@@ -80,6 +80,9 @@ pub(super) fn placed(
 /// Whether an argument is the address of what is read.
 fn is_pointer(argument: &Argument) -> bool {
     use crate::policy::ArgumentType;
+    if argument.resolve.is_some() {
+        return true;
+    }
     match argument.ty.value.family() {
         Family::String | Family::Object(_) => true,
         Family::Number(_) => matches!(argument.ty.value, ArgumentType::Capabilities(_)),

@@ -115,7 +115,8 @@ fn operand(argument: &Argument, usdt: &Usdt, note: &UsdtNote) -> Result<UsdtArgu
     let operand =
         *found.as_ref().map_err(|error| mismatch(format!("argument {index} of {usdt}: {error}")))?;
     let ty = argument.ty.value;
-    let is_address = matches!(ty, ArgumentType::Capabilities(_))
+    let is_address = argument.resolve.is_some()
+        || matches!(ty, ArgumentType::Capabilities(_))
         || matches!(ty.family(), Family::String | Family::Object(_));
     if is_address && operand.size != 8 {
         let message = format!(

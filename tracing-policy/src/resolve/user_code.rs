@@ -1,6 +1,6 @@
 //! A file that places are looked for in: its headers are read once for all that a hook asks of it.
 
-use crate::binary::{Binary, BinaryError, FileOffset};
+use crate::binary::{Binary, BinaryError, FileOffset, Functions};
 use crate::files::BinaryFile;
 use crate::policy::UserAddress;
 
@@ -56,12 +56,13 @@ impl<'f> UserCode<'f> {
     }
 
     /// The function that an instruction is in the midst of, and what is wrong with that where a return address is looked for, as far as the file tells.
-    pub(super) fn in_the_midst(&self, offset: u64) -> Option<(&'f str, String)> {
-        let (name, distance) = self.binary.as_ref().ok()?.function_around(FileOffset(offset))?;
+    pub(super) fn in_the_midst(&self, offset: u64) -> Option<(String, String)> {
+        let functions = Functions::of(self.binary.as_ref().ok()?);
+        let (name, distance) = functions.around(FileOffset(offset))?;
         let message = format!(
             "{distance:#x} bytes behind the beginning of {name} there is no return address to be found"
         );
-        (distance > ENDBR).then_some((name, message))
+        (distance > ENDBR).then(|| (name.to_owned(), message))
     }
 
     /// From one place of the file to another in memory, wherever that is loaded.

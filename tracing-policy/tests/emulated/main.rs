@@ -26,6 +26,7 @@ mod operators;
 mod origins;
 mod pairs;
 mod process;
+mod program_types;
 mod reached;
 mod returns;
 mod rewrites;

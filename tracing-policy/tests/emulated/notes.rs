@@ -221,7 +221,7 @@ fn a_kernel_that_can_override_returns_the_value_itself_whatever_it_is() {
         let texts = [post, denied("a", -13), denied("b", 7), denied("c", 0), denied("d", i32::MIN)];
         let mut it = emulated(&texts, &view);
         let roles: Vec<_> = it.compiled.bodies.iter().map(|body| body.role).collect();
-        assert_eq!(roles, [Role::ReportAndOverride, Role::Override], "who only reports rides ahead");
+        assert_eq!(roles, [Role::Override, Role::ReportAndOverride], "who only reports rides ahead");
         for (target, value) in
             [("a", Some(-13)), ("b", Some(7)), ("c", Some(0)), ("d", Some(i64::from(i32::MIN))), ("e", None)]
         {

@@ -117,7 +117,7 @@ fn the_first_of_several_policies_overrides_and_all_report() {
             [watch, hooked(view, &with(", argRegs: ['rax=1']")), hooked(view, &with(", argRegs: ['rdx=2']"))];
         let mut it = Emulated::new(&all, view);
         let seats: Vec<_> = it.compiled.bodies.iter().map(|body| body.role).collect();
-        assert_eq!(seats, [Role::ReportAndOverride, Role::Override]);
+        assert_eq!(seats, [Role::Override, Role::ReportAndOverride]);
         let before = arrival(&mut it);
         assert_eq!(pass(&mut it, before).0, Registers { ax: 1, ..before });
         assert_eq!(it.reporters(), [0, 1, 2]);
@@ -217,4 +217,17 @@ fn one_policy_does_not_return_at_once_where_another_looks_at_the_return() {
     let errors = tracing_policy::compile_hook(&riders, &view).unwrap_err();
     assert_eq!(errors.iter().map(|error| error.code).collect::<Vec<_>>(), [Code::NotOnThisKernel]);
     assert!(tracing_policy::compile_hook(&riders[..1], &view).is_ok());
+}
+
+#[test]
+fn programs_of_a_place_are_in_the_order_in_which_they_are_attached_whoever_was_there_first() {
+    for view in &writing() {
+        let text = "args: [{index: 1, type: string}]";
+        let policies = [hooked(view, text), hooked(view, &with(", argError: -13"))];
+        let it = Emulated::new(&policies, view);
+        let roles: Vec<Role> = it.compiled.bodies.iter().map(|body| body.role).collect();
+        // the latest attached runs first
+        let expected = [Role::Override, Role::ReportAndOverride, Role::FaultIn { arguments: 2 }];
+        assert_eq!(roles, expected, "{}", view.release());
+    }
 }

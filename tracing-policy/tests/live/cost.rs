@@ -287,7 +287,7 @@ const OF_CALLS: [(&str, &str); 6] = [
 const OF_FUNCTIONS: [(&str, &str); 4] = [
     (
         "returnArg with resolve",
-        "call: do_filp_open, syscall: false, return: true, returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}, \
+        "call: dentry_open, syscall: false, return: true, returnArg: {index: 0, type: string, resolve: f_path.dentry.d_name.name}, \
          selectors: [{matchReturnArgs: [{index: 0, operator: Postfix, values: [.conf]}]}]",
     ),
     (

@@ -93,7 +93,7 @@ fn root_programs_for_returns_are_verified() {
     }
     if crate::running::traceable_kernel().is_some() {
         let file = "{matchPIDs: [{operator: In, values: [1]}], matchReturnArgs: [{index: 0, operator: Prefix, values: [/etc/]}]}";
-        drop(Running::start(&[of("do_filp_open", "file", file)], &kernel));
+        drop(Running::start(&[of("dentry_open", "file", file)], &kernel));
         let tracked = policy(
             "sk_alloc",
             "sock",

@@ -62,6 +62,24 @@ fn root_a_function_returns_at_once_with_the_value_of_a_policy() {
     }
 }
 
+adds!(reported_and_overridden);
+
+// proves: ACT-06 (beside a report, natively)
+#[test]
+fn root_a_policy_overrides_beside_one_that_was_there_first_and_reports() {
+    let Some(kernel) = kernel_with(Feature::UprobeRegisterWrite) else { return };
+    let offset = offset(reported_and_overridden);
+    let report = resolve(&kernel, "", &format!("offsets: [{offset}], args: [{{index: 0, type: int64}}]"));
+    let deny = "selectors: [{matchArgs: [{index: 0, operator: Equal, values: ['7']}], matchActions: [{action: Override, argError: -13}]}]";
+    let deny =
+        resolve(&kernel, "", &format!("offsets: [{offset}], args: [{{index: 0, type: int64}}], {deny}"));
+    let mut running = Running::start(&[report, deny], &kernel);
+    assert_eq!((call(reported_and_overridden, 8), call(reported_and_overridden, 7)), (8, -13));
+    let mut layouts: Vec<u32> = running.reports().iter().map(|report| report.record.layout).collect();
+    layouts.sort_unstable();
+    assert_eq!(layouts, [100, 100, 101]);
+}
+
 adds!(called_with_another);
 adds!(called_with_what_lies_in_memory);
 adds!(called_with_a_part);

@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, c_char};
 use std::hint::black_box;
+use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use bpf_probes::attach::FileId;
+use bpf_probes::btf::{BtfWriter, IntEncoding, WriteMember};
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::probe::{ProbeOptions, kernel_view};
 use tracing_policy::files::{Binaries, BinaryFile};
@@ -72,13 +74,20 @@ pub(crate) fn resolve(kernel: &KernelView, options: &str, hook: &str) -> Resolve
 
 /// The same on a place of another file.
 pub(crate) fn resolve_file(kernel: &KernelView, options: &str, path: &Path, hook: &str) -> Resolved {
-    let (path, file) = file(path);
+    resolve_files(kernel, options, path, hook, &[path])
+}
+
+/// The same with all the files that the policy names.
+fn resolve_files(kernel: &KernelView, options: &str, path: &Path, hook: &str, files: &[&Path]) -> Resolved {
+    let path = path.display();
     let text = format!(
         "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: t}}\nspec:\n  options: [{options}]\n  uprobes:\n  - {{path: '{path}', {hook}}}\n"
     );
     let (policy, _) = tracing_policy::read(&SourceText::new("test", text)).unwrap();
     let mut binaries = Binaries::none();
-    binaries.insert(path, Ok(file));
+    for (path, file) in files.iter().map(|path| file(path)) {
+        binaries.insert(path, Ok(file));
+    }
     match tracing_policy::resolve_in(policy, kernel, &binaries) {
         Ok(resolved) => resolved,
         Err(errors) => panic!("{errors:?}"),
@@ -192,6 +201,58 @@ fn root_text_that_the_thread_has_not_touched_yet_is_read() {
         assert_eq!(String::from_utf8_lossy(&reports[0].values[1].1), "over the edge");
         assert_eq!(text.before[0], text.after[0]);
     }
+}
+
+/// A struct of this program.
+#[repr(C)]
+struct Message {
+    before: u64,
+    number: i32,
+    text: *const c_char,
+}
+
+/// The types of it, as BTF.
+fn types() -> Vec<u8> {
+    let mut btf = BtfWriter::new();
+    let int = btf.int("int", 4, IntEncoding::Signed).unwrap();
+    let char = btf.int("char", 1, IntEncoding::Char).unwrap();
+    let text = btf.pointer(char).unwrap();
+    let at = |name, type_id, offset: usize| WriteMember { name, type_id, offset: offset.try_into().unwrap() };
+    let members =
+        [at("number", int, offset_of!(Message, number)), at("text", text, offset_of!(Message, text))];
+    btf.structure("message", size_of::<Message>().try_into().unwrap(), &members).unwrap();
+    btf.finish()
+}
+
+hooked!(called_with_a_message);
+
+// proves: ARG-17 (types of programs, natively)
+#[test]
+fn root_a_structs_fields_are_reached_by_the_types_of_the_program() {
+    let Some(kernel) = kernel_with(Feature::Uprobe) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("types");
+    std::fs::write(&file, types()).unwrap();
+    let arguments =
+        "args: [{index: 1, btfType: message, resolve: number}, {index: 1, btfType: message, resolve: text}]";
+    let filter = "selectors: [{matchArgs: [{args: [0], operator: LT, values: ['0']}]}]";
+    let offset = offset_of(called_with_a_message);
+    let hook = format!("btfPath: '{}', offsets: [{offset}], {arguments}, {filter}", file.display());
+    let program = std::env::current_exe().unwrap();
+    let policy = resolve_files(&kernel, "", &program, &hook, &[&program, &file]);
+    let mut running = Running::start(&[policy], &kernel);
+    for (number, text) in [(-5, c"five"), (5, c"no")] {
+        let message = Message { before: 1, number, text: text.as_ptr() };
+        let pointer = (&raw const message).cast();
+        black_box(black_box(called_with_a_message as extern "C" fn(i64, *const c_char, u32) -> i64)(
+            1, pointer, 2,
+        ));
+        assert_eq!(black_box(&message).before, 1);
+    }
+    let reports = running.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let values: Vec<&[u8]> = reports[0].values.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    assert_eq!(values, [(-5_i64).to_le_bytes().as_slice(), b"five"]);
 }
 
 // proves: HOOK-10 (symbol, natively)

@@ -1,19 +1,23 @@
 //! Addresses of stacks to names.
 
+mod functions;
 mod kernel;
 mod mapping;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::event::StackFrame;
 
 use crate::pipeline::decode::Frames;
 use crate::pipeline::patience::Patience;
+use functions::{Known, names};
 use kernel::KernelSymbols;
-use mapping::{Place, Question, places};
+use mapping::{Place, places};
 
-/// How long a look at the mappings of a process may take: whoever holds them locked makes the reader wait.
+/// How long a look at the mappings of a process may take, and one at the files: whoever holds them locked makes the reader wait. What is read of a file later
+/// is there for the next stack.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Names the frames of stacks.
@@ -23,7 +27,9 @@ pub(crate) struct Symbols {
     /// Events show the addresses themselves.
     show_addresses: bool,
     kernel: KernelSymbols,
-    mappings: Patience<Question, Vec<Place>>,
+    mappings: Patience<mapping::Question, Vec<Place>>,
+    functions: Patience<functions::Question, Vec<Box<str>>>,
+    known: Arc<Known>,
 }
 
 impl Symbols {
@@ -34,6 +40,8 @@ impl Symbols {
             show_addresses,
             kernel: KernelSymbols::new(procfs.join("kallsyms")),
             mappings: Patience::new("mappings"),
+            functions: Patience::new("functions"),
+            known: Arc::default(),
         }
     }
 
@@ -52,22 +60,36 @@ impl Symbols {
         frames.collect()
     }
 
-    /// A stack of the process `tgid`: mapped files and offsets in them, as far as it still runs.
+    /// A stack of the process `tgid`: mapped files, offsets in them and functions, as far as it still runs.
     pub(crate) fn user(&mut self, tgid: u32, frames: Frames<'_>) -> Vec<StackFrame> {
         let addresses: Vec<u64> = frames.addresses().collect();
         if addresses.is_empty() {
             return Vec::new();
         }
-        let maps = self.procfs.join(tgid.to_string()).join("maps");
-        let question = Question { maps, addresses: addresses.clone() };
+        let process = self.procfs.join(tgid.to_string());
+        let question = mapping::Question { maps: process.join("maps"), addresses: addresses.clone() };
         let places = self.mappings.ask(question, PATIENCE, places).unwrap_or_default();
+        let names = self.names(&process.join("map_files"), &places);
         let places = places.into_iter().chain(std::iter::repeat_with(Place::default));
-        let frames = addresses.into_iter().zip(places).map(|(address, place)| StackFrame {
-            address: if self.show_addresses { address } else { 0 },
-            offset: place.offset,
-            symbol: "".into(),
-            module: place.module,
-        });
+        let names = names.into_iter().chain(std::iter::repeat_with(Box::default));
+        let frames =
+            addresses.into_iter().zip(places).zip(names).map(|((address, place), name)| StackFrame {
+                address: if self.show_addresses { address } else { 0 },
+                offset: place.offset,
+                symbol: name,
+                module: place.module,
+            });
         frames.collect()
+    }
+
+    /// The functions of places, in their order, as far as they are known in time.
+    fn names(&mut self, map_files: &Path, places: &[Place]) -> Vec<Box<str>> {
+        if places.iter().all(|place| place.mapping.is_empty()) {
+            return Vec::new();
+        }
+        // where there is no mapping, the name is that of a directory
+        let places = places.iter().map(|place| (map_files.join(&*place.mapping), place.offset)).collect();
+        let question = functions::Question { places, known: Arc::clone(&self.known) };
+        self.functions.ask(question, PATIENCE, names).unwrap_or_default()
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) module: Box<str>,
     /// Offset in it.
     pub(super) offset: u64,
+    /// The addresses of the mapping, as the names in `/proc/PID/map_files` have them; empty where no file is mapped.
+    pub(super) mapping: Box<str>,
 }
 
 /// The places of all addresses, in their order.
@@ -44,17 +46,31 @@ fn find(mut maps: impl BufRead, addresses: &[u64]) -> Vec<Place> {
             return places;
         }
         let line = String::from_utf8_lossy(&line);
-        let Some((start, end, offset, module)) = mapping(line.trim_end_matches('\n')) else { continue };
+        let Some(mapping) = mapping(line.trim_end_matches('\n')) else { continue };
+        let Mapping { start, end, offset, module, is_file } = mapping;
         for (address, place) in addresses.iter().zip(&mut places) {
             if (start..end).contains(address) && !module.is_empty() {
-                *place = Place { module: module.into(), offset: offset.wrapping_add(address - start) };
+                *place = Place {
+                    module: module.into(),
+                    offset: offset.wrapping_add(address - start),
+                    mapping: if is_file { format!("{start:x}-{end:x}").into() } else { Box::default() },
+                };
             }
         }
     }
 }
 
+/// A line of the file.
+struct Mapping<'l> {
+    start: u64,
+    end: u64,
+    offset: u64,
+    module: &'l str,
+    is_file: bool,
+}
+
 /// `start-end permissions offset device inode  path`; the path may have spaces.
-fn mapping(line: &str) -> Option<(u64, u64, u64, &str)> {
+fn mapping(line: &str) -> Option<Mapping<'_>> {
     let mut rest = line;
     let mut word = || {
         let (word, tail) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -63,8 +79,14 @@ fn mapping(line: &str) -> Option<(u64, u64, u64, &str)> {
     };
     let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
     let (start, end) = word()?.split_once('-')?;
-    let (_permissions, offset, _device, _inode) = (word()?, word()?, word()?, word()?);
-    Some((hexadecimal(start)?, hexadecimal(end)?, hexadecimal(offset)?, rest.trim_start_matches(' ')))
+    let (_permissions, offset, _device, inode) = (word()?, word()?, word()?, word()?);
+    Some(Mapping {
+        start: hexadecimal(start)?,
+        end: hexadecimal(end)?,
+        offset: hexadecimal(offset)?,
+        module: rest.trim_start_matches(' '),
+        is_file: inode != "0",
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +101,8 @@ nonsense
 7ffd00000000-7ffd00001000 r-xp 00000000 00:00 0                          [vdso]
 ";
 
-    fn place(module: &str, offset: u64) -> Place {
-        Place { module: module.into(), offset }
+    fn place(module: &str, offset: u64, mapping: &str) -> Place {
+        Place { module: module.into(), offset, mapping: mapping.into() }
     }
 
     // proves: ACT-14 (places of the program)
@@ -88,9 +110,9 @@ nonsense
     fn an_address_is_at_an_offset_in_the_file_that_is_mapped_there() {
         let addresses = [0x55d0_a000_2004, 0x7f00_0000_0010, 0x7ffd_0000_0ff0, 1, u64::MAX];
         let expected = [
-            place("/usr/bin/a b", 0x2004),
+            place("/usr/bin/a b", 0x2004, "55d0a0001000-55d0a0003000"),
             Place::default(),
-            place("[vdso]", 0xff0),
+            place("[vdso]", 0xff0, ""),
             Place::default(),
             Place::default(),
         ];
