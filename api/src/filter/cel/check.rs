@@ -6,7 +6,6 @@
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as FieldKind, MessageDescriptor};
 
-use super::event_message;
 use super::function::Made;
 use super::syntax::{Comprehension, Expr, Kind, Operator};
 use super::value::is_wrapper_name;
@@ -265,4 +264,11 @@ fn binary(operator: Operator, left: &Type, right: &Type) -> Checked {
         return Err(format!("{operator:?} is between values of different types, and never holds"));
     }
     Ok(if operator.compares() { Type::Bool } else { left.clone() })
+}
+
+/// The message of the event with that name.
+fn event_message(name: &str) -> Option<MessageDescriptor> {
+    let field = descriptor::<GetEventsResponse>().get_field_by_name(name)?;
+    field.containing_oneof()?;
+    field.kind().as_message().cloned()
 }
