@@ -63,7 +63,7 @@ pub mod hook_flag {
     pub const DISMISSED: u8 = 4;
     /// The action was tried and failed.
     pub const ACTION_FAILED: u8 = 8;
-    /// Behind the values and stacks follows a [`super::FileHash`].
+    /// Behind the values and stacks follows a [`crate::abi::FileHash`].
     pub const FILE_HASH: u8 = 16;
     /// Behind the values follow the frames of the kernel's stack, as a value of 8 bytes each, the innermost first.
     pub const KERNEL_STACK: u8 = 64;
