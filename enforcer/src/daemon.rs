@@ -152,13 +152,14 @@ impl Daemon {
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
         let keep = Arc::new(Keep::open(&settings.keep, &view)?);
+        let node = node(&settings);
         let KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes } =
-            start_events(&settings, &view, &keep)?;
+            start_events(&settings, &view, &keep, Arc::clone(&node))?;
         step(started, "the base programs run");
         let board = Board::default();
         let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone(), Arc::clone(&keep))?;
         let observed =
-            Observed { requests, ..observed(&settings, &base, &pipeline, &sinks, hub, board.clone()) };
+            Observed { requests, ..observed(&settings, &node, &base, &pipeline, &sinks, hub, board.clone()) };
         let features = view.facts().features.clone();
         let compiler = KernelCompiler::new(view, &port);
         let world = World {
@@ -311,7 +312,12 @@ fn policy_texts(settings: &Settings) -> Result<Vec<SourceText>, ReadError> {
 }
 
 /// Loads and attaches the base programs, and starts the event path behind them.
-fn start_events(settings: &Settings, view: &KernelView, keep: &Keep) -> Result<KernelSide, StartError> {
+fn start_events(
+    settings: &Settings,
+    view: &KernelView,
+    keep: &Keep,
+    node: Arc<Node>,
+) -> Result<KernelSide, StartError> {
     let bounds = &settings.bounds;
     let sizes = BaseSizes {
         ring: bounds.ring_bytes,
@@ -320,7 +326,6 @@ fn start_events(settings: &Settings, view: &KernelView, keep: &Keep) -> Result<K
         environment: settings.content.environment.read(),
     };
     let hub = Hub::new();
-    let node = node(settings);
     let (sinks, log) = open_sinks(settings, &hub, Arc::clone(&node))?;
     let mut base = Base::load(view, sizes)?;
     let sources = Sources {
@@ -390,6 +395,7 @@ fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
 
 fn observed(
     settings: &Settings,
+    node: &Node,
     base: &Base,
     pipeline: &PipelineHandle,
     sinks: &[SinkThread],
@@ -411,7 +417,7 @@ fn observed(
         process_capacity: settings.bounds.processes,
         kernel_processes: settings.bounds.kernel_processes,
         long_values: settings.bounds.long_values,
-        node: node_name(|variable| std::env::var_os(variable)).into(),
+        node: (*node.name).into(),
         event_labels: settings.metrics.labels,
         requests: None,
     }

@@ -76,17 +76,14 @@ impl PinFolder {
         &self.path
     }
 
-    /// A directory in this one, which is kept with it.
+    /// Makes a directory in this one, which is kept with it.
     ///
     /// # Errors
     /// [`PinError::Folder`].
-    pub fn folder(&self, name: &str) -> Result<PathBuf, PinError> {
+    pub fn make_folder(&self, name: &str) -> Result<(), PinError> {
         let path = self.path.join(name);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => Ok(path),
-            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(path),
-            Err(source) => Err(PinError::Folder { path, source }),
-        }
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|source| PinError::Folder { path, source })
     }
 
     /// Pins a map at `name`, a path in this directory without dots.

@@ -186,9 +186,6 @@ pub struct Flags {
     /// Leave policies and all programs running in the kernel when the daemon ends, until the next one has taken over
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub keep_sensors_on_exit: Option<bool>,
-    /// Accepted for compatibility: what an earlier daemon left running is released, as soon as this one has taken over
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
-    pub release_pinned_bpf: Option<bool>,
     /// Directory of the socket, the pid file and tetragon-info.json [default: /var/run/tetragon]
     #[arg(long, value_name = "DIRECTORY")]
     pub run_dir: Option<String>,
@@ -271,7 +268,6 @@ impl Flags {
                 .or(under.enable_msg_handling_latency),
             bpf_dir: self.bpf_dir.or(under.bpf_dir),
             keep_sensors_on_exit: self.keep_sensors_on_exit.or(under.keep_sensors_on_exit),
-            release_pinned_bpf: self.release_pinned_bpf.or(under.release_pinned_bpf),
             run_dir: self.run_dir.or(under.run_dir),
         }
     }

@@ -81,6 +81,11 @@ const OPTIONS: &[Foreign] = &[
         "65535",
         "records are handled as they are read; --event-queue-size bounds what waits for listeners",
     ),
+    foreign(
+        "release-pinned-bpf",
+        "true",
+        "what an earlier daemon left running is released as soon as this one has taken over",
+    ),
     foreign("sleepable-preload-size", "32768", "nothing is read ahead"),
     foreign("use-perf-ring-buffer", "false", "the ring buffer of the kernel (5.8) is used always"),
     foreign("verbose", "0", "what the verifier says is part of the error; --log-level=debug shows more"),

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use bpf_probes::kernel::{Feature, KernelView};
 use bpf_probes::load::{BPF_FS_MAGIC, Link, Map, Pin, PinError, PinFolder};
-use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::statfs;
 use nix::time::{ClockId, clock_gettime};
 
+use super::setup::mount_kernel_fs;
 use crate::config::KeepSettings;
 
 /// Where BPF file systems are mounted.
@@ -82,7 +82,7 @@ impl Keep {
         }
         let folder = PinFolder::create(path.join(&settings.folder).join(run_name()))?;
         for part in [HOOKS, REWRITES, BASE] {
-            folder.folder(part)?;
+            folder.make_folder(part)?;
         }
         Ok(Self { root, folder: Some(folder) })
     }
@@ -187,9 +187,7 @@ fn bpf_fs(place: &Path, wanted: bool) -> io::Result<PathBuf> {
         if !wanted {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some("bpf"), place, Some("bpf"), flags, Some("mode=0700"))?;
-        tracing::debug!("mounted a BPF file system at {}", place.display());
+        mount_kernel_fs("bpf", place, Some("mode=0700"))?;
     }
     Ok(place.to_owned())
 }

@@ -1,6 +1,7 @@
 //! What must hold before programs load.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,9 +72,18 @@ fn mount_security_fs(place: &Path) {
     if place.join("lsm").exists() || !place.is_dir() {
         return;
     }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    match mount(Some("securityfs"), place, Some("securityfs"), flags, None::<&str>) {
-        Ok(()) => tracing::debug!("mounted securityfs at {SECURITY_FS}"),
-        Err(error) => tracing::debug!("securityfs could not be mounted at {SECURITY_FS}: {error}"),
+    if let Err(error) = mount_kernel_fs("securityfs", place, None) {
+        tracing::debug!("securityfs could not be mounted at {SECURITY_FS}: {error}");
     }
+}
+
+/// Mounts a file system of the kernel, named as its kind, where others expect it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub(super) fn mount_kernel_fs(kind: &str, place: &Path, options: Option<&str>) -> io::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some(kind), place, Some(kind), flags, options)?;
+    tracing::debug!("mounted {kind} at {}", place.display());
+    Ok(())
 }

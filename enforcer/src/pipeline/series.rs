@@ -60,17 +60,21 @@ impl ProgramCounts {
     }
 
     fn count_policy(&mut self, policy: &str, hook: &Arc<str>) {
-        if let Some(count) = self.policies.get_mut(policy).and_then(|hooks| hooks.get_mut(hook)) {
-            *count += 1;
+        if self.count_known(policy, hook) {
             return;
         }
-        let (policy, hook) = if self.hooks < MAX_OF_PROGRAM {
+        if self.hooks < MAX_OF_PROGRAM {
             self.hooks += 1;
-            (policy, Arc::clone(hook))
-        } else {
-            (OTHERS, OTHERS.into())
-        };
-        *self.policies.entry(policy.into()).or_default().entry(hook).or_default() += 1;
+            self.policies.entry(policy.into()).or_default().insert(Arc::clone(hook), 1);
+        } else if !self.count_known(OTHERS, OTHERS) {
+            self.policies.entry(OTHERS.into()).or_default().insert(OTHERS.into(), 1);
+        }
+    }
+
+    /// Counts an event of a hook that was seen before; whether it was.
+    fn count_known(&mut self, policy: &str, hook: &str) -> bool {
+        let count = self.policies.get_mut(policy).and_then(|hooks| hooks.get_mut(hook));
+        count.map(|count| *count += 1).is_some()
     }
 
     fn count_syscall(&mut self, number: u32) {
@@ -116,20 +120,17 @@ impl Series {
     }
 
     fn of(&mut self, program: Option<&Arc<str>>) -> &mut ProgramCounts {
-        let name = program.map_or("", |program| &**program);
-        if self.programs.contains_key(name) {
-            // A second look-up is cheaper than a name of its own for an entry each time.
-            return self.programs.get_mut(name).expect("it is there");
+        let mut name = program.map_or("", |program| &**program);
+        if program.is_some() && self.programs.len() >= MAX_PROGRAMS && !self.programs.contains_key(name) {
+            self.shared += 1;
+            name = OTHERS;
         }
-        let name: Arc<str> = match program {
-            Some(program) if self.programs.len() < MAX_PROGRAMS => Arc::clone(program),
-            Some(_) => {
-                self.shared += 1;
-                OTHERS.into()
-            }
-            None => "".into(),
-        };
-        self.programs.entry(name).or_default()
+        if !self.programs.contains_key(name) {
+            let own = program.filter(|program| &***program == name).map_or_else(|| name.into(), Arc::clone);
+            self.programs.insert(own, ProgramCounts::default());
+        }
+        // A second look-up is cheaper than a name of its own for an entry each time.
+        self.programs.get_mut(name).expect("it is there")
     }
 }
 

@@ -14,8 +14,7 @@ use tracing_policy::diagnostic::Diagnostic;
 use tracing_policy::ir::{RecordLayout, SourceMap};
 use tracing_policy::policy::{
     Absent, AbsentHook, AttachPreference, Attachment, ClassTest, Convention, EventForm, Exactness, HookKey,
-    HookSection, Member, Mode, Policy, PolicyName, PostOptions, ProcessFilters, Resolved, ResolvedHook, Role,
-    Selector,
+    HookSection, Member, Mode, Policy, PolicyName, Resolved, ResolvedHook, Role, Selector,
 };
 use tracing_policy::source::{SourceText, Span, Spanned};
 use tracing_policy::{CompiledBody, CompiledHook, Rider};
@@ -367,23 +366,7 @@ pub(super) fn hook(function: &str, classes: Vec<ClassTest>) -> ResolvedHook {
         arguments: Vec::new(),
         returned: None,
         on_return: None,
-        selectors: vec![Selector {
-            label: None,
-            pids: Vec::new(),
-            binaries: Vec::new(),
-            process: ProcessFilters::default(),
-            workload: None,
-            arguments: Vec::new(),
-            actions: Vec::new(),
-            rewrite: None,
-            return_arguments: Vec::new(),
-            return_actions: Vec::new(),
-            return_post: PostOptions::default(),
-            return_requests: Vec::new(),
-            post: PostOptions::default(),
-            requests: Vec::new(),
-            span: Span::default(),
-        }],
+        selectors: vec![Selector::always(Span::default())],
         classes,
         class_uses: Vec::new(),
         layout: RecordLayout {

@@ -2,7 +2,7 @@
 //! nothing else and changes nothing.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
 use super::incoming;
-use super::socket::BindError;
+use super::socket::{BindError, TcpSocket};
 use crate::config::{HealthSettings, Wish};
 use crate::policy::Policies;
 
@@ -26,8 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The health server, bound and not yet serving.
 #[derive(Debug)]
 pub struct HealthServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    socket: TcpSocket,
     interval: Duration,
 }
 
@@ -38,21 +37,21 @@ impl HealthServer {
     /// [`BindError::Tcp`].
     pub fn bind(settings: HealthSettings) -> Result<Option<Self>, BindError> {
         match bind(settings.address) {
-            Ok((listener, address)) => Ok(Some(Self { listener, address, interval: settings.interval })),
-            Err(source) if settings.wish == Wish::Default => {
+            Ok(socket) => Ok(Some(Self { socket, interval: settings.interval })),
+            Err(BindError::Tcp { source, .. }) if settings.wish == Wish::Default => {
                 tracing::warn!(
                     "there is no health service: {}: {source}; --health-server-address names another address, or none",
                     settings.address
                 );
                 Ok(None)
             }
-            Err(source) => Err(BindError::Tcp { address: settings.address, source }),
+            Err(error) => Err(error),
         }
     }
 
     /// Where it is.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// Serves until `stop`; lives as long as policies can be changed.
@@ -76,7 +75,7 @@ impl HealthServer {
                 tell().await;
             }
         };
-        let incoming = incoming::open(self.listener)?;
+        let incoming = incoming::open(self.socket.listener()?)?;
         let served = Server::builder()
             .max_concurrent_streams(AT_ONCE)
             .max_connection_age(CONNECTION_AGE)
@@ -91,14 +90,12 @@ impl HealthServer {
 }
 
 /// Binds; every address is those of IPv4 where the machine has no other.
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = match TcpListener::bind(address) {
-        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))?
+fn bind(address: SocketAddr) -> Result<TcpSocket, BindError> {
+    let without_ipv6 = |error: &io::Error| error.raw_os_error() == Some(libc::EAFNOSUPPORT);
+    match TcpSocket::bind(address) {
+        Err(BindError::Tcp { source, .. }) if without_ipv6(&source) && address.ip().is_unspecified() => {
+            TcpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
-        bound => bound?,
-    };
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+        bound => bound,
+    }
 }

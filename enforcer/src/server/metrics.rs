@@ -1,7 +1,7 @@
 //! The small HTTP server that shows the metrics.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -9,7 +9,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use super::observed::Observed;
-use super::socket::BindError;
+use super::socket::{BindError, TcpSocket};
 use crate::metrics;
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -17,8 +17,7 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The metrics server, bound and not yet serving.
 #[derive(Debug)]
 pub struct MetricsServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    socket: TcpSocket,
 }
 
 impl MetricsServer {
@@ -27,18 +26,12 @@ impl MetricsServer {
     /// # Errors
     /// [`BindError::Tcp`].
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bind = || {
-            let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            Ok(Self { listener, address })
-        };
-        bind().map_err(|source| BindError::Tcp { address, source })
+        Ok(Self { socket: TcpSocket::bind(address)? })
     }
 
     /// Where it is.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// Serves `/metrics` until `stop`.
@@ -46,7 +39,7 @@ impl MetricsServer {
     /// # Errors
     /// When the listener cannot be used.
     pub async fn serve(self, observed: Observed, stop: CancellationToken) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let listener = tokio::net::TcpListener::from_std(self.socket.listener()?)?;
         let answer = move || {
             let text = metrics::text(&observed);
             async move { ([(CONTENT_TYPE, TEXT)], text) }

@@ -147,7 +147,7 @@ impl Observed {
 }
 
 /// Upstream's name for the programs of a part of a policy.
-const fn sensor(section: HookSection) -> &'static str {
+pub(super) const fn sensor(section: HookSection) -> &'static str {
     match section {
         HookSection::Kprobes => "generic_kprobe",
         HookSection::Fentries => "generic_fentry",

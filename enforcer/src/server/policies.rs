@@ -7,10 +7,10 @@ use api::wire::{
 };
 use bpf_probes::abi::Counter;
 use tonic::Status;
-use tracing_policy::policy::{Absent, HookSection, Mode};
+use tracing_policy::policy::{Absent, Mode};
 use tracing_policy::source::{MAX_BYTES, SourceText};
 
-use super::observed::Observed;
+use super::observed::{Observed, sensor};
 use crate::kernel::SelectorCounts;
 use crate::policy::{
     self, GRPC_DOMAIN, Identity, Place, Policies, PolicyError, PolicyStatus, STATIC_DOMAIN, State,
@@ -127,19 +127,9 @@ fn status(observed: &Observed, policy: &PolicyStatus) -> TracingPolicyStatus {
     }
 }
 
-/// Upstream's names of what carries the hooks of a section.
+/// Upstream's names of what carries the hooks of a policy.
 fn sensors(policy: &PolicyStatus) -> Vec<String> {
-    let name = |section| match section {
-        HookSection::Kprobes => "generic_kprobe",
-        HookSection::Fentries => "generic_fentry",
-        HookSection::Tracepoints => "generic_tracepoint",
-        HookSection::Uprobes => "generic_uprobe",
-        HookSection::Usdts => "generic_usdt",
-        HookSection::LsmHooks => "generic_lsm",
-        HookSection::Loader => "__loader__",
-        HookSection::Enforcers => "__enforcer__",
-    };
-    let mut names: Vec<&str> = policy.hooks.iter().map(|hook| name(hook.place.section)).collect();
+    let mut names: Vec<&str> = policy.hooks.iter().map(|hook| sensor(hook.place.section)).collect();
     names.dedup();
     names.into_iter().map(ToOwned::to_owned).collect()
 }

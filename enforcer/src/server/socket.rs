@@ -57,7 +57,11 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    fn bind(address: SocketAddr) -> Result<Self, BindError> {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// [`BindError::Tcp`].
+    pub(super) fn bind(address: SocketAddr) -> Result<Self, BindError> {
         let bind = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -66,6 +70,11 @@ impl TcpSocket {
             Ok(Self { listener, address })
         };
         bind().map_err(|source| BindError::Tcp { address, source })
+    }
+
+    /// Where it is.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The listener, to be served on.

@@ -122,51 +122,44 @@ impl Parser {
 
     fn relation(&mut self) -> Parsed {
         use Operator::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, NotEqual};
-        let mut left = self.sum()?;
-        loop {
-            let operator = match self.peek() {
-                Token::Sign("==") => Equal,
-                Token::Sign("!=") => NotEqual,
-                Token::Sign("<") => Less,
-                Token::Sign("<=") => LessOrEqual,
-                Token::Sign(">") => Greater,
-                Token::Sign(">=") => GreaterOrEqual,
-                Token::Name(name) if name == "in" => In,
-                _ => return Ok(left),
-            };
-            self.next += 1;
-            let right = self.sum()?;
-            left = self.part(Expr::Binary(operator, Box::new(left), Box::new(right)))?;
-        }
+        self.row(Self::sum, |token| match token {
+            Token::Sign("==") => Some(Equal),
+            Token::Sign("!=") => Some(NotEqual),
+            Token::Sign("<") => Some(Less),
+            Token::Sign("<=") => Some(LessOrEqual),
+            Token::Sign(">") => Some(Greater),
+            Token::Sign(">=") => Some(GreaterOrEqual),
+            Token::Name(name) if name == "in" => Some(In),
+            _ => None,
+        })
     }
 
     fn sum(&mut self) -> Parsed {
-        let mut left = self.product()?;
-        loop {
-            let operator = match self.peek() {
-                Token::Sign("+") => Operator::Add,
-                Token::Sign("-") => Operator::Subtract,
-                _ => return Ok(left),
-            };
-            self.next += 1;
-            let right = self.product()?;
-            left = self.part(Expr::Binary(operator, Box::new(left), Box::new(right)))?;
-        }
+        self.row(Self::product, |token| match token {
+            Token::Sign("+") => Some(Operator::Add),
+            Token::Sign("-") => Some(Operator::Subtract),
+            _ => None,
+        })
     }
 
     fn product(&mut self) -> Parsed {
-        let mut left = self.unary()?;
-        loop {
-            let operator = match self.peek() {
-                Token::Sign("*") => Operator::Multiply,
-                Token::Sign("/") => Operator::Divide,
-                Token::Sign("%") => Operator::Remainder,
-                _ => return Ok(left),
-            };
+        self.row(Self::unary, |token| match token {
+            Token::Sign("*") => Some(Operator::Multiply),
+            Token::Sign("/") => Some(Operator::Divide),
+            Token::Sign("%") => Some(Operator::Remainder),
+            _ => None,
+        })
+    }
+
+    /// Operands with operators between them that bind alike: from the left.
+    fn row(&mut self, operand: fn(&mut Self) -> Parsed, operator: fn(&Token) -> Option<Operator>) -> Parsed {
+        let mut left = operand(self)?;
+        while let Some(operator) = operator(self.peek()) {
             self.next += 1;
-            let right = self.unary()?;
+            let right = operand(self)?;
             left = self.part(Expr::Binary(operator, Box::new(left), Box::new(right)))?;
         }
+        Ok(left)
     }
 
     fn unary(&mut self) -> Parsed {
