@@ -120,6 +120,7 @@ fn root_a_child_is_seen_from_fork_to_exit_with_its_path_and_arguments() {
                             u32::try_from(bytes.len() - size_of::<bpf_probes::abi::DataRecord>()).unwrap();
                     }
                     RecordKind::Hook | RecordKind::Return => panic!("no hook is attached"),
+                    RecordKind::Throttle | RecordKind::Gone => panic!("no cgroup is throttled"),
                 }
                 ring.advance();
                 ring.release();

@@ -324,6 +324,7 @@ fn start_events(
         enforcement_ring: bounds.enforcement_ring_bytes,
         processes: bounds.kernel_processes,
         environment: settings.content.environment.read(),
+        cgroup_rate: settings.cgroup_rate,
     };
     let hub = Hub::new();
     let (sinks, log) = open_sinks(settings, &hub, Arc::clone(&node))?;

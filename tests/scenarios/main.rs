@@ -36,6 +36,7 @@ mod samples;
 mod selectors;
 mod shadow;
 mod syscalls;
+mod throttle;
 mod uprobes;
 mod usdts;
 mod verification;

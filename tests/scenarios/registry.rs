@@ -10,7 +10,7 @@ use e2e::scenario::Guest;
 use crate::{
     arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
     machine, many, modules, network, objects, overload, overrides, paths, processes, refusals, reports,
-    restart, returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
+    restart, returns, samples, selectors, shadow, syscalls, throttle, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -194,6 +194,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)
     parallel("an_overloaded_ring_counts_what_it_loses", overload::exact_count),
+    // proves: EVT-09, FLT-17
+    parallel("a_storm_in_a_cgroup_is_throttled_counted_and_still_enforced", throttle::storm),
     // proves: EVT-01, EVT-02
     parallel("thousands_of_programs_in_a_row_arrive_in_order", processes::in_order),
     // proves: ACT-18 (Override and NoPost)

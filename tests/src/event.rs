@@ -25,10 +25,23 @@ pub struct Event {
     pub process_usdt: Option<Hook>,
     /// Executable code was mapped.
     pub process_loader: Option<Loader>,
+    /// A cgroup is throttled, or no longer.
+    pub process_throttle: Option<Throttle>,
     /// Name of the node.
     pub node_name: String,
     /// When, RFC 3339.
     pub time: String,
+}
+
+/// `process_throttle`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Throttle {
+    /// Begin or end, as on the wire.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name of the cgroup.
+    pub cgroup: String,
 }
 
 /// `process_loader`.

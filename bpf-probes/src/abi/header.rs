@@ -18,11 +18,24 @@ pub enum RecordKind {
     Data = 5,
     /// [`super::ReturnRecord`]
     Return = 6,
+    /// [`super::ThrottleRecord`]
+    Throttle = 7,
+    /// [`super::ExitRecord`], of a process that began while its cgroup was throttled: no event is made of it.
+    Gone = 8,
 }
 
 impl RecordKind {
     /// All kinds in order of number.
-    pub const ALL: [Self; 6] = [Self::Exec, Self::Fork, Self::Exit, Self::Hook, Self::Data, Self::Return];
+    pub const ALL: [Self; 8] = [
+        Self::Exec,
+        Self::Fork,
+        Self::Exit,
+        Self::Hook,
+        Self::Data,
+        Self::Return,
+        Self::Throttle,
+        Self::Gone,
+    ];
 
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<Self> {

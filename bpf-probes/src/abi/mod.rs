@@ -20,6 +20,7 @@ mod owner;
 mod pending;
 mod recorded;
 mod state;
+mod throttle;
 mod value;
 
 pub use call::{CALLS, Call, CallKey, LeftBuffer, ReturnRecord, call_flag};
@@ -45,6 +46,7 @@ pub use recorded::Recorded;
 pub use state::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, CLASS_WORDS, CLASSES, ClassSet, Control,
     Counter, Counters, HANDOVER_CELLS, Loss, NumberKey, POLICIES, ProcessState, SELECTOR_COUNTERS, SELECTORS,
-    WORKLOAD_LEVELS, WORKLOADS, map_name,
+    WORKLOAD_LEVELS, WORKLOADS, Withheld, map_name,
 };
+pub use throttle::{RATES, Rate, RateKey, THROTTLE_LASTS, THROTTLE_REPEATS, ThrottleRecord};
 pub use value::{ValueHeader, value_flag};

@@ -55,8 +55,8 @@ pub struct ProcessState {
     pub parent: ProcessKey,
     /// [`super::process_flag`] bits, of which only `IN_INIT_TREE` and `CLONE` matter here.
     pub flags: u32,
-    /// Unused, zero.
-    pub reserved: u32,
+    /// Not 0: this image began while its cgroup was throttled, so that its end is no event either.
+    pub throttled: u32,
     /// Classes that the process is in.
     pub classes: ClassSet,
 }
@@ -143,6 +143,8 @@ pub mod map_name {
     pub const HASHES: &str = "hashes";
     /// LRU hash of [`crate::abi::CallKey`] to [`crate::abi::Call`].
     pub const CALLS: &str = "calls";
+    /// LRU hash of [`crate::abi::RateKey`] to [`crate::abi::Rate`]; there only while cgroups are throttled (`--cgroup-rate`).
+    pub const RATES: &str = "rates";
     /// Hash of [`crate::abi::LimitKey`] to the time of the last report (`u64`); there only while a policy limits reports.
     pub const LIMITS: &str = "limits";
 }
@@ -202,11 +204,13 @@ pub enum Loss {
     Note = 8,
     /// A call whose return was to be seen was not seen to return, or no room was left to wait for it.
     Return = 9,
+    /// Throttle records that found the ring full; the cgroup was not throttled then.
+    Throttle = 10,
 }
 
 impl Loss {
     /// All kinds, in order of index.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -217,6 +221,7 @@ impl Loss {
         Self::Scratch,
         Self::Note,
         Self::Return,
+        Self::Throttle,
     ];
 
     /// The name in metrics and status.
@@ -232,6 +237,30 @@ impl Loss {
             Self::Scratch => "scratch",
             Self::Note => "note",
             Self::Return => "return",
+            Self::Throttle => "throttle",
+        }
+    }
+}
+
+/// What is withheld of a cgroup that is throttled, by index in [`Counters::withheld`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Withheld {
+    /// Execs: nothing is sent.
+    Exec = 0,
+    /// Exits: the record says only that the process is gone.
+    Exit = 1,
+}
+
+impl Withheld {
+    /// All of them, in order of index.
+    pub const ALL: [Self; 2] = [Self::Exec, Self::Exit];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::Exit => "exit",
         }
     }
 }
@@ -272,4 +301,6 @@ pub struct Counters {
     pub lost: [u64; 16],
     /// By selector number, then [`Counter`].
     pub selectors: [[u64; SELECTOR_COUNTERS]; SELECTORS],
+    /// By [`Withheld`].
+    pub withheld: [u64; 2],
 }

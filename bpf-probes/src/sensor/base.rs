@@ -2,6 +2,7 @@
 
 use super::exec::Environment;
 use super::exit::ExitPoint;
+use super::throttle::CgroupRate;
 use super::{SensorError, exec, exit, fork, gains, shared};
 use crate::asm::Code;
 use crate::attach::{Exactness, Hook, Mechanism, PlanError, Sensor, plan};
@@ -23,6 +24,8 @@ pub struct BaseOptions {
     pub processes: u32,
     /// Whether the environment of processes is read.
     pub environment: Environment,
+    /// How often processes of a cgroup may begin and end before that is no longer reported; `None`: as often as they like.
+    pub cgroup_rate: Option<CgroupRate>,
 }
 
 impl Default for BaseOptions {
@@ -32,6 +35,7 @@ impl Default for BaseOptions {
             enforcement_bytes: 1 << 18,
             processes: DEFAULT_PROCESSES,
             environment: Environment::Unread,
+            cgroup_rate: None,
         }
     }
 }
@@ -111,34 +115,34 @@ pub fn base_at(
     targets: &BaseTargets,
     options: BaseOptions,
 ) -> Result<CollectionSpec, SensorError> {
+    let rate = options.cgroup_rate;
+    let exec = exec::exec(facts, kind(&targets.exec)?, options.environment, rate)?;
     let mut programs = vec![
-        program("fork", &targets.fork, fork::fork(facts, kind(&targets.fork)?)?)?,
-        program("exec", &targets.exec, exec::exec(facts, kind(&targets.exec)?, options.environment)?)?,
-        program("exit", &targets.exit, exit::exit(facts, exit_point(&targets.exit))?)?,
+        program("fork", &targets.fork, fork::fork(facts, kind(&targets.fork)?, rate)?)?,
+        program("exec", &targets.exec, exec)?,
+        program("exit", &targets.exit, exit::exit(facts, exit_point(&targets.exit), rate)?)?,
     ];
     if let Some(target) = &targets.gains {
         programs.push(program("gains", target, gains::gains(facts)?)?);
     }
-    Ok(CollectionSpec {
-        maps: vec![
-            shared::control(),
-            shared::counters(),
-            shared::scratch(),
-            shared::claimed(),
-            shared::notes(),
-            shared::calls(),
-            shared::processes(facts, options.processes),
-            shared::workloads(facts),
-            shared::binaries(),
-            shared::binary_ends(),
-            shared::numbers(facts),
-            shared::events(options.ring_bytes),
-            shared::enforcement(options.enforcement_bytes),
-            gains::map(),
-        ],
-        imports: Vec::new(),
-        programs,
-    })
+    let rates = rate.map(|_| shared::rates());
+    let maps = vec![
+        shared::control(),
+        shared::counters(),
+        shared::scratch(),
+        shared::claimed(),
+        shared::notes(),
+        shared::calls(),
+        shared::processes(facts, options.processes),
+        shared::workloads(facts),
+        shared::binaries(),
+        shared::binary_ends(),
+        shared::numbers(facts),
+        shared::events(options.ring_bytes),
+        shared::enforcement(options.enforcement_bytes),
+        gains::map(),
+    ];
+    Ok(CollectionSpec { maps: maps.into_iter().chain(rates).collect(), imports: Vec::new(), programs })
 }
 
 /// The kind of program that a target takes.

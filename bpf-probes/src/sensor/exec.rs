@@ -7,10 +7,11 @@
 use std::mem::{offset_of, size_of};
 
 use super::context::argument;
+use super::throttle::{self, CgroupRate};
 use super::{SensorError, classify, gains, shared};
 use crate::abi::{
     DataRecord, ExecRecord, INLINE_ARGUMENTS, Loss, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, ProcessKey,
-    ProcessState, RecordKind, map_name, process_flag,
+    ProcessState, RecordKind, Withheld, map_name, process_flag,
 };
 use crate::asm::{Code, Label, Prototype, Subprogram};
 use crate::builder::{BuildError, Facts, Function, LoopForm, Program, Slot};
@@ -60,6 +61,7 @@ pub(super) fn exec(
     facts: &Facts<'_>,
     kind: ProgramKind,
     environment: Environment,
+    rate: Option<CgroupRate>,
 ) -> Result<Code, SensorError> {
     let mut program = Program::new();
     add_path_walk(&mut program, facts, &shared::scratch())?;
@@ -67,6 +69,9 @@ pub(super) fn exec(
         program.add(subprogram);
     }
     classify::add(&mut program, facts)?;
+    if let Some(rate) = rate {
+        throttle::add(&mut program, facts, rate)?;
+    }
     let mut f = Function::new("exec", Prototype::Main, facts).with_frame(288);
     for register in [R6, R7, R8, R9] {
         assert_eq!(f.register()?, register, "the sensor owns all registers");
@@ -81,15 +86,22 @@ pub(super) fn exec(
     let index = if kind == ProgramKind::Kprobe { 0 } else { 2 };
     argument(&mut f, kind, R9, R1, index)?;
     f.store(Size::Double, R10, frame.bprm.offset(), R9);
-    let out = f.label();
+    let (out, withheld) = (f.label(), f.label());
     begin(&mut f, &frame, out)?;
     kin(&mut f, &frame)?;
     identity(&mut f, &frame)?;
+    if rate.is_some() {
+        judge(&mut f, &frame);
+    }
     executed_file(&mut f, &frame)?;
     f.constant(R8, u64::from(size::<ExecRecord>()));
     file_name(&mut f, &frame)?;
     settle(&mut f);
     file_path(&mut f, &frame)?;
+    if rate.is_some() {
+        f.load(Size::Word, R1, R10, frame.state.offset() + field(offset_of!(ProcessState, throttled)));
+        f.jump_if(Condition::Ne, R1, 0, withheld);
+    }
     settle(&mut f);
     working_directory(&mut f, &frame)?;
     settle(&mut f);
@@ -102,9 +114,22 @@ pub(super) fn exec(
     }
     f.store(Size::Word, R7, field(offset_of!(ExecRecord, header.size)), R8);
     submit_record(&mut f, map_name::EVENTS, R7, R8, Loss::Exec)?;
+    if rate.is_some() {
+        f.jump(out);
+        f.bind(withheld);
+        throttle::count_withheld(&mut f, Withheld::Exec);
+    }
     f.bind(out);
     f.return_constant(0);
     Ok(program.link(f.finish()?)?)
+}
+
+/// Notes in the state whether this exec is withheld. It is classified all the same.
+fn judge(f: &mut Function<'_>, frame: &Frame) {
+    f.load(Size::Double, R1, R7, field(offset_of!(ExecRecord, header.ktime)));
+    f.load(Size::Double, R2, R7, field(offset_of!(ExecRecord, cgroup_id)));
+    throttle::judge(f);
+    f.store(Size::Word, R10, frame.state.offset() + field(offset_of!(ProcessState, throttled)), R0);
 }
 
 /// Makes all ways to this point one to the verifier: it forgets which bounds `R8` had on each. Without, it followed 208 000 instructions on 5.10, where what

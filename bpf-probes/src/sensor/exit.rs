@@ -5,9 +5,10 @@ use std::mem::{offset_of, size_of};
 
 use super::SensorError;
 use super::context::argument;
-use crate::abi::{ExitRecord, Loss, ProcessState, RecordKind, map_name};
+use super::throttle::{self, CgroupRate};
+use crate::abi::{ExitRecord, Loss, ProcessState, RecordKind, Withheld, map_name};
 use crate::asm::{Code, Prototype};
-use crate::builder::{Facts, Function, Program, Slot};
+use crate::builder::{BuildError, Facts, Function, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::submit_record;
 use crate::spec::ProgramKind;
@@ -32,8 +33,13 @@ pub(super) enum ExitPoint {
 }
 
 /// The exit program for its point.
-pub(super) fn exit(facts: &Facts<'_>, point: ExitPoint) -> Result<Code, SensorError> {
-    let mut f = Function::new("exit", Prototype::Main, facts);
+pub(super) fn exit(
+    facts: &Facts<'_>,
+    point: ExitPoint,
+    rate: Option<CgroupRate>,
+) -> Result<Code, SensorError> {
+    let mut program = Program::new();
+    let mut f = Function::new("exit", Prototype::Main, facts).with_frame(288);
     for register in [R6, R7, R8, R9] {
         assert_eq!(f.register()?, register, "the sensor owns all registers");
     }
@@ -66,7 +72,14 @@ pub(super) fn exit(facts: &Facts<'_>, point: ExitPoint) -> Result<Code, SensorEr
     f.alu(AluOp::Rsh, R0, 32);
     f.store(Size::Word, R10, at(record, offset_of!(ExitRecord, process.tgid)), R0);
     f.store(Size::Double, R10, key.offset(), R0);
+    if rate.is_some() {
+        f.constant(R9, 0);
+    }
     f.lookup(map_name::PROCESSES, key, unknown);
+    if rate.is_some() {
+        let throttled = i16::try_from(offset_of!(ProcessState, throttled)).expect("small");
+        f.load(Size::Word, R9, R0, throttled);
+    }
     f.load(Size::Double, R1, R0, i16::try_from(offset_of!(ProcessState, ktime)).expect("small"));
     f.store(Size::Double, R10, at(record, offset_of!(ExitRecord, process.ktime)), R1);
     f.slot_address(R2, key);
@@ -81,12 +94,36 @@ pub(super) fn exit(facts: &Facts<'_>, point: ExitPoint) -> Result<Code, SensorEr
     f.store(Size::Double, R10, at(record, offset_of!(ExitRecord, header.ktime)), R0);
     let kind = at(record, offset_of!(ExitRecord, header.kind));
     f.store_imm(Size::Byte, R10, kind, RecordKind::Exit as i32);
+    if let Some(rate) = rate {
+        throttle::add(&mut program, facts, rate)?;
+        withhold(&mut f, record)?;
+    }
     let bytes = record.bytes();
     f.store_imm(Size::Word, R10, at(record, offset_of!(ExitRecord, header.size)), bytes.cast_signed());
     f.slot_address(R8, record);
     f.constant(R9, u64::from(bytes));
     submit_record(&mut f, map_name::EVENTS, R8, R9, Loss::Exit)?;
+    if rate.is_some() {
+        f.jump_if(Condition::Ne, R0, 0, out);
+        f.load(Size::Byte, R1, R10, kind);
+        f.jump_if(Condition::Ne, R1, RecordKind::Gone as i32, out);
+        throttle::count_withheld(&mut f, Withheld::Exit);
+    }
     f.bind(out);
     f.return_constant(0);
-    Ok(Program::new().link(f.finish()?)?)
+    Ok(program.link(f.finish()?)?)
+}
+
+/// Counts the exit, and makes the record one that only says that the process is gone if `R9` says that it began while its cgroup was throttled. An exec that was
+/// reported has its exit reported.
+fn withhold(f: &mut Function<'_>, record: Slot) -> Result<(), BuildError> {
+    f.call(Helper::GetCurrentCgroupId);
+    f.copy(R2, R0);
+    f.load(Size::Double, R1, R10, at(record, offset_of!(ExitRecord, header.ktime)));
+    throttle::judge(f);
+    f.when(Condition::Ne, R9, 0, |f| {
+        let kind = at(record, offset_of!(ExitRecord, header.kind));
+        f.store_imm(Size::Byte, R10, kind, RecordKind::Gone as i32);
+        Ok(())
+    })
 }

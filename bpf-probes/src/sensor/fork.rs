@@ -5,6 +5,7 @@
 use std::mem::{offset_of, size_of};
 
 use super::context::argument;
+use super::throttle::{self, CgroupRate};
 use super::{SensorError, number};
 use crate::abi::{CLASS_WORDS, ForkRecord, Loss, ProcessState, RecordKind, map_name, process_flag};
 use crate::asm::{Code, Prototype};
@@ -12,15 +13,20 @@ use crate::builder::{BuildError, Facts, Function, Program, Slot};
 use crate::insn::{AluOp, Condition, Helper, Register, Size};
 use crate::routine::{count_loss, ns_tgid, submit_record};
 use crate::spec::ProgramKind;
-use Register::{R0, R1, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R6, R7, R8, R9, R10};
 
 fn at(slot: Slot, offset: usize) -> i16 {
     slot.at(u32::try_from(offset).expect("records are small"))
 }
 
 /// The fork program for a kind of context.
-pub(super) fn fork(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorError> {
-    let mut f = Function::new("fork", Prototype::Main, facts);
+pub(super) fn fork(
+    facts: &Facts<'_>,
+    kind: ProgramKind,
+    rate: Option<CgroupRate>,
+) -> Result<Code, SensorError> {
+    let mut program = Program::new();
+    let mut f = Function::new("fork", Prototype::Main, facts).with_frame(288);
     for register in [R6, R7, R8, R9] {
         assert_eq!(f.register()?, register, "the sensor owns all registers");
     }
@@ -41,10 +47,14 @@ pub(super) fn fork(facts: &Facts<'_>, kind: ProgramKind) -> Result<Code, SensorE
     own_namespace(&mut f, record, state)?;
     let number = at(record, offset_of!(ForkRecord, ns_tgid));
     number::classify(&mut f, R6, R7, number, state, key)?;
+    if let Some(rate) = rate {
+        throttle::add(&mut program, facts, rate)?;
+        judge(&mut f, record, state);
+    }
     publish(&mut f, record, state, key)?;
     f.bind(out);
     f.return_constant(0);
-    Ok(Program::new().link(f.finish()?)?)
+    Ok(program.link(f.finish()?)?)
 }
 
 /// Times, child and parent. `R6` the child, `R7` its tgid; `R8` becomes the parent's tgid.
@@ -103,6 +113,14 @@ fn own_namespace(f: &mut Function<'_>, record: Slot, state: Slot) -> Result<(), 
     f.store(Size::Word, R10, at(record, offset_of!(ForkRecord, flags)), R9);
     f.store(Size::Word, R10, at(state, offset_of!(ProcessState, flags)), R9);
     Ok(())
+}
+
+/// Notes in the state whether the cgroup is throttled. The record is small and sent all the same: who descends from whom is known whatever is withheld.
+fn judge(f: &mut Function<'_>, record: Slot, state: Slot) {
+    f.load(Size::Double, R1, R10, at(record, offset_of!(ForkRecord, header.ktime)));
+    f.load(Size::Double, R2, R10, at(record, offset_of!(ForkRecord, cgroup_id)));
+    throttle::judge(f);
+    f.store(Size::Word, R10, at(state, offset_of!(ProcessState, throttled)), R0);
 }
 
 fn publish(f: &mut Function<'_>, record: Slot, state: Slot, key: Slot) -> Result<(), BuildError> {

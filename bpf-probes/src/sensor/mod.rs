@@ -15,6 +15,7 @@ mod mark;
 mod number;
 mod recording;
 pub mod shared;
+mod throttle;
 
 pub use base::{BaseOptions, BaseTargets, DEFAULT_PROCESSES, base, base_at};
 pub use context::argument;
@@ -22,6 +23,7 @@ pub use exec::Environment;
 pub use handover::{SLOTS, STUB, stub};
 pub use mark::{MARK, mark};
 pub use recording::recording;
+pub use throttle::{CgroupRate, RateError};
 
 use crate::builder::BuildError;
 

@@ -4,8 +4,8 @@ use std::mem::size_of;
 
 use crate::abi::{
     BinaryEndKey, BinaryKey, CALLS, Call, CallKey, ClassSet, Control, Counters, FileHash, HASHES, HashKey,
-    LIMITS, LimitKey, NOTES, Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, Recorded,
-    SOCKETS, SocketOwner, UserRegisters, WORKLOADS, map_name,
+    LIMITS, LimitKey, NOTES, Note, NoteKey, NumberKey, PENDING, Pending, PendingKey, ProcessState, RATES,
+    Rate, RateKey, Recorded, SOCKETS, SocketOwner, UserRegisters, WORKLOADS, map_name,
 };
 use crate::builder::Facts;
 use crate::routine::layout::{CLAIMED_BYTES, CLAIMS, SCRATCH_BYTES};
@@ -84,6 +84,12 @@ pub fn calls() -> MapSpec {
 /// When what is alike was reported last.
 pub fn limits() -> MapSpec {
     let map = MapSpec::hash(map_name::LIMITS, size::<LimitKey>(), size::<u64>(), LIMITS);
+    MapSpec { kind: MapKind::LruHash, ..map }
+}
+
+/// How often processes of a cgroup begin and end on each CPU.
+pub fn rates() -> MapSpec {
+    let map = MapSpec::hash(map_name::RATES, size::<RateKey>(), size::<Rate>(), RATES);
     MapSpec { kind: MapKind::LruHash, ..map }
 }
 

@@ -141,6 +141,9 @@ pub struct Flags {
     /// Events that wait for a slow listener before some are dropped [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub event_queue_size: Option<usize>,
+    /// Withhold execs and exits of a cgroup that has more forks, execs and exits on a CPU than EVENTS in INTERVAL, such as 1000,1s; empty for never
+    #[arg(long, value_name = "EVENTS,INTERVAL")]
+    pub cgroup_rate: Option<String>,
     /// Where the host's proc file system is mounted [default: /proc]
     #[arg(long, value_name = "DIRECTORY")]
     pub procfs: Option<String>,
@@ -251,6 +254,7 @@ impl Flags {
             execve_map_entries: self.execve_map_entries.or(under.execve_map_entries),
             retprobes_cache_size: self.retprobes_cache_size.or(under.retprobes_cache_size),
             event_queue_size: self.event_queue_size.or(under.event_queue_size),
+            cgroup_rate: self.cgroup_rate.or(under.cgroup_rate),
             procfs: self.procfs.or(under.procfs),
             btf: self.btf.or(under.btf),
             cluster_name: self.cluster_name.or(under.cluster_name),

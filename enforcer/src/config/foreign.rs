@@ -30,11 +30,6 @@ const OPTIONS: &[Foreign] = &[
         "/var/lib/tetragon/",
         "there are no object files: programs are compiled when a policy is loaded",
     ),
-    foreign(
-        "cgroup-rate",
-        "",
-        "cgroups are not throttled in the kernel yet; --export-rate-limit bounds what is exported",
-    ),
     foreign("cpuprofile", "", PROFILES),
     foreign("cri-endpoint", "", RUNTIMES),
     foreign("deleted-pod-cache-size", "1024", KUBERNETES),

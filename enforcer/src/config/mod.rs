@@ -11,6 +11,7 @@ mod flags;
 mod foreign;
 mod load;
 mod metrics;
+mod rate;
 mod server;
 mod settings;
 

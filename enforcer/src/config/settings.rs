@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use api::filter::Redaction;
 use api::name::format_duration;
+use bpf_probes::sensor::CgroupRate;
 
 use super::content::{ContentSettings, release_interval};
 use super::export::{ExportSettings, redaction};
 use super::flags::Flags;
 use super::metrics::MetricSettings;
+use super::rate;
 use super::server::ServerSettings;
 
 /// What the daemon does, decided once at start.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub content: ContentSettings,
     /// Sizes.
     pub bounds: Bounds,
+    /// How often processes of a cgroup may begin and end on a CPU before that is withheld.
+    pub cgroup_rate: Option<CgroupRate>,
     /// Where proc is mounted.
     pub procfs: PathBuf,
     /// The kernel's BTF, if not in its usual place.
@@ -202,6 +206,7 @@ impl Settings {
                 calls: within("retprobes-cache-size", flags.retprobes_cache_size, 4096, 16..=1 << 20)?,
                 listener_queue: within("event-queue-size", flags.event_queue_size, 10_000, 1..=10_000_000)?,
             },
+            cgroup_rate: rate::cgroup_rate(flags.cgroup_rate.as_deref())?,
             procfs: non_empty(flags.procfs).unwrap_or_else(|| "/proc".into()).into(),
             btf: non_empty(flags.btf).map(PathBuf::from),
             cluster_name: flags.cluster_name.unwrap_or_default(),
@@ -233,6 +238,7 @@ impl Settings {
             ("event-queue-size", self.bounds.listener_queue.to_string()),
             ("process-cache-gc-interval", format_duration(self.bounds.release_interval)),
             ("data-cache-size", self.bounds.long_values.to_string()),
+            ("cgroup-rate", rate::describe(self.cgroup_rate)),
             ("procfs", self.procfs.display().to_string()),
             ("allow-policy-requests", self.policy_requests.is_some().to_string()),
             ("cluster-name", self.cluster_name.clone()),

@@ -10,7 +10,7 @@ use bpf_probes::load::{
     AttachError, Collection, CpusError, Link, LoadContext, LoadError, Map, MapError, MapSet, PinError, Ring,
     RingError,
 };
-use bpf_probes::sensor::{self, BaseOptions, BaseTargets, Environment, SensorError};
+use bpf_probes::sensor::{self, BaseOptions, BaseTargets, CgroupRate, Environment, SensorError};
 use zerocopy::IntoBytes as _;
 
 use super::cells::Cells;
@@ -28,6 +28,8 @@ pub struct BaseSizes {
     pub processes: u32,
     /// Whether the environment of processes is read.
     pub environment: Environment,
+    /// How often processes of a cgroup may begin and end on a CPU before that is withheld.
+    pub cgroup_rate: Option<CgroupRate>,
 }
 
 /// Why the base programs do not run.
@@ -86,6 +88,7 @@ impl Base {
             enforcement_bytes: sizes.enforcement_ring,
             processes: sizes.processes,
             environment: sizes.environment,
+            cgroup_rate: sizes.cgroup_rate,
         };
         let spec = sensor::base_at(&Facts::of(view), &targets, options)?;
         let context = LoadContext::new(Some(view.btf()))?;

@@ -2,7 +2,7 @@
 
 use std::mem::offset_of;
 
-use bpf_probes::abi::{ClassSet, Control, Counter, Counters, Loss, SELECTOR_COUNTERS};
+use bpf_probes::abi::{ClassSet, Control, Counter, Counters, Loss, SELECTOR_COUNTERS, Withheld};
 use bpf_probes::load::MappedArray;
 
 /// The control cells and the counters of the base collection.
@@ -108,5 +108,10 @@ impl Cells {
     /// Records that programs could not write, of one kind.
     pub fn lost(&self, kind: Loss) -> u64 {
         self.counters.load_u64(0, offset(offset_of!(Counters, lost) + 8 * kind as usize)).unwrap_or(0)
+    }
+
+    /// Events of throttled cgroups that programs withheld, of one kind.
+    pub fn withheld(&self, kind: Withheld) -> u64 {
+        self.counters.load_u64(0, offset(offset_of!(Counters, withheld) + 8 * kind as usize)).unwrap_or(0)
     }
 }

@@ -122,7 +122,9 @@ metrics! {
     OVERFLOWED: Counter "tetragon_notify_overflowed_events" [] "Events that slow listeners lost";
     LISTENER_LOST: Counter "enforcer_listener_lost_events" ["listener"] "Events that a listener lost";
     LISTENER_WAITING: Gauge "enforcer_listener_waiting_events" ["listener"] "Events that wait for a listener";
-    CGROUP_RATE: Counter "tetragon_cgroup_rate" ["type"] "Cgroups whose events were held back, and let go again";
+    CGROUP_RATE: Counter "tetragon_cgroup_rate" ["type"] "Cgroups that were throttled (throttle_start), and let go again (throttle_stop) (--cgroup-rate)";
+    WITHHELD: Counter "enforcer_throttled_events" ["kind"] "Events of throttled cgroups that were withheld in the kernel, by kind";
+    UNTOLD: Counter "enforcer_throttled_cgroups_untold" [] "Cgroups that were throttled without an event, because too many were at once";
 
     POLICIES: Gauge "tetragon_tracingpolicy_loaded" ["state"] "Policies, by state";
     POLICY_MEMORY: Gauge "tetragon_tracingpolicy_kernel_memory_bytes" ["policy", "policy_namespace"] "Kernel memory of a policy";

@@ -44,8 +44,8 @@ impl Value {
         match (self, other) {
             (Self::Whole(sum), Self::Whole(more)) => *sum += more,
             (Self::Seconds(sum), Self::Seconds(more)) => *sum += more,
+            (Self::Ranges(sum), Self::Ranges(more)) => sum.extend(&more),
             // one metric has values of one kind
-            (Self::Ranges(sum), Self::Ranges(more)) => *sum = more,
             (Self::Whole(_) | Self::Seconds(_) | Self::Ranges(_), _) => {}
         }
     }

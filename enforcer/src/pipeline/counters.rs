@@ -13,6 +13,7 @@ use super::identify::{DataStats, LookupStats, TableStats};
 use super::read::RingName;
 use super::returns::ReturnStats;
 use super::series::Series;
+use super::throttle::ThrottleStats;
 
 /// Why a record gave no event.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -33,11 +34,15 @@ pub enum NoEvent {
     Dismissed,
     /// The return of a call whose entry was lost: loss.
     NotEntered,
+    /// A cgroup that is known to be throttled still is: intended.
+    Throttled,
+    /// The exit of a process that began while its cgroup was throttled: intended, and counted by the kernel side.
+    Withheld,
 }
 
 impl NoEvent {
     /// All reasons.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed(DecodeErrorKind::Size),
         Self::Malformed(DecodeErrorKind::Kind),
         Self::Malformed(DecodeErrorKind::Parts),
@@ -49,6 +54,8 @@ impl NoEvent {
         Self::Waits,
         Self::Dismissed,
         Self::NotEntered,
+        Self::Throttled,
+        Self::Withheld,
     ];
 
     const fn index(self) -> usize {
@@ -64,6 +71,8 @@ impl NoEvent {
             Self::Waits => 8,
             Self::Dismissed => 9,
             Self::NotEntered => 10,
+            Self::Throttled => 11,
+            Self::Withheld => 12,
         }
     }
 
@@ -78,6 +87,8 @@ impl NoEvent {
             Self::Waits => "waits",
             Self::Dismissed => "dismissed",
             Self::NotEntered => "not_entered",
+            Self::Throttled => "throttled",
+            Self::Withheld => "withheld",
         }
     }
 
@@ -87,7 +98,7 @@ impl NoEvent {
     }
 }
 
-/// What became of every record since the start: `read = events from records + no event`, and `published = events from records + replayed`.
+/// What became of every record since the start: `read = events from records + no event`, and `published = events from records + replayed + cgroups let go`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Totals {
     /// Records read from the ring of events.
@@ -132,6 +143,8 @@ pub struct Totals {
     pub data: DataStats,
     /// Calls that are seen to return.
     pub returns: ReturnStats,
+    /// Cgroups that are throttled; those let go are events that no record gave.
+    pub throttle: ThrottleStats,
 }
 
 impl Totals {
@@ -169,13 +182,14 @@ impl Totals {
 
     /// Events that records gave.
     pub const fn events(&self) -> u64 {
-        self.exec_events + self.exit_events + self.hook_events
+        self.exec_events + self.exit_events + self.hook_events + self.throttle.started
     }
 
     /// Whether every record is accounted for.
     pub fn balanced(&self) -> bool {
         let no_event: u64 = self.no_event.iter().sum();
-        self.read() == self.events() + no_event && self.published == self.events() + self.replayed
+        let without_record = self.replayed + self.throttle.stopped;
+        self.read() == self.events() + no_event && self.published == self.events() + without_record
     }
 
     pub(crate) const fn add_read(&mut self, ring: RingName, bytes: usize) {

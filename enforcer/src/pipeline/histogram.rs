@@ -23,6 +23,14 @@ impl Histogram {
         self.sum = self.sum.saturating_add(value);
     }
 
+    /// Adds the values that another one counted.
+    pub fn extend(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// How many values.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

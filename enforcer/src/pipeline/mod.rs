@@ -29,6 +29,7 @@ mod returns;
 mod run;
 mod series;
 mod stages;
+mod throttle;
 
 pub use ancestors::{AncestorKind, AncestorKinds};
 pub use clock::{Clock, SystemClock};
@@ -44,6 +45,7 @@ pub use returns::ReturnStats;
 pub use run::{Pipeline, PipelineHandle, SpawnError, Summary};
 pub(crate) use series::FOREIGN;
 pub use series::{ProgramCounts, Series};
+pub use throttle::ThrottleStats;
 
 #[cfg(test)]
 mod tests;

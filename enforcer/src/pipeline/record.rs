@@ -1,6 +1,8 @@
 //! What passes between decoding and identification: records, checked and still borrowed from their ring.
 
-use bpf_probes::abi::{DataRecord, ExecRecord, ExitRecord, ForkRecord, HookRecord, ReturnRecord};
+use bpf_probes::abi::{
+    DataRecord, ExecRecord, ExitRecord, ForkRecord, HookRecord, ReturnRecord, ThrottleRecord,
+};
 
 /// A record whose lengths have been checked.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,25 @@ pub(crate) enum Record<'ring> {
     Data(Data<'ring>),
     /// A call returned.
     Return(Return<'ring>),
+    /// A cgroup is throttled.
+    Throttle(&'ring ThrottleRecord),
+    /// A process ended of which no event is to be made.
+    Gone(&'ring ExitRecord),
+}
+
+impl Record<'_> {
+    /// Its time, in nanoseconds since boot.
+    pub(crate) const fn ktime(&self) -> u64 {
+        match self {
+            Self::Exec(exec) => exec.fixed.header.ktime,
+            Self::Fork(fork) => fork.header.ktime,
+            Self::Exit(exit) | Self::Gone(exit) => exit.header.ktime,
+            Self::Hook(hook) => hook.fixed.header.ktime,
+            Self::Data(data) => data.fixed.header.ktime,
+            Self::Return(returned) => returned.fixed.header.ktime,
+            Self::Throttle(throttle) => throttle.header.ktime,
+        }
+    }
 }
 
 /// An exec record and its variable parts.

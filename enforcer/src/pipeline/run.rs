@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// after a quiet time wakes it at once, and so does each of enforcement.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// How long after its time a cgroup is let go where no record came meanwhile, in nanoseconds: records that gather could still say otherwise.
+const LATE: u64 = 200_000_000;
+
 /// Why a pipeline could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -195,6 +198,7 @@ impl Reader {
                 self.stages.step();
                 next_step = now + self.config.gc_interval;
             }
+            let let_go = if pass == Pass::Empty { self.let_go() } else { Duration::MAX };
             if stopping {
                 let deadline = *deadline.get_or_insert(now + self.config.drain_limit);
                 if pass == Pass::Empty {
@@ -217,7 +221,8 @@ impl Reader {
                     if gathers {
                         waiter.wait(self.merge.urgent(), GATHER);
                     } else if idle && self.merge.is_empty() {
-                        waiter.wait(self.merge.sources(), next_step.saturating_duration_since(now));
+                        let step = next_step.saturating_duration_since(now);
+                        waiter.wait(self.merge.sources(), step.min(let_go));
                     }
                 }
                 Pass::Busy => {
@@ -226,6 +231,17 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Lets throttled cgroups go whose time is over, and says how long it is until the next one's.
+    fn let_go(&mut self) -> Duration {
+        if self.stages.next_let_go() == u64::MAX {
+            return Duration::MAX;
+        }
+        let now = self.clock.boot().saturating_sub(LATE);
+        self.stages.let_go(now);
+        self.publish();
+        Duration::from_nanos(self.stages.next_let_go().saturating_sub(now))
     }
 
     /// Reads as much as makes a batch.

@@ -22,6 +22,7 @@ use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
 use super::record::{Hook, Record, Return};
 use super::returns::{Entered, Returns};
+use super::throttle::Throttling;
 use crate::requests::Requests;
 
 /// What one record became, with the time of the event.
@@ -34,6 +35,7 @@ pub(super) struct Stages {
     identify: Identify,
     layouts: LayoutView,
     returns: Returns,
+    throttling: Throttling,
     symbols: Symbols,
     requests: Option<Requests>,
     /// Which events show their ancestors.
@@ -56,6 +58,7 @@ impl Stages {
             identify: Identify::new(config, *replay.host(), wall),
             layouts: LayoutView::new(layouts),
             returns: Returns::new(config.calls),
+            throttling: Throttling::new(),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
             requests: config.requests.clone(),
             ancestors: config.ancestors,
@@ -120,6 +123,7 @@ impl Stages {
 
     fn outcome(&mut self, bytes: &[u8]) -> Outcome {
         let record = decode(bytes).map_err(|error| NoEvent::Malformed(error.kind()))?;
+        self.let_go(record.ktime());
         match record {
             Record::Exec(exec) => {
                 self.totals.add_decoded(RecordKind::Exec);
@@ -154,6 +158,17 @@ impl Stages {
             Record::Return(record) => {
                 self.totals.add_decoded(RecordKind::Return);
                 self.returned(&record)
+            }
+            Record::Throttle(throttle) => {
+                self.totals.add_decoded(RecordKind::Throttle);
+                let kind = self.throttling.told(throttle).ok_or(NoEvent::Throttled)?;
+                Ok((kind, self.identify.time(throttle.header.ktime)))
+            }
+            Record::Gone(exit) => {
+                self.totals.add_decoded(RecordKind::Gone);
+                self.returns.end(exit.process.tgid);
+                self.identify.gone(exit);
+                Err(NoEvent::Withheld)
             }
         }
     }
@@ -208,7 +223,7 @@ impl Stages {
             self.totals.exec_events += 1;
         } else if matches!(kind, EventKind::Exit(_)) {
             self.totals.exit_events += 1;
-        } else {
+        } else if !matches!(kind, EventKind::Throttle(_)) {
             self.totals.hook_events += 1;
             self.totals.loader_events += u64::from(matches!(kind, EventKind::Loader(_)));
         }
@@ -221,11 +236,28 @@ impl Stages {
         self.events.push(event);
     }
 
+    /// Says of the cgroups that are no longer throttled by `now`, in nanoseconds since boot, that they are not.
+    pub(super) fn let_go(&mut self, now: u64) {
+        if now < self.throttling.next() {
+            return;
+        }
+        for (kind, until) in self.throttling.let_go(now) {
+            let time = self.identify.time(until);
+            self.push(kind, time);
+        }
+    }
+
+    /// When [`Self::let_go`] is due, in nanoseconds since boot; `u64::MAX` for never.
+    pub(super) const fn next_let_go(&self) -> u64 {
+        self.throttling.next()
+    }
+
     /// Says that the events are about to be published.
     pub(super) fn count_published(&mut self) {
         self.totals.published += self.events.len() as u64;
         (self.totals.table, self.totals.lookups, self.totals.data) = self.identify.stats();
         self.totals.returns = self.returns.stats();
+        self.totals.throttle = self.throttling.stats();
     }
 
     /// Counts what was skipped in a ring that could not be read.

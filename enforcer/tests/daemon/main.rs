@@ -15,4 +15,5 @@ mod policies;
 mod program;
 mod servers;
 mod stacks;
+mod throttle;
 mod uprobes;

@@ -160,6 +160,17 @@ pub(crate) fn object(
     object
 }
 
+/// Sets a field of an object.
+pub(crate) fn set(
+    machine: &mut Machine,
+    view: &KernelView,
+    (base, container, field): (u64, &str, &str),
+    value: u64,
+) {
+    let mut it = Fields { facts: Facts::of(view), world: machine.world_mut() };
+    it.set(base, container, field, value);
+}
+
 /// Writes text into an array of an object.
 pub(crate) fn set_text(
     machine: &mut Machine,

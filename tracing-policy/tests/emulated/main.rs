@@ -33,6 +33,7 @@ mod rewrites;
 mod run;
 mod scope;
 mod stacks;
+mod throttle;
 mod tracepoints;
 mod track;
 mod types;

@@ -1,10 +1,11 @@
 //! What programs count, and what the kernel counts of them.
 
-use bpf_probes::abi::Loss;
+use bpf_probes::abi::{Loss, Withheld};
 
 use super::super::catalogue::{
-    BPF_ERRORS, BPF_MISSED, LOST, MAP_CAPACITY, MAP_DELETE_ERRORS, MAP_ENTRIES, MAP_UPDATE_ERRORS,
-    MISSED_PROG, OVERHEAD_RUNS, OVERHEAD_SECONDS, RECURSION_MISSES, RING_LOST, VERIFIED,
+    BPF_ERRORS, BPF_MISSED, CGROUP_RATE, LOST, MAP_CAPACITY, MAP_DELETE_ERRORS, MAP_ENTRIES,
+    MAP_UPDATE_ERRORS, MISSED_PROG, OVERHEAD_RUNS, OVERHEAD_SECONDS, RECURSION_MISSES, RING_LOST, UNTOLD,
+    VERIFIED, WITHHELD,
 };
 use super::super::page::Page;
 use crate::server::Observed;
@@ -20,6 +21,7 @@ const fn op_code(loss: Loss) -> Option<&'static str> {
         Loss::Hook | Loss::Enforcement => Some("13"),
         Loss::Fork => Some("23"),
         Loss::Data => Some("24"),
+        Loss::Throttle => Some("27"),
         Loss::Process | Loss::Scratch | Loss::Note | Loss::Return => None,
     }
 }
@@ -27,9 +29,13 @@ const fn op_code(loss: Loss) -> Option<&'static str> {
 /// Which helper of the kernel failed, with which error, and in which program text: what each loss is counted for.
 const fn failure(loss: Loss) -> (&'static str, &'static str, &'static str, &'static str) {
     match loss {
-        Loss::Exec | Loss::Exit | Loss::Fork | Loss::Data | Loss::Hook | Loss::Enforcement => {
-            ("11", "EAGAIN", "ringbuf_output", "routine/output.rs")
-        }
+        Loss::Exec
+        | Loss::Exit
+        | Loss::Fork
+        | Loss::Data
+        | Loss::Hook
+        | Loss::Enforcement
+        | Loss::Throttle => ("11", "EAGAIN", "ringbuf_output", "routine/output.rs"),
         Loss::Process => ("7", "E2BIG", "map_update_elem", "sensor/exec.rs"),
         Loss::Scratch => ("12", "ENOMEM", "map_update_elem", "routine/claim.rs"),
         Loss::Note => ("7", "E2BIG", "map_update_elem", "routine/note.rs"),
@@ -57,7 +63,18 @@ pub(super) fn collect(observed: &Observed, page: &mut Page) {
     page.add(&MAP_DELETE_ERRORS, &[PROCESS_MAP], 0);
     page.add(&MAP_CAPACITY, &[PROCESS_MAP], u64::from(observed.kernel_processes));
     page.add(&MAP_ENTRIES, &[PROCESS_MAP], observed.pipeline.totals().table.running as u64);
+    throttling(observed, page);
     programs(observed, page);
+}
+
+fn throttling(observed: &Observed, page: &mut Page) {
+    let throttle = observed.pipeline.totals().throttle;
+    page.add(&CGROUP_RATE, &["throttle_start"], throttle.started);
+    page.add(&CGROUP_RATE, &["throttle_stop"], throttle.stopped);
+    page.set(&UNTOLD, throttle.untold);
+    for kind in Withheld::ALL {
+        page.add(&WITHHELD, &[kind.name()], observed.cells.withheld(kind));
+    }
 }
 
 fn programs(observed: &Observed, page: &mut Page) {

@@ -19,10 +19,11 @@ use crate::server::Observed;
 const fn op_code(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Exec => "5",
-        RecordKind::Exit => "7",
+        RecordKind::Exit | RecordKind::Gone => "7",
         RecordKind::Hook | RecordKind::Return => "13",
         RecordKind::Fork => "23",
         RecordKind::Data => "24",
+        RecordKind::Throttle => "27",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bpf_probes::abi::{
     DataRecord, ExecRecord, ExitRecord, ForkRecord, Header, HookRecord, RecordKind, ReturnRecord,
+    ThrottleRecord,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -146,6 +147,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             let (fixed, values) = fixed::<ReturnRecord>(bytes)?;
             Record::Return(Return { fixed, values })
         }
+        RecordKind::Throttle => Record::Throttle(fixed::<ThrottleRecord>(bytes)?.0),
+        RecordKind::Gone => Record::Gone(fixed::<ExitRecord>(bytes)?.0),
     })
 }
 
@@ -270,7 +273,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_decoder_panic(
             mut words in prop::collection::vec(any::<u64>(), 0..80),
-            kind in 0_u8..7,
+            kind in 0_u8..9,
             cut in 0_usize..8,
             small in any::<bool>(),
         ) {
@@ -279,7 +282,7 @@ mod tests {
                     *word &= 0x0000_001f_0000_001f;
                 }
             }
-            if let Some(first) = words.first_mut() && kind < 6 {
+            if let Some(first) = words.first_mut() && kind < 8 {
                 *first = u64::from(kind);
                 let size = u32::try_from(words.len() * 8 - cut).unwrap();
                 words.as_mut_slice().as_mut_bytes()[4..8].copy_from_slice(&size.to_ne_bytes());

@@ -6,6 +6,15 @@ use super::resolve::{Identify, Subject};
 use super::table::Incarnation;
 
 impl Identify {
+    /// Ends a process of which no event is made.
+    pub(crate) fn gone(&mut self, exit: &ExitRecord) {
+        let id = Incarnation::from(exit.process);
+        let ended = if self.table.contains(id) { Some(id) } else { self.table.current(id.tgid) };
+        if let Some(ended) = ended {
+            self.table.end(ended);
+        }
+    }
+
     /// Ends the process; it stays in the table for what comes late. `None` for a thread of the kernel, of which no event is made.
     pub(crate) fn exit(&mut self, exit: &ExitRecord) -> Option<Subject> {
         let id = Incarnation::from(exit.process);

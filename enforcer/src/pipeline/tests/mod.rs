@@ -8,3 +8,4 @@ mod native;
 mod records;
 mod running;
 mod stacks;
+mod throttle;
