@@ -410,6 +410,7 @@ fn observed(
         base: Arc::clone(base.collection()),
         base_exactness: base.exactness(),
         pipeline: pipeline.counters(),
+        inspector: pipeline.inspector(),
         sinks: sinks.iter().map(|sink| (sink.name().to_owned(), Arc::clone(sink.counters()))).collect(),
         ring_bytes: [
             ("events", u64::from(settings.bounds.ring_bytes)),

@@ -9,3 +9,4 @@ mod object;
 mod process;
 
 pub use event::{UnknownEvent, from_wire, to_wire};
+pub use process::process_to_wire;

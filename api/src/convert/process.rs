@@ -222,7 +222,8 @@ fn pod_from_wire(pod: wire::Pod) -> Pod {
     }
 }
 
-pub(super) fn process_to_wire(who: &ProcessRef) -> wire::Process {
+/// A process as messages show it.
+pub fn process_to_wire(who: &ProcessRef) -> wire::Process {
     wire::Process {
         exec_id: who.exec_id.to_string(),
         pid: who.pid,

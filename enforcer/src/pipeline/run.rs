@@ -11,6 +11,7 @@ use super::clock::{Clock, SystemClock};
 use super::config::Config;
 use super::counters::{PipelineCounters, Totals};
 use super::identify::Replay;
+use super::inspect::{Asked, Inspector};
 use super::layout::Layouts;
 use super::publish::{BATCH, Hub};
 use super::read::{Merge, Next, Sources, Stop, Waiter};
@@ -72,15 +73,18 @@ impl Pipeline {
     ) -> Result<PipelineHandle, SpawnError> {
         let stop = Stop::new().map_err(SpawnError::Wake)?;
         let counters = Arc::new(PipelineCounters::default());
-        let (asked, counted) = (stop.clone(), Arc::clone(&counters));
+        let asked = Arc::new(Asked::new());
+        let inspector = Inspector::new(Arc::clone(&asked), stop.clone());
+        let (stopping, counted) = (stop.clone(), Arc::clone(&counters));
         let work = move || {
             let stages = Stages::new(&config, layouts, &replay, &*clock);
             let merge = Merge::new(sources);
-            Reader { config, stages, merge, hub, clock, stop: asked, counters: counted }.run(&replay)
+            Reader { config, stages, merge, hub, clock, stop: stopping, counters: counted, asked }
+                .run(&replay)
         };
         let thread =
             thread::Builder::new().name("events".to_owned()).spawn(work).map_err(SpawnError::Thread)?;
-        Ok(PipelineHandle { stop, counters, thread })
+        Ok(PipelineHandle { stop, counters, inspector, thread })
     }
 }
 
@@ -89,6 +93,7 @@ impl Pipeline {
 pub struct PipelineHandle {
     stop: Stop,
     counters: Arc<PipelineCounters>,
+    inspector: Inspector,
     thread: JoinHandle<Summary>,
 }
 
@@ -116,6 +121,11 @@ impl PipelineHandle {
         Arc::clone(&self.counters)
     }
 
+    /// Who asks what processes are known.
+    pub fn inspector(&self) -> Inspector {
+        self.inspector.clone()
+    }
+
     /// Whether the thread has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
@@ -132,12 +142,13 @@ impl PipelineHandle {
     }
 }
 
-/// Closes the hub even if the thread panics, so that nobody waits for events for ever.
-struct CloseOnDrop(Hub);
+/// Closes the hub even if the thread panics, so that nobody waits for events for ever, nor for an answer.
+struct CloseOnDrop(Hub, Arc<Asked>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
+        self.1.close();
     }
 }
 
@@ -149,6 +160,7 @@ struct Reader {
     clock: Box<dyn Clock>,
     stop: Stop,
     counters: Arc<PipelineCounters>,
+    asked: Arc<Asked>,
 }
 
 /// How a batch ended.
@@ -164,7 +176,7 @@ enum Pass {
 
 impl Reader {
     fn run(mut self, replay: &Replay) -> Summary {
-        let hub = CloseOnDrop(self.hub.clone());
+        let hub = CloseOnDrop(self.hub.clone(), Arc::clone(&self.asked));
         for running in std::iter::once(None).chain(replay.processes().iter().map(Some)) {
             self.stages.replay(replay, running);
             if self.stages.events().len() >= BATCH {
@@ -192,6 +204,7 @@ impl Reader {
             let pass = self.pass(impatient);
             let idle = self.stages.totals().read() == before;
             self.publish();
+            self.asked.answer(|| self.stages.known());
             self.stages.refresh(&*self.clock);
             let now = Instant::now();
             if now >= next_step {

@@ -17,6 +17,7 @@ use super::counters::{NoEvent, Totals};
 use super::decode::{LongValue, decode};
 use super::enrich::{Symbols, add_return, exec_event, exit_event, hook_event};
 use super::identify::{Identify, Replay, RunningProcess, Subject};
+use super::inspect::KnownProcess;
 use super::layout::{LayoutView, Layouts};
 use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
@@ -234,6 +235,11 @@ impl Stages {
         let unknown = event.process().is_some_and(|process| process.flags.contains(ProcessFlags::UNKNOWN));
         self.totals.unknown_process += u64::from(unknown);
         self.events.push(event);
+    }
+
+    /// All processes of the table.
+    pub(super) fn known(&self) -> Vec<KnownProcess> {
+        self.identify.known()
     }
 
     /// Says of the cgroups that are no longer throttled by `now`, in nanoseconds since boot, that they are not.

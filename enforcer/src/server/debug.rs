@@ -1,4 +1,4 @@
-//! `GetDebug` and `SetDebug`: how much the daemon logs.
+//! `GetDebug` and `SetDebug`: how much the daemon logs. The processes that it knows are listed by [`super::processes`].
 
 use api::wire::{
     ConfigFlag, GetDebugRequest, GetDebugResponse, LogLevel, SetDebugRequest, SetDebugResponse,
@@ -34,7 +34,7 @@ fn about_the_level(flag: i32) -> Result<(), Status> {
     match ConfigFlag::try_from(flag) {
         Ok(ConfigFlag::LogLevel) => Ok(()),
         Ok(ConfigFlag::DumpProcessCache) => {
-            Err(Status::unimplemented("the processes that are known cannot be listed yet"))
+            Err(Status::invalid_argument("the processes that are known can be read, not set"))
         }
         Err(_) => Err(Status::invalid_argument(format!("there is no debug flag {flag}"))),
     }
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(code(asked(ConfigFlag::LogLevel, None)), tonic::Code::InvalidArgument);
         assert_eq!(code(asked(ConfigFlag::LogLevel, Some(99))), tonic::Code::InvalidArgument);
         assert_eq!(code(SetDebugRequest { flag: 7, arg: None }), tonic::Code::InvalidArgument);
-        assert_eq!(code(asked(ConfigFlag::DumpProcessCache, None)), tonic::Code::Unimplemented);
+        assert_eq!(code(asked(ConfigFlag::DumpProcessCache, None)), tonic::Code::InvalidArgument);
         assert_eq!(level.level(), Level::INFO);
     }
 }

@@ -13,6 +13,7 @@ mod liveness;
 mod metrics;
 mod observed;
 mod policies;
+mod processes;
 mod service;
 mod socket;
 mod tls;

@@ -9,7 +9,7 @@ use export::sink::Counters;
 use tracing_policy::policy::HookSection;
 
 use crate::kernel::Cells;
-use crate::pipeline::{Hub, PipelineCounters};
+use crate::pipeline::{Hub, Inspector, PipelineCounters};
 use crate::policy::{Board, Cost};
 use crate::requests::Requests;
 
@@ -28,6 +28,8 @@ pub struct Observed {
     pub base_exactness: Exactness,
     /// The event path.
     pub pipeline: Arc<PipelineCounters>,
+    /// Who asks the event path what processes it knows.
+    pub inspector: Inspector,
     /// Sinks by name.
     pub sinks: Vec<(String, Arc<Counters>)>,
     /// Bytes of the two rings.

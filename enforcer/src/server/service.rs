@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use api::wire::event_log_service_server::EventLogServiceServer;
 use api::wire::fine_guidance_sensors_server::{FineGuidanceSensors, FineGuidanceSensorsServer};
 use api::wire::{
-    AddTracingPolicyRequest, AddTracingPolicyResponse, ConfigureTracingPolicyRequest,
+    AddTracingPolicyRequest, AddTracingPolicyResponse, ConfigFlag, ConfigureTracingPolicyRequest,
     ConfigureTracingPolicyResponse, DeleteTracingPolicyRequest, DeleteTracingPolicyResponse,
     DisableSensorRequest, DisableSensorResponse, DisableTracingPolicyRequest, DisableTracingPolicyResponse,
     EnableSensorRequest, EnableSensorResponse, EnableTracingPolicyRequest, EnableTracingPolicyResponse,
@@ -18,6 +18,7 @@ use api::wire::{
     RuntimeHookResponse, SetDebugRequest, SetDebugResponse,
 };
 use bpf_probes::kernel::FeatureSet;
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -28,7 +29,7 @@ use super::event_log::EventLogs;
 use super::events::{self, EventStream};
 use super::observed::Observed;
 use super::socket::BoundSocket;
-use super::{debug, health, incoming, info, policies};
+use super::{debug, health, incoming, info, policies, processes};
 use crate::log::LevelControl;
 use crate::policy::Policies;
 use crate::sinks::EventLog;
@@ -51,6 +52,8 @@ struct Shared {
     listener_queue: usize,
     level: LevelControl,
     listeners: AtomicU64,
+    /// One list of processes is made at a time.
+    dumps: Semaphore,
 }
 
 impl Service {
@@ -72,6 +75,7 @@ impl Service {
             listener_queue,
             level,
             listeners: AtomicU64::new(0),
+            dumps: Semaphore::new(1),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -214,7 +218,13 @@ impl FineGuidanceSensors for Service {
     }
 
     async fn get_debug(&self, request: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {
-        debug::get(&self.shared.level, request.into_inner()).map(Response::new)
+        let request = request.into_inner();
+        if request.flag == i32::from(ConfigFlag::DumpProcessCache) {
+            return processes::dump(&self.shared.observed, &self.shared.dumps, request)
+                .await
+                .map(Response::new);
+        }
+        debug::get(&self.shared.level, request).map(Response::new)
     }
 
     async fn set_debug(&self, request: Request<SetDebugRequest>) -> Answer<SetDebugResponse> {

@@ -66,7 +66,7 @@ fn root_what_exceeds_the_rate_is_not_exported_and_counted_in_an_event() {
     assert!(text.lines().count() < 12, "{text}");
 }
 
-// proves: FLT-12 (stream), FLT-16 (stream)
+// proves: API-02, API-01 (events), FLT-12 (stream), FLT-16 (stream)
 #[test]
 fn root_a_stream_joins_events_and_has_the_fields_it_asks_for() {
     let instance = Instance::start(&[]);

@@ -2,6 +2,7 @@
 //! its own; policies act on children of the test only.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod calls;
 mod classes;
 mod content;
 mod export;

@@ -7,6 +7,9 @@ use tonic::{Code, Status};
 
 use super::Address;
 
+/// What the transport says of a message beyond the limit.
+const TOO_LARGE: &str = "message length too large";
+
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -58,6 +61,14 @@ pub(crate) enum CallError {
         /// Where.
         address: Address,
         /// What it says.
+        message: String,
+    },
+    /// The answer is larger than what is read.
+    #[error("the answer of {address} is too large ({message}); raise --max-recv-size")]
+    TooLarge {
+        /// Where.
+        address: Address,
+        /// How large, and what the limit is.
         message: String,
     },
     /// The daemon said no.
@@ -116,6 +127,8 @@ impl CallError {
         let code = status.code();
         if code == Code::Unimplemented {
             Self::Unimplemented { address, message }
+        } else if code == Code::OutOfRange && message.contains(TOO_LARGE) {
+            Self::TooLarge { address, message }
         } else if from_transport
             || [Code::Unavailable, Code::Cancelled, Code::DeadlineExceeded].contains(&code)
         {
@@ -133,6 +146,7 @@ impl CallError {
             Self::NotPermitted { .. }
             | Self::Timeout { .. }
             | Self::Unimplemented { .. }
+            | Self::TooLarge { .. }
             | Self::Refusal { .. }
             | Self::Runtime(_)
             | Self::Interrupted => false,

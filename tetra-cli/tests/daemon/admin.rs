@@ -44,6 +44,8 @@ fn processes_that_the_daemon_knows_come_one_a_line() {
         assert_eq!(process["color"], "inUse");
     }
     assert!(daemon.asked().contains("skip_zero_refcnt: true, exclude_execve_map_processes: false"));
+    let error = refused(&daemon.tetra(&["--max-recv-size=10", "dump", "processcache"]));
+    assert!(error.contains("too large") && error.contains("raise --max-recv-size"), "{error}");
     let words = ["rthooks", "create-container", "--container-id", "c", "--annotations", "a=b,c=d"];
     assert_eq!(printed(&daemon.tetra(&words)), "");
     let asked = daemon.asked();

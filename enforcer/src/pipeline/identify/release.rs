@@ -24,6 +24,11 @@ impl ReleaseQueue {
         self.queue.push_back(id);
     }
 
+    /// Those that go at the next step.
+    pub(super) fn ready(&self) -> impl Iterator<Item = Incarnation> {
+        self.queue.iter().take(self.ready).copied()
+    }
+
     /// The oldest, ready or not.
     pub(super) fn pop(&mut self) -> Option<Incarnation> {
         let id = self.queue.pop_front()?;

@@ -11,6 +11,7 @@ use super::table::{Incarnation, Lineage, Table, TableStats};
 use crate::pipeline::clock::WallTime;
 use crate::pipeline::config::Config;
 use crate::pipeline::decode::LongValue;
+use crate::pipeline::inspect::KnownProcess;
 use crate::pipeline::record::Data;
 
 /// How far up parents are looked for in procfs.
@@ -69,6 +70,11 @@ impl Identify {
     pub(crate) fn pieces(&mut self, thread: u32, long: LongValue) -> Vec<u8> {
         let (bytes, _is_whole) = self.data.take(Incarnation { tgid: thread, ktime: long.stamp }, long.sent);
         bytes
+    }
+
+    /// All processes of the table, those that began first before the others.
+    pub(crate) fn known(&self) -> Vec<KnownProcess> {
+        self.table.known()
     }
 
     /// A step of the release of ended processes.

@@ -7,13 +7,14 @@
 //! - An entry without references is in the release queue, and only such are removed, unless the table is full.
 //! - There are never more entries than the capacity. A full table removes ended processes first, then the one used longest ago.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use api::event::{Process, ProcessRef, SharedProcess};
 use bpf_probes::abi::ProcessKey;
 
 use super::order::Order;
 use super::release::ReleaseQueue;
+use crate::pipeline::inspect::{KnownProcess, Stage};
 
 /// One incarnation of a process: from its exec or fork to the next exec or its end.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -146,6 +147,22 @@ impl Table {
             evicted: self.evicted,
             released_early: self.released_early,
         }
+    }
+
+    /// All entries, those that began first before the others.
+    pub(crate) fn known(&self) -> Vec<KnownProcess> {
+        let ready: HashSet<Incarnation> = self.queue.ready().collect();
+        let mut entries: Vec<&Entry> = self.slots.iter().flatten().collect();
+        entries.sort_unstable_by_key(|entry| (entry.id.ktime, entry.id.tgid));
+        let show = |entry: &Entry| KnownProcess {
+            process: ProcessRef::new(entry.known.process.clone(), entry.references),
+            stage: match (entry.queued, ready.contains(&entry.id)) {
+                (false, _) => Stage::InUse,
+                (true, false) => Stage::Ended,
+                (true, true) => Stage::Ready,
+            },
+        };
+        entries.into_iter().map(show).collect()
     }
 
     fn entry(&mut self, id: Incarnation) -> Option<&mut Entry> {

@@ -11,7 +11,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::RecordSource;
 
-/// Asks the reader to end; can be shared.
+/// Asks the reader to end, or only wakes it; can be shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
@@ -31,6 +31,18 @@ impl Stop {
         let _woken = self.wake.write(1);
     }
 
+    /// Wakes the reader.
+    pub(crate) fn wake(&self) {
+        let _woken = self.wake.write(1);
+    }
+
+    /// Takes note of having been woken, unless it is the end, which stays visible.
+    fn seen(&self) {
+        if !self.asked() {
+            let _number = self.wake.read();
+        }
+    }
+
     /// Whether it was asked.
     pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::Acquire)
@@ -48,7 +60,7 @@ impl Waiter {
         Self { stop }
     }
 
-    /// Returns when a source has something, when the end was asked for, or after `limit`.
+    /// Returns when a source has something, when the end was asked for or it was woken, or after `limit`.
     pub(crate) fn wait<const N: usize>(&self, sources: [&dyn RecordSource; N], limit: Duration) {
         let Ok(limit) = PollTimeout::try_from(limit.min(Duration::from_mins(1))) else { return };
         let mut descriptors = Vec::with_capacity(N + 1);
@@ -56,6 +68,7 @@ impl Waiter {
         let fds = sources.iter().filter_map(|source| source.fd());
         descriptors.extend(fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut descriptors, limit) {
+            Ok(_) if descriptors.first().is_some_and(|wake| wake.any() == Some(true)) => self.stop.seen(),
             Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
             // Descriptors that are open and our own cannot fail otherwise; do not spin if they do.
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
@@ -82,5 +95,25 @@ mod tests {
         thread.join().unwrap();
         assert!(stop.asked());
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "tests")]
+    fn waking_ends_one_wait_and_a_stop_all_of_them() {
+        let stop = Stop::new().unwrap();
+        let waiter = Waiter::new(stop.clone());
+        let source = Recorded::default();
+        let wait = |limit: Duration| {
+            let started = Instant::now();
+            waiter.wait([&source, &source], limit);
+            started.elapsed()
+        };
+        stop.wake();
+        assert!(wait(Duration::from_secs(30)) < Duration::from_secs(20));
+        assert!(wait(Duration::from_millis(20)) >= Duration::from_millis(20), "it was seen");
+        stop.ask();
+        for _ in 0..2 {
+            assert!(wait(Duration::from_secs(30)) < Duration::from_secs(20));
+        }
     }
 }
