@@ -117,7 +117,7 @@ fn root_events_are_counted_by_program_and_system_call_unless_the_filter_says_oth
     assert!(!page(&instance).contains("\ntetragon_events_total{"));
 }
 
-// proves: MET-08
+// proves: MET-08, MET-05 (helper and file), REL-10 (the kernel's table)
 #[test]
 fn root_what_finds_the_kernels_table_full_is_counted() {
     let instance = Instance::start(&[SERVER, "--execve-map-entries=128"]);

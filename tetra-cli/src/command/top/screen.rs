@@ -44,6 +44,11 @@ fn summary(board: &Board) -> String {
     if known >= tree::LIMIT || board.policies.busiest().len() >= LIMIT {
         text.push_str(" (the oldest are forgotten)");
     }
+    if !board.throttled.is_empty() {
+        let names: Vec<_> = board.throttled.keys().take(3).map(|name| escape::visible(name)).collect();
+        let more = if board.throttled.len() > names.len() { " …" } else { "" };
+        text.push_str(&format!(" | throttled: {}{more}", names.join(", ")));
+    }
     if let Some(trouble) = &board.trouble {
         text.push_str(" | ");
         text.push_str(&escape::visible(trouble));
@@ -209,6 +214,27 @@ Tab page  ↑↓ mark  Enter drill into a process  Backspace up to its par";
         let text = shown(&board, &view);
         assert!(text.contains("\nCPU %    RUNS/S     NS/RUN     ID       PROGRAM\n"), "{text}");
         assert!(text.contains("\n0.20     1000.0     2000       9        hook_x\n"), "{text}");
+    }
+
+    // proves: EVT-09 (tetra top)
+    #[test]
+    fn throttled_cgroups_are_named_as_long_as_they_are() {
+        let mut board = Board::default();
+        let say = |board: &mut Board, kind: &str, cgroup: &str| {
+            let json = format!(r#"{{"process_throttle":{{"type":"THROTTLE_{kind}","cgroup":"{cgroup}"}}}}"#);
+            board.add(&api::json::read_event(json.as_bytes()).unwrap());
+        };
+        for name in ["a", "b", "b", "c", "d"] {
+            say(&mut board, "START", name);
+        }
+        assert!(summary(&board).ends_with(" | throttled: a, b, c …"), "{}", summary(&board));
+        for name in ["a", "b", "d", "never"] {
+            say(&mut board, "STOP", name);
+        }
+        assert!(summary(&board).ends_with(" | throttled: b, c"), "{}", summary(&board));
+        say(&mut board, "STOP", "b");
+        say(&mut board, "STOP", "c");
+        assert_eq!(summary(&board), "0.0 events/s, 0 in all, 0 processes known");
     }
 
     #[test]
