@@ -9,7 +9,7 @@ use bpf_probes::abi::{Header, RecordKind, map_name};
 use bpf_probes::emulate::{Context, Machine};
 use bpf_probes::kernel::KernelView;
 use bpf_probes::sensor::{BaseOptions, base};
-use bpf_probes::spec::{CollectionSpec, ProgramKind};
+use bpf_probes::spec::{CollectionSpec, Entries, ProgramKind};
 use proptest::prelude::*;
 use zerocopy::FromBytes;
 
@@ -76,6 +76,24 @@ fn fill(machine: &mut Machine, words: &[u64]) -> u64 {
     }
     world.task.address = objects[0];
     objects[1]
+}
+
+// proves: REL-10
+#[test]
+fn maps_are_as_large_as_is_asked_for() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/6.12");
+    let view = KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap();
+    let small = BaseOptions {
+        ring_bytes: 1 << 16,
+        enforcement_bytes: 1 << 14,
+        processes: 512,
+        ..BaseOptions::default()
+    };
+    let spec = base(&view, small).unwrap();
+    let entries = |name| spec.maps.iter().find(|map| map.name == name).unwrap().entries;
+    assert_eq!(entries(map_name::EVENTS), Entries::Fixed(1 << 16));
+    assert_eq!(entries(map_name::ENFORCEMENT), Entries::Fixed(1 << 14));
+    assert_eq!(entries(map_name::PROCESSES), Entries::Fixed(512));
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Scenario {
 pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: REL-15
     contended("the_machine_is_prepared", machine::prepared),
+    // proves: REL-09
     contended("the_kernel_is_what_the_table_says", machine::as_the_table_says).on_all_kernels(),
     // proves: HOOK-01, ACT-02, EVT-02, EVT-03
     plain("a_read_of_shadow_is_killed_and_reported", shadow::kill),

@@ -2,6 +2,7 @@ use super::support::{alone, descriptors};
 use crate::kernel::{Answer, Feature};
 use crate::load::probe::{ProbeOptions, kernel_symbols, kernel_view, module_functions};
 
+// proves: REL-09 (answers)
 #[test]
 #[expect(clippy::print_stderr, reason = "what this kernel can do is worth seeing")]
 fn root_the_running_kernel_answers_and_nothing_stays() {
