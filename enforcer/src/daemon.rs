@@ -372,7 +372,7 @@ fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
 
 fn observed(
     settings: &Settings,
-    node: &Node,
+    node: &Arc<Node>,
     base: &Base,
     pipeline: &PipelineHandle,
     sinks: &[SinkThread],
@@ -394,7 +394,7 @@ fn observed(
         process_capacity: settings.bounds.processes,
         kernel_processes: settings.bounds.kernel_processes,
         long_values: settings.bounds.long_values,
-        node: (*node.name).into(),
+        node: Arc::clone(node),
         event_labels: settings.metrics.labels,
         requests: None,
     }

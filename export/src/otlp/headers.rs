@@ -2,6 +2,7 @@
 
 use std::str::FromStr as _;
 
+use tonic::codegen::http::HeaderName;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 
 /// Headers of requests. Their values are secrets: they are not shown.
@@ -45,7 +46,7 @@ impl Headers {
 
     /// Their names, with commas between.
     pub fn names(&self) -> String {
-        self.0.as_ref().keys().map(|name| name.as_str()).collect::<Vec<_>>().join(",")
+        self.0.as_ref().keys().map(HeaderName::as_str).collect::<Vec<_>>().join(",")
     }
 
     pub(super) fn metadata(&self) -> MetadataMap {

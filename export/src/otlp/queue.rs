@@ -198,7 +198,9 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_newest_and_has_no_room_before_a_batch_is_settled() {
         let (queue, counters) = queue(100);
-        [60, 30, 20].into_iter().for_each(|size| queue.push(line(size)));
+        for size in [60, 30, 20] {
+            queue.push(line(size));
+        }
         let batch = queue.batch(true).unwrap();
         assert_eq!(batch.lines.iter().map(|line| line.json.len()).collect::<Vec<_>>(), [60, 30]);
         queue.push(line(11));
@@ -218,7 +220,9 @@ mod tests {
         let (queue, _) = queue(16 << 20);
         queue.push(line(1));
         assert!(queue.batch(false).unwrap_err().is_some());
-        (0..BATCH).for_each(|_| queue.push(line(1)));
+        for _ in 0..BATCH {
+            queue.push(line(1));
+        }
         assert_eq!(queue.batch(false).unwrap().lines.len(), BATCH);
         queue.push(line(2 * BATCH_BYTES));
         assert_eq!(queue.batch(false).unwrap().lines.len(), 1);

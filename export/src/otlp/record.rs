@@ -65,8 +65,8 @@ impl Attributes {
         self.add(key, value.map(any));
     }
 
-    fn json_text(&mut self, key: &str, value: Option<Value>) {
-        self.text(key, value.as_ref().and_then(Value::as_str));
+    fn json_text(&mut self, key: &str, value: Option<&Value>) {
+        self.text(key, value.and_then(Value::as_str));
     }
 }
 
@@ -121,7 +121,7 @@ fn process(from: &Value, to: &mut Attributes) {
     to.number("process.pid", number(from.get("pid")));
     to.text("process.executable.path", binary);
     to.text("process.executable.name", binary.map(file_name));
-    to.json_text("process.command_line", command_line(from));
+    to.json_text("process.command_line", command_line(from).as_ref());
     to.text("process.working_directory", text(from, "/cwd"));
     to.text("process.creation.time", text(from, "/start_time"));
     to.number("process.user.id", number(from.get("uid")));
@@ -133,7 +133,7 @@ fn process(from: &Value, to: &mut Attributes) {
 
 /// Container and pod of a process.
 fn surroundings(from: &Value, to: &mut Attributes) {
-    to.json_text("container.id", container_id(from));
+    to.json_text("container.id", container_id(from).as_ref());
     to.text("container.name", text(from, "/pod/container/name"));
     to.text("container.image.name", text(from, "/pod/container/image/name"));
     to.text("k8s.namespace.name", text(from, "/pod/namespace"));
@@ -153,7 +153,7 @@ fn subject(subject: Subject<'_>, to: &mut Attributes) {
             to.number("source.port", port("sport"));
             to.text("destination.address", text(at, "/daddr").or_else(|| text(at, "/addr")));
             to.number("destination.port", port("dport").or_else(|| port("port")));
-            to.json_text("network.transport", transport(at));
+            to.json_text("network.transport", transport(at).as_ref());
             let family = match text(at, "/family") {
                 Some("AF_INET") => Some("ipv4"),
                 Some("AF_INET6") => Some("ipv6"),

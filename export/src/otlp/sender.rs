@@ -1,6 +1,5 @@
 //! The thread that sends: one batch at a time, again and again until the collector takes it, refuses it, or the time is over.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -160,12 +159,10 @@ fn is_over(end: &End) -> bool {
 }
 
 /// Returns at `due`, or never.
-fn until(due: Option<Instant>) -> impl Future<Output = ()> {
-    async move {
-        match due {
-            Some(due) => tokio::time::sleep_until(due.into()).await,
-            None => std::future::pending().await,
-        }
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
