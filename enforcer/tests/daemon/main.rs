@@ -4,6 +4,8 @@
 
 mod calls;
 mod classes;
+#[path = "../../../export/tests/otlp/collector.rs"]
+mod collector;
 mod content;
 mod export;
 mod filters;
@@ -15,6 +17,7 @@ mod places;
 mod policies;
 mod program;
 mod servers;
+mod sinks;
 mod stacks;
 mod throttle;
 mod uprobes;
