@@ -212,6 +212,7 @@ pub struct Flags {
 impl Flags {
     /// What is set here, and for the rest what is set in `under`.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a line for each option")]
     pub fn over(self, under: Self) -> Self {
         Self {
             config_dir: self.config_dir.or(under.config_dir),

@@ -46,8 +46,11 @@ fn summary(board: &Board) -> String {
     }
     if !board.throttled.is_empty() {
         let names: Vec<_> = board.throttled.keys().take(3).map(|name| escape::visible(name)).collect();
-        let more = if board.throttled.len() > names.len() { " …" } else { "" };
-        text.push_str(&format!(" | throttled: {}{more}", names.join(", ")));
+        text.push_str(" | throttled: ");
+        text.push_str(&names.join(", "));
+        if board.throttled.len() > names.len() {
+            text.push_str(" …");
+        }
     }
     if let Some(trouble) = &board.trouble {
         text.push_str(" | ");
