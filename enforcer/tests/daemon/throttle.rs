@@ -6,9 +6,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use api::event::{Event, EventKind};
+use api::convert::from_wire;
+use api::event::EventKind;
 use api::filter::read_filters;
-use api::name::ThrottleType;
+use api::name::{EventType, ThrottleType};
 use api::wire::GetEventsRequest;
 use serde_json::Value;
 
@@ -92,10 +93,11 @@ fn root_a_storm_in_a_cgroup_is_throttled_and_still_enforced_and_let_go_when_it_i
     let mut streamed = Vec::new();
     while streamed.len() < 2 {
         let message = runtime.block_on(stream.message()).unwrap().unwrap();
-        let EventKind::Throttle(throttle) = Event::try_from(message).unwrap().kind else {
-            panic!("only events of throttling were asked for");
-        };
-        if *throttle.cgroup == *name {
+        let event = from_wire(message).unwrap();
+        assert_eq!(event.event_type(), EventType::ProcessThrottle, "only such were asked for");
+        if let EventKind::Throttle(throttle) = event.kind
+            && *throttle.cgroup == *name
+        {
             streamed.push(throttle.kind);
         }
     }
