@@ -6,6 +6,7 @@
 
 mod element;
 mod error;
+mod grace;
 mod memory;
 mod mount;
 mod object;
@@ -16,9 +17,10 @@ mod user;
 
 pub(in crate::load) use element::{Elements, UpdateMode};
 pub use error::SysError;
+pub use grace::wait_for_programs;
 pub(in crate::load) use memory::{Mapping, Protection, page_size};
 pub(in crate::load) use mount::detached_mount;
-pub(in crate::load) use object::{MapDefinition, ValueType, map_id, object_pin};
+pub(in crate::load) use object::{MapDefinition, ValueType, map_id, object_get, object_pin};
 pub use object::{ObjectKind, object_ids};
 pub(in crate::load) use perf::{PerfSource, perf_event_enable, perf_event_open, perf_event_set_program};
 pub(in crate::load) use program::{

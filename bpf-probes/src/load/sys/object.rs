@@ -85,6 +85,13 @@ pub(in crate::load) fn object_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<(),
     SysError::check("bpf(BPF_OBJ_PIN)", result).map(|_zero| ())
 }
 
+/// A descriptor of the object that has this name.
+pub(in crate::load) fn object_get(path: &CStr) -> Result<OwnedFd, SysError> {
+    // SAFETY: the path is NUL-terminated and only read during the call.
+    let result = unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) };
+    own("bpf(BPF_OBJ_GET)", result)
+}
+
 /// Kinds of kernel object that have ids.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ObjectKind {
