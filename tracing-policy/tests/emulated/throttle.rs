@@ -27,16 +27,17 @@ struct Storm {
     bprm: u64,
 }
 
-fn rate(events: u32, interval: Duration) -> Option<CgroupRate> {
-    Some(CgroupRate::new(NonZeroU32::new(events).unwrap(), interval).unwrap())
+fn rate(events: u32, interval: Duration) -> CgroupRate {
+    CgroupRate::new(NonZeroU32::new(events).unwrap(), interval).unwrap()
 }
 
 impl Storm {
-    fn new(view: &KernelView, cgroup_rate: Option<CgroupRate>) -> Self {
-        Self::with_ring(view, cgroup_rate, 1 << 20)
+    fn new(view: &KernelView, rate: CgroupRate) -> Self {
+        Self::with_ring(view, rate, 1 << 20)
     }
 
-    fn with_ring(view: &KernelView, cgroup_rate: Option<CgroupRate>, ring_bytes: u32) -> Self {
+    fn with_ring(view: &KernelView, rate: CgroupRate, ring_bytes: u32) -> Self {
+        let cgroup_rate = Some(rate);
         let spec = base(view, BaseOptions { cgroup_rate, ring_bytes, ..BaseOptions::default() }).unwrap();
         let kinds = ["fork", "exec", "exit"]
             .map(|name| spec.programs.iter().find(|program| program.name == name).unwrap().kind);
@@ -309,7 +310,7 @@ fn who_does_not_ask_for_it_pays_nothing() {
     for kernel in KERNELS {
         let view = recorded(kernel);
         let spec = |cgroup_rate| base(&view, BaseOptions { cgroup_rate, ..BaseOptions::default() }).unwrap();
-        let (plain, throttling) = (spec(None), spec(rate(10, Duration::from_secs(1))));
+        let (plain, throttling) = (spec(None), spec(Some(rate(10, Duration::from_secs(1)))));
         assert!(plain.maps.iter().all(|map| map.name != map_name::RATES));
         assert!(throttling.maps.iter().any(|map| map.name == map_name::RATES));
         for (plain, throttling) in plain.programs.iter().zip(&throttling.programs) {
