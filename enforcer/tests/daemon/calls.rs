@@ -126,7 +126,8 @@ fn root_a_policy_is_added_counted_disabled_enabled_configured_and_deleted() {
     assert_eq!((policy.name.as_str(), policy.domain.as_str()), ("counted", "grpc"));
     assert_eq!(
         (policy.state(), policy.mode()),
-        (TracingPolicyState::TpStateEnabled, TracingPolicyMode::TpModeEnforce)
+        (TracingPolicyState::TpStateEnabled, TracingPolicyMode::TpModeMonitorOnly),
+        "it has no action that enforces"
     );
     assert!(policy.kernel_memory_bytes > 0 && policy.error.is_empty() && !policy.sensors.is_empty());
     let selectors = policy.stats.unwrap().selector_action_counters;
@@ -148,13 +149,11 @@ fn root_a_policy_is_added_counted_disabled_enabled_configured_and_deleted() {
     assert_eq!(caller.list("")[0].state(), TracingPolicyState::TpStateEnabled);
     let (name, namespace, domain) = named();
     let mode = Some(TracingPolicyMode::TpModeMonitor.into());
-    let request = ConfigureTracingPolicyRequest { name, namespace, domain, mode, enable: Some(false) };
+    let request = ConfigureTracingPolicyRequest { name, namespace, domain, mode, enable: None };
+    assert_eq!(call!(caller, configure_tracing_policy, request.clone()).unwrap_err().code(), Code::Unknown);
+    let request = ConfigureTracingPolicyRequest { mode: None, enable: Some(false), ..request };
     call!(caller, configure_tracing_policy, request).unwrap();
-    let policy = &caller.list("")[0];
-    assert_eq!(
-        (policy.state(), policy.mode()),
-        (TracingPolicyState::TpStateDisabled, TracingPolicyMode::TpModeMonitor)
-    );
+    assert_eq!(caller.list("")[0].state(), TracingPolicyState::TpStateDisabled);
     let (name, namespace, domain) = named();
     let delete = DeleteTracingPolicyRequest { name, namespace, domain };
     call!(caller, delete_tracing_policy, delete.clone()).unwrap();
