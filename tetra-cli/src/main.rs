@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Arguments, Command, Debug};
+use args::{Arguments, Command};
 use print::OutputError;
 
 fn main() -> ExitCode {
@@ -50,9 +50,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Probe(options) => command::probe::run(&options)?,
         Command::Sensors(command) => command::sensors::run(&connection, &command)?,
         Command::Rthooks(command) => command::rthooks::run(&connection, &command)?,
-        Command::Debug(Debug::Dump(command)) | Command::Dump(command) => {
-            command::dump::run(&connection, command)?;
-        }
+        Command::Bugtool(options) => command::bugtool::run(&connection, &options)?,
+        Command::Debug(command) => command::debug::run(&connection, &command)?,
+        Command::Cri(options) => command::containers::cri(&options)?,
+        Command::Policyfilter(command) => command::containers::policyfilter(&command)?,
+        Command::Cgtracker(command) => command::containers::cgtracker(&command)?,
+        Command::Dump(command) => command::dump::run(&connection, &command)?,
         Command::Version(options) => command::version::run(&connection, options)?,
         Command::Completion { shell } => command::generate::completion(shell)?,
         Command::Man => command::generate::man()?,

@@ -6,6 +6,7 @@ mod encrypted;
 mod getevents;
 mod policies;
 mod service;
+mod tools;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
