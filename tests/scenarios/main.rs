@@ -6,7 +6,6 @@
 mod arguments;
 mod churn;
 mod classes;
-mod command;
 mod content;
 mod contention;
 mod enforcers;
