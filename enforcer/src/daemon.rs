@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::event::Node;
-use api::filter::Aggregation;
 use bpf_probes::abi::map_name;
 use bpf_probes::kernel::{FeatureSet, KernelView};
 use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view};
-use export::json::FileSink;
-use export::sink::OpenError;
-use export::{Limit, Shape, Shaped};
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 use tracing_policy::ir::RecordLayout;
 use tracing_policy::source::SourceText;
 
-use crate::config::{PolicyDirectory, Settings};
+use crate::config::{ExportSettings, PolicyDirectory, Settings};
 use crate::host::{
     Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
@@ -28,7 +24,6 @@ use crate::log::LevelControl;
 use crate::metrics;
 use crate::pipeline::{
     Config, HookLayout, Hub, Layouts, Pipeline, PipelineHandle, Replay, ScanError, Sources, SpawnError,
-    Subscribe,
 };
 use crate::policy::source::{ReadError, read_directory, read_file};
 use crate::policy::{
@@ -39,7 +34,8 @@ use crate::server::{
     self, BindError, BoundSocket, HealthServer, MAX_REQUEST, MetricsServer, Observed, Service,
 };
 use crate::shutdown::{Drain, Report};
-use crate::sinks::{EventLog, SinkThread};
+pub use crate::sinks::ExportError;
+use crate::sinks::{self, EventLog, SinkThread};
 
 /// Why the daemon did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +48,7 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
-    Export(#[from] OpenError),
+    Export(#[from] ExportError),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]
@@ -326,7 +322,10 @@ fn start_events(
         environment: settings.content.environment.read(),
     };
     let hub = Hub::new();
-    let (sinks, log) = open_sinks(settings, &hub, Arc::clone(&node))?;
+    let (sinks, log) = match &settings.export {
+        Some(export) => sinks::open(export, bounds.listener_queue, &hub, &node)?,
+        None => (Vec::new(), None),
+    };
     let mut base = Base::load(view, sizes)?;
     let sources = Sources {
         events: Box::new(base.ring(map_name::EVENTS)?),
@@ -341,28 +340,6 @@ fn start_events(
     let config = Config { requests: requests.clone(), ..pipeline_config(settings, node) };
     let pipeline = Pipeline::spawn(config, sources, Arc::clone(&layouts), hub.clone(), replay)?;
     Ok(KernelSide { base, pipeline, sinks, log, hub, layouts, requests, processes })
-}
-
-/// The sinks that write, and how to change the export file's.
-type Sinks = (Vec<SinkThread>, Option<EventLog>);
-
-fn open_sinks(settings: &Settings, hub: &Hub, node: Arc<Node>) -> Result<Sinks, StartError> {
-    let Some(export) = &settings.export else { return Ok((Vec::new(), None)) };
-    let sink = FileSink::open(&export.path, export.file.clone())?;
-    let rotation = sink.rotation();
-    let subscribe = Subscribe {
-        name: "export".to_owned(),
-        capacity: settings.bounds.listener_queue,
-        filter: export.events.clone(),
-    };
-    let shape = Shape {
-        aggregation: export.aggregation.map(|how| Aggregation::new(how.window, how.held)),
-        limit: export.rate_limit.map(|limit| Limit::new(limit, Instant::now())),
-    };
-    let sink = Shaped::new(sink, shape, node);
-    let thread = SinkThread::start(Box::new(sink), hub.subscribe(subscribe)).map_err(StartError::Thread)?;
-    let log = EventLog::new(rotation, thread.nudge());
-    Ok((vec![thread], Some(log)))
 }
 
 /// What events say of this node.
@@ -395,7 +372,7 @@ fn pipeline_config(settings: &Settings, node: Arc<Node>) -> Config {
 
 fn observed(
     settings: &Settings,
-    node: &Node,
+    node: &Arc<Node>,
     base: &Base,
     pipeline: &PipelineHandle,
     sinks: &[SinkThread],
@@ -417,7 +394,7 @@ fn observed(
         process_capacity: settings.bounds.processes,
         kernel_processes: settings.bounds.kernel_processes,
         long_values: settings.bounds.long_values,
-        node: (*node.name).into(),
+        node: Arc::clone(node),
         event_labels: settings.metrics.labels,
         requests: None,
     }
@@ -432,7 +409,7 @@ fn write_info(
     let unix = sockets.iter().find(|socket| matches!(socket, BoundSocket::Unix(_)));
     let text = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
     let info = Info {
-        export_filename: text(settings.export.as_ref().map(|export| export.path.as_path())),
+        export_filename: text(settings.export.as_ref().and_then(ExportSettings::path)),
         btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))),
         server_address: unix.or(sockets.first()).map(BoundSocket::address).unwrap_or_default(),
         metrics_address: metrics.map(|metrics| metrics.address().to_string()).unwrap_or_default(),

@@ -5,6 +5,8 @@
 
 pub mod json;
 mod limit;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod shaped;
 pub mod siem;
 pub mod sink;

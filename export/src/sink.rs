@@ -82,6 +82,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing can be sent to a collector.
+    #[error("cannot export to {endpoint}: {reason}")]
+    Collector {
+        /// Its address.
+        endpoint: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// Standard output could not be taken over.
     #[error("cannot write events to standard output: {source}")]
     Stdout {

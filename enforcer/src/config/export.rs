@@ -1,6 +1,6 @@
-//! The options of the export file, as meant.
+//! The options of the export, as meant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::filter::{
@@ -9,8 +9,10 @@ use api::filter::{
 };
 use api::name::{format_duration, parse_duration};
 use export::json::{FileOptions, Rotation};
+use export::otlp::OtlpOptions;
 use export::siem::Form;
 
+use super::collector;
 use super::flags::Flags;
 use super::settings::{SettingsError, non_empty, value_error};
 
@@ -19,19 +21,30 @@ pub(crate) const MEBIBYTE: u64 = 1 << 20;
 /// What upstream's 0 stands for.
 const DEFAULT_MEBIBYTES: u64 = 100;
 
-/// The export file.
+/// Where events go besides clients.
 #[derive(Clone, Debug)]
 pub struct ExportSettings {
-    /// Its path.
-    pub path: PathBuf,
-    /// How it is written, and which fields of events.
+    /// Where lines go.
+    pub target: Option<ExportTarget>,
+    /// How lines are written, and which fields of events.
     pub file: FileOptions,
-    /// Which events are written.
+    /// The collector that gets events.
+    pub collector: Option<OtlpOptions>,
+    /// Which events are exported.
     pub events: FilterLists,
-    /// How many events a minute are written at most.
+    /// How many events a minute are exported at most.
     pub rate_limit: Option<u32>,
     /// How events that say the same become one.
     pub aggregation: Option<AggregationSettings>,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ExportTarget {
+    /// To the file at this path.
+    File(PathBuf),
+    /// To standard output.
+    Stdout,
 }
 
 /// How events that say the same become one.
@@ -44,22 +57,43 @@ pub struct AggregationSettings {
 }
 
 impl ExportSettings {
-    /// What `flags` ask for; `None`: nothing is written.
+    /// What `flags` ask for; `None`: nothing is exported.
     pub(super) fn new(flags: &Flags) -> Result<Option<Self>, SettingsError> {
         let file = file_options(flags)?;
         let events = event_filters(flags)?;
         let rate_limit = flags.export_rate_limit.unwrap_or(-1);
         let aggregation = aggregation(flags)?;
-        let path = non_empty(flags.export_filename.clone()).filter(|_| rate_limit != 0).map(PathBuf::from);
+        let collector = collector::collector(flags, file.fields.clone())?;
+        let target = non_empty(flags.export_filename.clone()).map(|name| match name.as_str() {
+            "-" => ExportTarget::Stdout,
+            _ => ExportTarget::File(name.into()),
+        });
+        if rate_limit == 0 || (target.is_none() && collector.is_none()) {
+            return Ok(None);
+        }
         let rate_limit = u64::try_from(rate_limit).ok().map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-        Ok(path.map(|path| Self { path, file, events, rate_limit, aggregation }))
+        Ok(Some(Self { target, file, collector, events, rate_limit, aggregation }))
+    }
+
+    /// The file that lines go to.
+    pub fn path(&self) -> Option<&Path> {
+        match self.target.as_ref()? {
+            ExportTarget::File(path) => Some(path),
+            ExportTarget::Stdout => None,
+        }
     }
 
     /// The settings by the names of their options, for people.
     pub(super) fn describe(&self) -> impl Iterator<Item = (&'static str, String)> {
         let Rotation { max_bytes, interval, backups, compress } = self.file.rotation;
+        let target = match &self.target {
+            Some(ExportTarget::File(path)) => path.display().to_string(),
+            Some(ExportTarget::Stdout) => "-".to_owned(),
+            None => String::new(),
+        };
+        let collector = self.collector.iter().flat_map(collector::describe);
         [
-            ("export-filename", self.path.display().to_string()),
+            ("export-filename", target),
             ("export-format", self.file.form.name().to_owned()),
             ("export-file-perm", format!("{:o}", self.file.mode)),
             ("export-file-max-size-mb", (max_bytes / MEBIBYTE).to_string()),
@@ -70,6 +104,7 @@ impl ExportSettings {
             ("enable-export-aggregation", self.aggregation.is_some().to_string()),
         ]
         .into_iter()
+        .chain(collector)
     }
 }
 
@@ -79,10 +114,7 @@ fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
     if let Some(text) = &flags.export_file_perm {
         file.mode = file_mode(text)?;
     }
-    if let Some(name) = &flags.export_format {
-        let form = Form::NAMES.into_iter().find(|(known, _)| known == name).map(|(_, form)| form);
-        file.form = form.ok_or_else(|| value_error("export-format", name, "tetragon, ecs or ocsf"))?;
-    }
+    file.form = form("export-format", flags.export_format.as_deref())?;
     let rotation = &mut file.rotation;
     let option = "export-file-rotation-interval";
     if let Some(interval) = duration(option, flags.export_file_rotation_interval.as_ref())? {
@@ -99,6 +131,13 @@ fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
         rotation.compress = compress;
     }
     Ok(file)
+}
+
+/// The form of that name; without one, Tetragon's.
+pub(super) fn form(option: &'static str, name: Option<&str>) -> Result<Form, SettingsError> {
+    let Some(name) = name else { return Ok(Form::default()) };
+    let form = Form::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, form)| form);
+    form.ok_or_else(|| value_error(option, name, "tetragon, ecs or ocsf"))
 }
 
 /// The lists of events that `flags` ask for; those by `pid_set` only where processes are followed.
@@ -209,6 +248,58 @@ mod tests {
             settings(&values).unwrap().map(|export| export.rate_limit)
         };
         assert_eq!([limit("-1"), limit("600"), limit("0")], [Some(None), Some(Some(600)), None]);
+    }
+
+    #[test]
+    fn a_dash_is_standard_output_and_a_collector_needs_no_file() {
+        let target = |values: &[(&str, &str)]| settings(values).unwrap().map(|export| export.target);
+        assert_eq!(target(&[("export-filename", "-")]), Some(Some(ExportTarget::Stdout)));
+        assert_eq!(target(&[("export-filename", "")]), None);
+        let collector = ("export-otlp-endpoint", "http://localhost");
+        assert_eq!(target(&[collector]), Some(None));
+        assert_eq!(target(&[collector, ("export-rate-limit", "0")]), None);
+    }
+
+    /// What upstream's chart asks for, unless it is told otherwise.
+    const CHART_ALLOWS: &str = r#"{"event_set":["PROCESS_EXEC","PROCESS_EXIT","PROCESS_KPROBE","PROCESS_UPROBE","PROCESS_TRACEPOINT","PROCESS_LSM"]}"#;
+    const CHART_DENIES: &str = "{\"health_check\":true}\n{\"namespace\":[\"\",\"cilium\",\"kube-system\"]}";
+
+    // proves: EXP-04
+    #[test]
+    fn the_default_lists_of_the_chart_let_pass_what_pods_do_outside_the_system_and_no_health_checks() {
+        let values = [
+            ("export-filename", "/x"),
+            ("export-allowlist", CHART_ALLOWS),
+            ("export-denylist", CHART_DENIES),
+        ];
+        let export = settings(&values).unwrap().unwrap();
+        let is_wanted = |kind: &str, process: &str| {
+            let event = format!(r#"{{"{kind}":{{"process":{process}}}}}"#);
+            export.events.wants(&read_event(event.as_bytes()).unwrap())
+        };
+        let pod = r#"{"pid":2,"pod":{"namespace":"shop","name":"a"}}"#;
+        for kind in [
+            "process_exec",
+            "process_exit",
+            "process_kprobe",
+            "process_uprobe",
+            "process_tracepoint",
+            "process_lsm",
+        ] {
+            assert!(is_wanted(kind, pod), "{kind}");
+            assert!(!is_wanted(kind, r#"{"pid":2}"#), "{kind} of the host");
+        }
+        assert!(!is_wanted("process_loader", pod) && !is_wanted("process_usdt", pod));
+        for process in [
+            r#"{"pid":2,"pod":{"namespace":"kube-system","name":"a"}}"#,
+            r#"{"pid":2,"pod":{"namespace":"cilium","name":"a"}}"#,
+            r#"{"pid":2,"pod":{"namespace":"shop","container":{"maybe_exec_probe":true}}}"#,
+        ] {
+            assert!(!is_wanted("process_exec", process), "{process}");
+        }
+        let everything = settings(&[("export-filename", "/x")]).unwrap().unwrap();
+        let host = read_event(br#"{"process_exec":{"process":{"pid":2}}}"#).unwrap();
+        assert!(everything.events.wants(&host), "without lists all is exported");
     }
 
     // proves: FLT-03 (option)

@@ -48,7 +48,7 @@ pub struct Flags {
     /// Directory to keep them in, private to root [default: /var/run/tetragon/grpc-policies]
     #[arg(long, value_name = "DIRECTORY")]
     pub persist_grpc_policies_dir: Option<String>,
-    /// File to write events to as JSON lines; empty for none
+    /// File to write events to as JSON lines; - for standard output, empty for none
     #[arg(long, value_name = "FILE")]
     pub export_filename: Option<String>,
     /// How events look in the export file: tetragon, ecs (Elastic Common Schema) or ocsf (Open Cybersecurity Schema Framework) [default: tetragon]
@@ -69,6 +69,21 @@ pub struct Flags {
     /// Compress export files that are not written to any more, with gzip
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub export_file_compress: Option<bool>,
+    /// OpenTelemetry collector to send events to as logs (OTLP over gRPC): `http://HOST:PORT` or `https://HOST:PORT`; empty for none
+    #[arg(long, value_name = "URL")]
+    pub export_otlp_endpoint: Option<String>,
+    /// Headers to send to it: NAME=VALUE, with commas between, and %2C for a comma in a value
+    #[arg(long, value_name = "HEADERS")]
+    pub export_otlp_headers: Option<String>,
+    /// PEM file with the authorities that its certificate must come from [default: those of the machine]
+    #[arg(long, value_name = "FILE")]
+    pub export_otlp_ca_file: Option<String>,
+    /// How long its answer may take [default: 10s]
+    #[arg(long, value_name = "DURATION")]
+    pub export_otlp_timeout: Option<String>,
+    /// How events look in the bodies of the logs: tetragon, ecs or ocsf [default: tetragon]
+    #[arg(long, value_name = "FORMAT")]
+    pub export_otlp_format: Option<String>,
     /// Which events to export: filters as JSON objects, one after the other; any must match; empty for all
     #[arg(long, value_name = "FILTERS")]
     pub export_allowlist: Option<String>,
@@ -219,6 +234,11 @@ impl Flags {
                 .or(under.export_file_rotation_interval),
             export_file_max_backups: self.export_file_max_backups.or(under.export_file_max_backups),
             export_file_compress: self.export_file_compress.or(under.export_file_compress),
+            export_otlp_endpoint: self.export_otlp_endpoint.or(under.export_otlp_endpoint),
+            export_otlp_headers: self.export_otlp_headers.or(under.export_otlp_headers),
+            export_otlp_ca_file: self.export_otlp_ca_file.or(under.export_otlp_ca_file),
+            export_otlp_timeout: self.export_otlp_timeout.or(under.export_otlp_timeout),
+            export_otlp_format: self.export_otlp_format.or(under.export_otlp_format),
             export_allowlist: self.export_allowlist.or(under.export_allowlist),
             export_denylist: self.export_denylist.or(under.export_denylist),
             field_filters: self.field_filters.or(under.field_filters),

@@ -3,6 +3,7 @@
 //! Precedence as upstream: command line, then environment, then files (the last place wins), then defaults. [`Flags`] is what was typed,
 //! [`Settings`] what was meant; nothing behind this module knows an option's name.
 
+mod collector;
 mod content;
 mod dropin;
 mod environment;
@@ -16,7 +17,7 @@ mod settings;
 
 pub use content::ContentSettings;
 pub use dropin::DropinError;
-pub use export::{AggregationSettings, ExportSettings};
+pub use export::{AggregationSettings, ExportSettings, ExportTarget};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
 pub use flags::Flags;
 pub use foreign::without_foreign;

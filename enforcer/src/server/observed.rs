@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::event::Node;
 use bpf_probes::abi::Loss;
 use bpf_probes::attach::Exactness;
 use bpf_probes::load::Collection;
@@ -38,8 +39,8 @@ pub struct Observed {
     pub kernel_processes: u32,
     /// Most long values that may be incomplete at a time.
     pub long_values: usize,
-    /// Name of the node in events.
-    pub node: Arc<str>,
+    /// What events say of this node.
+    pub node: Arc<Node>,
     /// What the metrics of events say.
     pub event_labels: EventLabels,
     /// Who makes the requests of policies, where that is allowed.

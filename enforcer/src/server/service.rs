@@ -121,8 +121,8 @@ impl FineGuidanceSensors for Service {
     async fn get_events(&self, request: Request<GetEventsRequest>) -> Answer<EventStream> {
         let number = self.shared.listeners.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("grpc-{number}");
-        let hub = &self.shared.observed.hub;
-        events::open(hub, request.get_ref(), name, self.shared.listener_queue).map(Response::new)
+        let Observed { hub, node, .. } = &self.shared.observed;
+        events::open(hub, node, request.get_ref(), name, self.shared.listener_queue).map(Response::new)
     }
 
     async fn get_health(&self, request: Request<GetHealthStatusRequest>) -> Answer<GetHealthStatusResponse> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use api::wire::fine_guidance_sensors_client::FineGuidanceSensorsClient;
@@ -66,11 +66,28 @@ impl Instance {
         let child =
             command(&run_dir, arguments).arg(export).stderr(log).stdin(Stdio::null()).spawn().unwrap();
         let mut instance = Self { child, directory };
-        wait_until("the daemon is ready", || {
-            assert!(instance.child.try_wait().unwrap().is_none(), "it ended: {}", instance.log());
-            instance.log().contains("enforcer ready")
-        });
+        instance.wait_until_ready();
         instance
+    }
+
+    /// Starts a daemon that writes its events to standard output, and waits until it is ready.
+    pub(crate) fn start_to_stdout(arguments: &[&str]) -> (Self, ChildStdout) {
+        let directory = tempfile::tempdir().unwrap();
+        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let mut command = command(&directory.path().join("run"), arguments);
+        command.arg("--export-filename=-").stdout(Stdio::piped()).stderr(log).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        let mut instance = Self { child, directory };
+        instance.wait_until_ready();
+        (instance, output)
+    }
+
+    fn wait_until_ready(&mut self) {
+        wait_until("the daemon is ready", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended: {}", self.log());
+            self.log().contains("enforcer ready")
+        });
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {

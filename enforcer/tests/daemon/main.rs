@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod classes;
+#[path = "../../../export/tests/otlp/collector.rs"]
+mod collector;
 mod content;
 mod export;
 mod filters;
@@ -14,5 +16,6 @@ mod places;
 mod policies;
 mod program;
 mod servers;
+mod sinks;
 mod stacks;
 mod uprobes;

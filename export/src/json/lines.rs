@@ -138,10 +138,23 @@ impl<T: Target> Lines<T> {
     /// Writes what is pending and drops what then remains.
     pub(super) fn finish(&mut self, name: &str) -> Result<(), WriteError> {
         let failure = self.write_out().err();
+        let dropped = self.give_up();
+        self.report(name, failure, dropped)
+    }
+
+    /// Drops what is pending; says how many events that were.
+    pub(super) fn give_up(&mut self) -> u64 {
         let dropped = count_lines(&self.pending);
         self.counters.add_dropped(dropped);
         self.pending = Vec::new();
-        self.report(name, failure, dropped)
+        dropped
+    }
+
+    /// Drops `events`, and says how many.
+    pub(super) fn refuse(&self, events: &mut dyn Iterator<Item = &Event>) -> u64 {
+        let dropped = events.inspect(|event| self.counters.add_received(event)).count() as u64;
+        self.counters.add_dropped(dropped);
+        dropped
     }
 
     fn render(&mut self, event: &Event) {
@@ -239,6 +252,11 @@ impl<T: Target> Lines<T> {
 pub(super) fn whole_lines(lines: &[u8], most: usize) -> usize {
     let within = &lines[..most.min(lines.len())];
     within.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
+}
+
+/// Bytes of the first of `lines`.
+pub(super) fn first_line(lines: &[u8]) -> usize {
+    lines.iter().position(|&byte| byte == b'\n').map_or(lines.len(), |end| end + 1)
 }
 
 /// How many lines end in `bytes`: JSON text has no line end inside.

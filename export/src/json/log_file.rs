@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backup::Naming;
-use super::lines::{Target, whole_lines};
+use super::lines::{Target, first_line, whole_lines};
 use super::rotation::RotationHandle;
 use super::tidy::Tidy;
 
@@ -178,11 +178,6 @@ impl Target for LogFile {
         self.size = metadata.len();
         Ok(true)
     }
-}
-
-/// Bytes of the first of `lines`.
-fn first_line(lines: &[u8]) -> usize {
-    lines.iter().position(|&byte| byte == b'\n').map_or(lines.len(), |end| end + 1)
 }
 
 /// Whether the file of `metadata` is what `path` names.

@@ -4,17 +4,17 @@ use serde_json::{Map, Value, json};
 
 /// An event's JSON, taken apart.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     whole: &'a Map<String, Value>,
     /// `process_exec`, `process_kprobe` …
-    pub(super) kind: &'a str,
+    pub(crate) kind: &'a str,
     /// What stands under it.
-    pub(super) body: &'a Value,
+    pub(crate) body: &'a Value,
 }
 
 /// What an event is about, besides its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     /// A program begins.
     Start,
     /// A process ends.
@@ -35,7 +35,7 @@ pub(super) enum Subject<'a> {
 
 /// What was done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing: it was seen.
     Seen,
     /// The call failed, or its caller was killed.
@@ -43,12 +43,12 @@ pub(super) enum Verdict {
 }
 
 /// Text at a path of keys, where there is some.
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// Puts `value` under a dotted path, unless it is nothing.
-pub(super) fn put(document: &mut Value, path: &str, value: Option<Value>) {
+pub(crate) fn put(document: &mut Value, path: &str, value: Option<Value>) {
     let Some(value) = value.filter(|value| !value.is_null()) else { return };
     let mut place = document;
     for key in path.split('.') {
@@ -61,13 +61,13 @@ pub(super) fn put(document: &mut Value, path: &str, value: Option<Value>) {
 }
 
 /// What a value says as text.
-pub(super) fn string(value: Option<&str>) -> Option<Value> {
+pub(crate) fn string(value: Option<&str>) -> Option<Value> {
     value.map(Value::from)
 }
 
 impl<'a> Fields<'a> {
     /// `None` for what is no event.
-    pub(super) fn of(event: &'a Value) -> Option<Self> {
+    pub(crate) fn of(event: &'a Value) -> Option<Self> {
         let whole = event.as_object()?;
         let is_kind = |(name, value): &(&String, &Value)| {
             value.is_object() && !matches!(name.as_str(), "aggregation_info" | "node_labels")
@@ -77,33 +77,33 @@ impl<'a> Fields<'a> {
     }
 
     /// A field of the event itself, such as `node_name`.
-    pub(super) fn outer(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn outer(&self, name: &str) -> Option<&'a str> {
         self.whole.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 
     /// How many alike events it stands for, where it was aggregated.
-    pub(super) fn count(&self) -> Option<u64> {
+    pub(crate) fn count(&self) -> Option<u64> {
         let count = self.whole.get("aggregation_info")?.get("count")?;
         count.as_u64().or_else(|| count.as_str()?.parse().ok())
     }
 
     /// Its process, or nothing.
-    pub(super) fn process(&self) -> Option<&'a Value> {
+    pub(crate) fn process(&self) -> Option<&'a Value> {
         self.body.get("process")
     }
 
     /// The parent of its process.
-    pub(super) fn parent(&self) -> Option<&'a Value> {
+    pub(crate) fn parent(&self) -> Option<&'a Value> {
         self.body.get("parent")
     }
 
     /// `args`
-    pub(super) fn arguments(&self) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &'a Value> {
         self.body.get("args").and_then(Value::as_array).into_iter().flatten()
     }
 
     /// What it is about.
-    pub(super) fn subject(&self) -> Subject<'a> {
+    pub(crate) fn subject(&self) -> Subject<'a> {
         match self.kind {
             "process_exec" => return Subject::Start,
             "process_exit" => return Subject::End,
@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The function, probe or event that was hooked.
-    pub(super) fn function(&self) -> &'a str {
+    pub(crate) fn function(&self) -> &'a str {
         ["/function_name", "/symbol", "/event", "/name"]
             .iter()
             .find_map(|name| text(self.body, name))
@@ -131,12 +131,12 @@ impl<'a> Fields<'a> {
     }
 
     /// `KPROBE_ACTION_…` without its head, for events of hooks.
-    pub(super) fn action(&self) -> Option<&'a str> {
+    pub(crate) fn action(&self) -> Option<&'a str> {
         Some(text(self.body, "/action")?.trim_start_matches("KPROBE_ACTION_"))
     }
 
     /// What is left of the event when its processes are taken out, which have a place.
-    pub(super) fn rest(&self) -> Value {
+    pub(crate) fn rest(&self) -> Value {
         let mut rest = self.body.clone();
         if let Some(fields) = rest.as_object_mut() {
             fields.remove("process");
@@ -146,7 +146,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What was done about it.
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let acts = |pointer: &str| {
             let action = text(self.body, pointer).map(|action| action.trim_start_matches("KPROBE_ACTION_"));
             matches!(action, Some("SIGKILL" | "SIGNAL" | "OVERRIDE" | "NOTIFYENFORCER"))
@@ -156,7 +156,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The program of a process with its arguments.
-pub(super) fn command_line(process: &Value) -> Option<Value> {
+pub(crate) fn command_line(process: &Value) -> Option<Value> {
     let binary = text(process, "/binary")?;
     Some(match text(process, "/arguments") {
         Some(arguments) => format!("{binary} {arguments}").into(),
@@ -165,28 +165,28 @@ pub(super) fn command_line(process: &Value) -> Option<Value> {
 }
 
 /// The container's id, as far as it is known.
-pub(super) fn container_id(process: &Value) -> Option<Value> {
+pub(crate) fn container_id(process: &Value) -> Option<Value> {
     let id = text(process, "/pod/container/id").map(|id| id.rsplit("://").next().unwrap_or(id));
     string(id.or_else(|| text(process, "/docker")))
 }
 
 /// Name of the user, where events show it.
-pub(super) fn user_name(process: &Value) -> Option<Value> {
+pub(crate) fn user_name(process: &Value) -> Option<Value> {
     string(text(process, "/user/name"))
 }
 
 /// `tcp` for `IPPROTO_TCP`.
-pub(super) fn transport(at: &Value) -> Option<Value> {
+pub(crate) fn transport(at: &Value) -> Option<Value> {
     text(at, "/protocol").map(|name| name.trim_start_matches("IPPROTO_").to_lowercase().into())
 }
 
 /// The last part of a path.
-pub(super) fn file_name(path: &str) -> &str {
+pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// A number as JSON, from protobuf's JSON where 64 bits are text.
-pub(super) fn number(value: Option<&Value>) -> Option<u64> {
+pub(crate) fn number(value: Option<&Value>) -> Option<u64> {
     let value = value?;
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }

@@ -4,7 +4,7 @@
 //! our own, so that nothing is lost.
 
 mod ecs;
-mod event;
+pub(crate) mod event;
 mod ocsf;
 
 use event::Fields;

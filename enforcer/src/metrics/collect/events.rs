@@ -8,7 +8,7 @@ use crate::pipeline::FOREIGN;
 use crate::server::Observed;
 
 pub(super) fn collect(observed: &Observed, page: &mut Page) {
-    let node = observed.node.as_ref();
+    let node = observed.node.name.as_ref();
     // Nobody tells of pods yet: namespace, workload and pod are empty.
     observed.pipeline.with_series(|series| {
         for (program, counts) in series.programs() {

@@ -1,5 +1,7 @@
 //! Those who get the events.
 
+use export::sink::Counts;
+
 use super::super::catalogue::{
     EXPORTED, EXPORTED_BYTES, LAST_EXPORTED, LISTENER_LOST, LISTENER_WAITING, OVERFLOWED, RATE_LIMITED,
     SINK_DROPPED,
@@ -13,17 +15,17 @@ pub(super) fn collect(observed: &Observed, page: &mut Page) {
         page.add(&LISTENER_LOST, &[&listener.name], listener.lost);
         page.add(&LISTENER_WAITING, &[&listener.name], listener.waiting as u64);
     }
-    for metric in [&EXPORTED, &EXPORTED_BYTES, &RATE_LIMITED] {
-        page.set(metric, 0);
-    }
-    let mut newest = 0;
+    let mut all = Counts::default();
     for (name, counters) in &observed.sinks {
         let counts = counters.counts();
-        page.set(&EXPORTED, counts.written);
-        page.set(&EXPORTED_BYTES, counts.bytes);
-        page.set(&RATE_LIMITED, counts.limited);
         page.add(&SINK_DROPPED, &[name], counts.dropped);
-        newest = newest.max(u64::try_from(counts.newest).unwrap_or_default());
+        all.written += counts.written;
+        all.bytes += counts.bytes;
+        all.limited += counts.limited;
+        all.newest = all.newest.max(counts.newest);
     }
-    page.set(&LAST_EXPORTED, newest);
+    page.set(&EXPORTED, all.written);
+    page.set(&EXPORTED_BYTES, all.bytes);
+    page.set(&RATE_LIMITED, all.limited);
+    page.set(&LAST_EXPORTED, u64::try_from(all.newest).unwrap_or_default());
 }

@@ -1,4 +1,4 @@
-//! Sinks, each on a thread of its own behind its own queue of the hub.
+//! A sink on a thread of its own behind its own queue of the hub.
 
 use std::io;
 use std::sync::Arc;
