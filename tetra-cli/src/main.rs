@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let result = run(arguments);
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => print::failure(&error),
     }
@@ -36,7 +36,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|output| output.0.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let connection = arguments.connection;
     match arguments.command {
         Command::Getevents(options) => command::getevents::run(&connection, &options)?,
@@ -59,6 +59,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Version(options) => command::version::run(&connection, options)?,
         Command::Completion { shell } => command::generate::completion(shell)?,
         Command::Man => command::generate::man()?,
+        Command::Reference => command::reference::reference()?,
+        Command::Policytest(command) => {
+            return Ok(command::policytest::run(&connection, &command)?.into());
+        }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

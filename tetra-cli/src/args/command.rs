@@ -10,6 +10,7 @@ use super::admin::{EventLog, Explain, LogLevel, Probe, RuntimeHook, Sensors, Top
 use super::debug::{Bugtool, Debug, Dump};
 use super::getevents::GetEvents;
 use super::policy::Policy;
+use super::policytest::PolicyTest;
 use super::tools::{CgroupTracker, Cri, PolicyFilter};
 use super::value::seconds;
 
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     Probe(Probe),
     /// Gather what support needs to know of this node into an archive
     Bugtool(Bugtool),
+    /// Try whether the daemon does on this kernel what policies say
+    #[command(subcommand, alias = "pt")]
+    Policytest(PolicyTest),
     /// Print the version
     Version(Version),
     /// Sensors come and go with their policies
@@ -129,6 +133,9 @@ pub(crate) enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man,
+    /// Print docs/reference/tetra.md
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Form of other output.

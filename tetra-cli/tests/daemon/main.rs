@@ -5,6 +5,7 @@ mod admin;
 mod encrypted;
 mod getevents;
 mod policies;
+mod policytest;
 mod service;
 mod tools;
 
