@@ -101,7 +101,28 @@ fn sample(guest: &Guest, name: &str, text: &str) -> Outcome<Vec<String>> {
         ensure!(ours.is_empty() == theirs.is_empty(), "{} events, upstream has {}", ours.len(), theirs.len());
         return Ok(Vec::new());
     }
-    Ok(compare(&ours, &theirs))
+    let mut found = compare(&ours, &theirs);
+    if !found.is_empty() {
+        found.push(losses(&daemon)?);
+        found.extend(others(&fs::read_to_string(guest.folder.join("events.json"))?, name));
+    }
+    Ok(found)
+}
+
+/// What the daemon says that it lost; for whoever looks for an event that is missing.
+fn losses(daemon: &Daemon) -> Outcome<String> {
+    let status = daemon.tetra(&["status"])?;
+    Ok(format!("status: {}", status.text().split_whitespace().collect::<Vec<_>>().join(" ")))
+}
+
+/// Events of hooks that were not compared, because of who acts in them.
+fn others(text: &str, sample: &str) -> Vec<String> {
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let left_out = events.filter(|event| {
+        event.as_object().is_some_and(|kinds| kinds.keys().any(|kind| !BASE.contains(&kind.as_str())))
+            && comparable(event, sample).is_none()
+    });
+    left_out.take(OTHERS).map(|event| format!("not compared: {event}")).collect()
 }
 
 /// Adds the policy, watching only where nothing is compared, for some kill whoever does something usual; whether it was accepted, which must be as expected.
@@ -148,6 +169,8 @@ fn act(daemon: &mut Daemon, guest: &Guest, name: &str) -> Outcome<Vec<Value>> {
     Ok(ours)
 }
 
+/// How many events that were not compared a failure shows.
+const OTHERS: usize = 5;
 /// Events that need no policy.
 const BASE: [&str; 2] = ["process_exec", "process_exit"];
 

@@ -31,12 +31,12 @@ pub use map::Map;
 pub use map_error::MapError;
 pub use mapped_array::MappedArray;
 pub use own_btf::OwnBtfError;
-pub use pin::{BPF_FS_MAGIC, Pin, PinError, PinFolder};
+pub use pin::{BPF_FS_MAGIC, Pin, PinError, PinFolder, hold_pinned};
 pub use program::{FindMap, Program, ProgramError, ProgramInfo};
 pub use ring::{Head, Ring, RingError};
 pub use running::{
     RunStatistics, RunningMap, RunningProgram, maps_of_program, programs_in_map, running_maps,
     running_programs,
 };
-pub use sys::{ObjectKind, SysError, Undisturbed, object_ids};
+pub use sys::{ObjectKind, SysError, Undisturbed, object_ids, wait_for_programs};
 pub use verifier_log::Refusal;

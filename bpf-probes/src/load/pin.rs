@@ -6,7 +6,7 @@
 use std::ffi::CString;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,15 @@ impl Drop for PinFolder {
             let _left = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Holds an object that has a name, so that it stays when the name is taken away.
+///
+/// # Errors
+/// The kernel's answer: `ENOENT` where there is no such name, `EINVAL` where it is none of an object.
+pub fn hold_pinned(path: &Path) -> Result<OwnedFd, SysError> {
+    let text = CString::new(path.as_os_str().as_bytes());
+    sys::object_get(&text.map_err(|_nul| SysError::new("bpf(BPF_OBJ_GET)", libc::EINVAL))?)
 }
 
 /// The name of an object. Dropping it takes the name away, unless its folder is kept.

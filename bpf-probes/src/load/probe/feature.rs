@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::attempt::{Attempt, no, of_error, of_load, of_map};
-use super::{forms, link};
+use super::{file, forms, link};
 use crate::btf::Btf;
 use crate::insn::{Helper, Insn};
 use crate::kernel::{Answer, Feature, FeatureSet};
@@ -94,6 +94,7 @@ impl<'kernel> Prober<'kernel> {
             Feature::DPath => self.helper(ProgramKind::Fentry, Helper::DPath as i32, feature),
             Feature::DPathLsm => self.helper(ProgramKind::Lsm, Helper::DPath as i32, feature),
             Feature::ImaFileHash => self.ima_file_hash(feature),
+            Feature::ProbeWriteUser => write_user(file::lockdown().as_deref()),
             Feature::AncestorCgroupId
             | Feature::AttachCookie
             | Feature::CurrentTaskBtf
@@ -103,7 +104,6 @@ impl<'kernel> Prober<'kernel> {
             | Feature::MapLookupPercpu
             | Feature::OverrideReturn
             | Feature::ProbeReadKernelStr
-            | Feature::ProbeWriteUser
             | Feature::SendSignal
             | Feature::SendSignalThread => self.helper_of(feature),
             Feature::BuildId => Answer::Unknown { error: "nothing asks for it yet".to_owned() },
@@ -219,7 +219,7 @@ impl<'kernel> Prober<'kernel> {
 
 /// The helper that a feature is, for features that are one helper in kprobe programs.
 fn helper_number(feature: Feature) -> Option<i32> {
-    const HELPERS: [(Feature, i32); 12] = [
+    const HELPERS: [(Feature, i32); 11] = [
         (Feature::AncestorCgroupId, Helper::GetCurrentAncestorCgroupId as i32),
         (Feature::AttachCookie, Helper::GetAttachCookie as i32),
         (Feature::CurrentTaskBtf, Helper::GetCurrentTaskBtf as i32),
@@ -229,11 +229,19 @@ fn helper_number(feature: Feature) -> Option<i32> {
         (Feature::MapLookupPercpu, Helper::MapLookupPercpuElem as i32),
         (Feature::OverrideReturn, Helper::OverrideReturn as i32),
         (Feature::ProbeReadKernelStr, Helper::ProbeReadKernelStr as i32),
-        (Feature::ProbeWriteUser, Helper::ProbeWriteUser as i32),
         (Feature::SendSignal, Helper::SendSignal as i32),
         (Feature::SendSignalThread, Helper::SendSignalThread as i32),
     ];
     HELPERS.iter().find(|(known, _)| *known == feature).map(|(_, number)| *number)
+}
+
+/// `bpf_probe_write_user` is on every kernel unless lockdown forbids it (`kernel/trace/bpf_trace.c: bpf_get_probe_write_proto`). Not tried: each attempt that succeeds makes
+/// the kernel's log warn of programs that may corrupt user memory.
+fn write_user(lockdown: Option<&str>) -> Answer {
+    match lockdown {
+        None | Some("none") => Answer::Yes,
+        Some(level) => Answer::Refused { error: format!("the kernel is locked down ({level})") },
+    }
 }
 
 pub(super) const fn plain(kind: ProgramType, insns: &[Insn]) -> Attempt<'_> {

@@ -192,6 +192,17 @@ pub(super) fn error_injectable() -> Option<Symbols> {
     Some(Symbols::from_list(&list))
 }
 
+/// The level of lockdown in force: the word in brackets of its file; `None` where the kernel has no lockdown, or does not say.
+pub(super) fn lockdown() -> Option<String> {
+    let root = KernelFs::Security.root().ok()?;
+    lockdown_level(&fs::read_to_string(root.path().join("lockdown")).ok()?)
+}
+
+fn lockdown_level(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('[')?;
+    rest.split_once(']').map(|(level, _)| level.to_owned())
+}
+
 /// All functions that the kernel says can be traced; `None` where it does not say. A megabyte of text, and a second on a slow machine.
 pub fn all_traceable() -> Option<Symbols> {
     let root = KernelFs::Trace.root().ok()?;
@@ -291,6 +302,14 @@ mod tests {
         for file in [PLAIN, NAMED] {
             assert_eq!(unpack(file).as_deref(), Some("CONFIG_PREEMPT=y\n"));
         }
+    }
+
+    #[test]
+    fn the_level_of_lockdown_is_the_word_in_brackets() {
+        assert_eq!(lockdown_level("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+        assert_eq!(lockdown_level("[none] integrity confidentiality").as_deref(), Some("none"));
+        assert_eq!(lockdown_level("none"), None);
+        assert_eq!(lockdown_level("]none["), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod element;
 mod error;
+mod grace;
 mod memory;
 mod mount;
 mod object;
@@ -16,6 +17,7 @@ mod user;
 
 pub(in crate::load) use element::{Elements, UpdateMode};
 pub use error::SysError;
+pub use grace::wait_for_programs;
 pub(in crate::load) use memory::{Mapping, Protection, page_size};
 pub(in crate::load) use mount::detached_mount;
 pub(in crate::load) use object::{

@@ -112,12 +112,6 @@ pub(in crate::load) fn map_by_id(id: u32) -> Result<OwnedFd, SysError> {
     own("bpf(BPF_MAP_GET_FD_BY_ID)", unsafe { libbpf_sys::bpf_map_get_fd_by_id(id) })
 }
 
-/// The object that has a name in a BPF file system; any other file is refused by the kernel.
-pub(in crate::load) fn object_get(path: &CStr) -> Result<OwnedFd, SysError> {
-    // SAFETY: the path is NUL-terminated and only read during the call.
-    own("bpf(BPF_OBJ_GET)", unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) })
-}
-
 pub(super) fn info_len<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }
@@ -127,6 +121,13 @@ pub(in crate::load) fn object_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<(),
     // SAFETY: the path is NUL-terminated and only read during the call.
     let result = unsafe { libbpf_sys::bpf_obj_pin(fd.as_raw_fd(), path.as_ptr()) };
     SysError::check("bpf(BPF_OBJ_PIN)", result).map(|_zero| ())
+}
+
+/// A descriptor of the object that has this name.
+pub(in crate::load) fn object_get(path: &CStr) -> Result<OwnedFd, SysError> {
+    // SAFETY: the path is NUL-terminated and only read during the call.
+    let result = unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) };
+    own("bpf(BPF_OBJ_GET)", result)
 }
 
 /// Kinds of kernel object that have ids.
