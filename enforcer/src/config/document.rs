@@ -20,7 +20,7 @@ pub enum Document {
 }
 
 /// What stands behind the options in the manual page.
-const FURTHER: &str = r#".SH ENVIRONMENT
+const FURTHER: &str = r".SH ENVIRONMENT
 Each option can come from a variable with its name in capitals behind TETRAGON_: TETRAGON_RB_SIZE for \-\-rb\-size. NODE_NAME is the name of this machine in events.
 .SH FILES
 .TP
@@ -43,7 +43,7 @@ SIGTERM and SIGINT end the daemon after what is under way was written; SIGHUP ha
 0 where the daemon ended in order and nothing was lost on the way, 1 otherwise.
 .SH SEE ALSO
 .BR tetra (1)
-"#;
+";
 
 impl Document {
     /// What `arguments` (the program's name first) ask for; none where they are options of a daemon.
