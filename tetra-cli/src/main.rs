@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Arguments, Command, Debug};
+use args::{Arguments, Command};
 use print::OutputError;
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let result = run(arguments);
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => print::failure(&error),
     }
@@ -36,7 +36,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|output| output.0.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let connection = arguments.connection;
     match arguments.command {
         Command::Getevents(options) => command::getevents::run(&connection, &options)?,
@@ -50,12 +50,19 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Probe(options) => command::probe::run(&options)?,
         Command::Sensors(command) => command::sensors::run(&connection, &command)?,
         Command::Rthooks(command) => command::rthooks::run(&connection, &command)?,
-        Command::Debug(Debug::Dump(command)) | Command::Dump(command) => {
-            command::dump::run(&connection, command)?;
-        }
+        Command::Bugtool(options) => command::bugtool::run(&connection, &options)?,
+        Command::Debug(command) => command::debug::run(&connection, &command)?,
+        Command::Cri(options) => command::containers::cri(&options)?,
+        Command::Policyfilter(command) => command::containers::policyfilter(&command)?,
+        Command::Cgtracker(command) => command::containers::cgtracker(&command)?,
+        Command::Dump(command) => command::dump::run(&connection, &command)?,
         Command::Version(options) => command::version::run(&connection, options)?,
         Command::Completion { shell } => command::generate::completion(shell)?,
         Command::Man => command::generate::man()?,
+        Command::Reference => command::reference::reference()?,
+        Command::Policytest(command) => {
+            return Ok(command::policytest::run(&connection, &command)?.into());
+        }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

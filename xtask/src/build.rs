@@ -39,6 +39,15 @@ pub(crate) fn cargo() -> Command {
 
 /// Builds `binaries` and returns the path of each by its name.
 pub(crate) fn binaries(binaries: &[Binary], profile: &str) -> Result<BTreeMap<String, PathBuf>> {
+    binaries_that_know(binaries, profile, &[])
+}
+
+/// The same for binaries that are told `facts` at build time, as variables of the environment.
+pub(crate) fn binaries_that_know(
+    binaries: &[Binary],
+    profile: &str,
+    facts: &[(&str, String)],
+) -> Result<BTreeMap<String, PathBuf>> {
     let names: Vec<&str> = binaries.iter().map(|(_, name)| *name).collect();
     terminal::progress(&format!("building {} (profile {profile})", names.join(", ")));
     let mut command = cargo();
@@ -46,6 +55,7 @@ pub(crate) fn binaries(binaries: &[Binary], profile: &str) -> Result<BTreeMap<St
     for (package, name) in binaries {
         command.args(["-p", package, "--bin", name]);
     }
+    command.envs(facts.iter().map(|(name, value)| (name, value)));
     let mut child = command.stdout(Stdio::piped()).spawn().context("cargo build")?;
     let output = child.stdout.take().context("cargo build: no output")?;
     let mut found = BTreeMap::new();

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 /// Builds the release and packs it.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let binaries = build::binaries(&[build::DAEMON, build::TETRA], "release")?;
+    let binaries = build::binaries_that_know(&[build::DAEMON, build::TETRA], "release", &facts())?;
     let name = format!("enforcer-{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let work = tempfile::tempdir()?;
     lay_out(&work.path().join(&name), &binaries)?;
@@ -32,18 +32,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What `tetra version --build` and `tetra info` say of this build; nothing where git does not tell. The date is that of the commit, so that equal sources
+/// make equal binaries.
+fn facts() -> Vec<(&'static str, String)> {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(build::workspace()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let tree = git(&["status", "--porcelain"])
+        .map(|changes| if changes.is_empty() { "clean" } else { "dirty" }.to_owned());
+    let known = [
+        ("ENFORCER_GIT_COMMIT", git(&["rev-parse", "HEAD"])),
+        ("ENFORCER_GIT_DATE", git(&["log", "-1", "--format=%cI"])),
+        ("ENFORCER_GIT_TREE", tree),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
 /// Where files of `xtask/dist` go.
 const FILES: [(&str, &str); 3] =
     [("install.sh", ""), ("uninstall.sh", ""), ("enforcer.service", "usr/lib/systemd/system")];
 /// Options that an installed daemon starts with; those in /etc win over them.
 const OPTIONS: &str = "tetragon.conf.d";
 
-/// Where `tetra` writes what a shell and a reader of manuals look for.
-const WRITTEN: [(&[&str], &str); 4] = [
-    (&["completion", "bash"], "usr/local/share/bash-completion/completions/tetra"),
-    (&["completion", "zsh"], "usr/local/share/zsh/site-functions/_tetra"),
-    (&["completion", "fish"], "usr/local/share/fish/vendor_completions.d/tetra.fish"),
-    (&["man"], "usr/local/share/man/man1/tetra.1"),
+/// Words with which a binary writes what a shell and a reader of manuals look for, and where that goes.
+const WRITTEN: [(build::Binary, &[&str], &str); 4] = [
+    (build::TETRA, &["completion", "bash"], "usr/local/share/bash-completion/completions/tetra"),
+    (build::TETRA, &["completion", "zsh"], "usr/local/share/zsh/site-functions/_tetra"),
+    (build::TETRA, &["completion", "fish"], "usr/local/share/fish/vendor_completions.d/tetra.fish"),
+    (build::TETRA, &["man"], "usr/local/share/man/man1/tetra.1"),
 ];
 
 /// Puts everything into `root`, whose folders are those of a node, beside the scripts that install and uninstall.
@@ -64,14 +81,14 @@ fn lay_out(root: &Path, binaries: &BTreeMap<String, PathBuf>) -> Result<()> {
         let option = option?;
         copy(&option.path(), &root.join("usr/local/lib/tetragon").join(OPTIONS).join(option.file_name()))?;
     }
-    let tetra = binaries.get(build::TETRA.1).context("no tetra")?;
-    for (words, path) in WRITTEN {
+    for ((_, name), words, path) in WRITTEN {
+        let binary = binaries.get(name).with_context(|| format!("no {name}"))?;
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         let written =
-            Command::new(tetra).args(words).output().with_context(|| tetra.display().to_string())?;
+            Command::new(binary).args(words).output().with_context(|| binary.display().to_string())?;
         if !written.status.success() {
-            bail!("tetra {}: {}", words.join(" "), written.status);
+            bail!("{name} {}: {}", words.join(" "), written.status);
         }
         fs::write(path, written.stdout)?;
     }

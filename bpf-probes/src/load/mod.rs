@@ -5,6 +5,7 @@
 
 mod collection;
 mod cpus;
+mod holding;
 mod kernel_fs;
 pub mod link;
 mod map;
@@ -24,6 +25,7 @@ mod verifier_log;
 
 pub use collection::{Collection, LoadContext, LoadError, MapSet};
 pub use cpus::{CpusError, PossibleCpus};
+pub use holding::{HeldObject, objects_of_process, pinned_objects};
 pub use link::{AttachError, Link};
 pub use map::Map;
 pub use map_error::MapError;
@@ -32,6 +34,9 @@ pub use own_btf::OwnBtfError;
 pub use pin::{BPF_FS_MAGIC, Pin, PinError, PinFolder, hold_pinned};
 pub use program::{FindMap, Program, ProgramError, ProgramInfo};
 pub use ring::{Head, Ring, RingError};
-pub use running::{RunStatistics, RunningProgram, running_programs};
+pub use running::{
+    RunStatistics, RunningMap, RunningProgram, maps_of_program, programs_in_map, running_maps,
+    running_programs,
+};
 pub use sys::{ObjectKind, SysError, Undisturbed, object_ids, wait_for_programs};
 pub use verifier_log::Refusal;

@@ -25,9 +25,12 @@ pub(super) fn info(features: &FeatureSet, settings: &[(String, String)]) -> GetI
         conf: conf.collect(),
         build: Some(BuildInfo {
             go_version: String::new(),
-            commit: String::new(),
-            time: String::new(),
-            modified: String::new(),
+            // `cargo xtask dist` tells the compiler.
+            commit: option_env!("ENFORCER_GIT_COMMIT").unwrap_or_default().to_owned(),
+            time: option_env!("ENFORCER_GIT_DATE").unwrap_or_default().to_owned(),
+            modified: option_env!("ENFORCER_GIT_TREE")
+                .map(|state| (state != "clean").to_string())
+                .unwrap_or_default(),
         }),
     }
 }

@@ -142,26 +142,3 @@ pub(crate) enum RuntimeHook {
         annotations: Vec<String>,
     },
 }
-
-/// Subcommands of `debug`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Debug {
-    /// Print what the daemon remembers
-    #[command(subcommand)]
-    Dump(Dump),
-}
-
-/// Subcommands of `dump`.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub(crate) enum Dump {
-    /// The processes that the daemon knows, one JSON object a line
-    #[command(alias = "processCache")]
-    Processcache {
-        /// Not those that nothing refers to any more
-        #[arg(long)]
-        skip_zero_refcnt: bool,
-        /// Not those that the kernel knows too
-        #[arg(long)]
-        exclude_execve_map_processes: bool,
-    },
-}

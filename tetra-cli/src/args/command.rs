@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::admin::{Debug, Dump, EventLog, Explain, LogLevel, Probe, RuntimeHook, Sensors, Top, Version};
+use super::admin::{EventLog, Explain, LogLevel, Probe, RuntimeHook, Sensors, Top, Version};
+use super::debug::{Bugtool, Debug, Dump};
 use super::getevents::GetEvents;
 use super::policy::Policy;
-use super::value::duration;
+use super::policytest::PolicyTest;
+use super::tools::{CgroupTracker, Cri, PolicyFilter};
+use super::value::seconds;
 
 /// Talks to the Tetragon or Enforcer daemon of this node.
 #[derive(Debug, Parser)]
@@ -37,9 +40,9 @@ pub(crate) struct Connection {
     /// /var/run/tetragon/tetragon-info.json, its socket there, or localhost:54321]
     #[arg(long, global = true, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     pub(crate) server_address: String,
-    /// Time limit of one call; does not limit a stream of events
-    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    /// Time limit of one call, which does not limit a stream of events [default: 30s]; of `debug progs` the time between two looks [default: 1s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
     /// How often to try again, at growing intervals, while the daemon is not there
     #[arg(long, global = true, value_name = "N", default_value_t = 1)]
     pub(crate) retries: u32,
@@ -61,6 +64,13 @@ pub(crate) struct Connection {
     /// Trust whoever answers; for trying only
     #[arg(long, global = true)]
     pub(crate) tls_skip_verify: bool,
+}
+
+impl Connection {
+    /// Time limit of one call.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(30))
+    }
 }
 
 /// What to do.
@@ -87,6 +97,11 @@ pub(crate) enum Command {
     Eventlog(EventLog),
     /// Say what the kernel of this machine can do for policies
     Probe(Probe),
+    /// Gather what support needs to know of this node into an archive
+    Bugtool(Bugtool),
+    /// Try whether the daemon does on this kernel what policies say
+    #[command(subcommand, alias = "pt")]
+    Policytest(PolicyTest),
     /// Print the version
     Version(Version),
     /// Sensors come and go with their policies
@@ -101,6 +116,15 @@ pub(crate) enum Command {
     /// The same as `debug dump`
     #[command(subcommand, hide = true)]
     Dump(Dump),
+    /// Look for containers
+    #[command(hide = true)]
+    Cri(Cri),
+    /// Look at policies for pods
+    #[command(subcommand, hide = true)]
+    Policyfilter(PolicyFilter),
+    /// Look at control groups below those of containers
+    #[command(subcommand, hide = true)]
+    Cgtracker(CgroupTracker),
     /// Print a script that completes commands in a shell
     Completion {
         /// The shell
@@ -109,6 +133,9 @@ pub(crate) enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man,
+    /// Print docs/reference/tetra.md
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Form of other output.

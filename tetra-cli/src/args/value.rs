@@ -18,11 +18,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration is numbers with units, such as 30s, 1m30s or 200ms".to_owned())
 }
 
+/// The same, or a number of seconds.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).or_else(|_none| duration(text))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, event_type};
+    use super::{duration, event_type, seconds};
 
     #[test]
     fn durations_read_as_in_go() {
@@ -34,6 +39,11 @@ mod tests {
         for text in ["", "30", "s", "-1s", "1x", "1s2", "1.2.3s", "99999999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }
+        assert_eq!(
+            (seconds("10"), seconds("10ms")),
+            (Ok(Duration::from_secs(10)), Ok(Duration::from_millis(10)))
+        );
+        assert!(seconds("-1").is_err());
     }
 
     #[test]

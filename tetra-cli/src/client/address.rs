@@ -1,19 +1,14 @@
 //! Where the daemon is.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::description::{Description, RUN_FOLDER};
 use super::tls::TlsError;
 use crate::args::Connection;
 
-/// Folder in which the daemon leaves its socket and its description.
-const RUN_FOLDER: &str = "/var/run/tetragon";
 /// Port of a daemon that listens on TCP.
 const PORT: &str = "54321";
-/// More than the daemon ever writes.
-const DESCRIPTION_LIMIT: u64 = 1 << 20;
 
 /// An address that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +62,8 @@ impl Address {
 
     /// What the daemon says of itself in `folder`, else its socket there, else the port on this machine.
     fn discover(folder: &Path) -> Self {
-        let said = described_address(&folder.join("tetragon-info.json"));
-        if let Some(address) = said.and_then(|address| Self::parse(&address).ok()) {
+        let said = Description::read(folder);
+        if let Some(address) = said.and_then(|said| Self::parse(&said.server_address).ok()) {
             return address;
         }
         let socket = folder.join("tetragon.sock");
@@ -101,16 +96,6 @@ impl Address {
         };
         Ok(Self::Tcp(host))
     }
-}
-
-fn described_address(path: &Path) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Description {
-        server_address: String,
-    }
-    let mut text = Vec::new();
-    File::open(path).ok()?.take(DESCRIPTION_LIMIT).read_to_end(&mut text).ok()?;
-    serde_json::from_slice::<Description>(&text).ok().map(|description| description.server_address)
 }
 
 #[cfg(test)]

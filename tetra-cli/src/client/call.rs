@@ -1,6 +1,9 @@
 //! Calls to the daemon.
 
 use std::future::Future;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::task::Poll;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::wire;
@@ -49,7 +52,7 @@ impl Client {
         Ok(Self {
             address,
             tls,
-            timeout: connection.timeout,
+            timeout: connection.timeout(),
             retries: connection.retries,
             max_message: connection.max_recv_size,
             debug: connection.debug,
@@ -168,6 +171,30 @@ pub(crate) async fn interruption() -> Result<CallError, CallError> {
         _ = terminate.recv() => {}
     }
     Ok(CallError::Interrupted)
+}
+
+/// Tells of SIGINT and SIGTERM from now on, for a command that does more than one call: a call takes both for as long as this process lives.
+pub(crate) fn interruptions() -> Receiver<CallError> {
+    let (send, receive) = sync_channel(1);
+    let (ready, wait) = sync_channel(1);
+    thread::spawn(move || {
+        let waited = block_on(async {
+            let mut signals = std::pin::pin!(interruption());
+            // Polled once, the signals are taken.
+            let first = std::future::poll_fn(|context| Poll::Ready(signals.as_mut().poll(context))).await;
+            // Whoever asks waits for it.
+            ready.send(()).unwrap_or_default();
+            match first {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => signals.await,
+            }
+        });
+        // Nobody asks any more where the command is done.
+        drop(send.send(waited.unwrap_or_else(|error| error)));
+    });
+    // Where there is no runtime, `receive` says so.
+    wait.recv().unwrap_or_default();
+    receive
 }
 
 /// `wait`, made up to a quarter longer, so that many clients do not come back at the same moment.

@@ -1,7 +1,8 @@
 //! Asking the daemon once and printing its answer.
 
+use super::foreign::Foreign;
 use crate::args::Connection;
-use crate::client::{AddressError, CallError, Client};
+use crate::client::{AddressError, CallError, Client, MetricsError};
 use crate::print::{Output, OutputError};
 
 /// The answer could not be printed.
@@ -21,6 +22,12 @@ pub(crate) enum AnswerError {
     /// The answer has no JSON form.
     #[error("cannot show the answer as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The daemon has no metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// There is no such thing here.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
     /// Not of the form that is asked for.
     #[error("{0}")]
     Form(String),

@@ -5,21 +5,13 @@ use api::wire::{GetEventLogParamsRequest, GetEventLogParamsResponse, SetEventLog
 
 use super::answer::{self, AnswerError};
 use crate::args::{Connection, EventLog};
+use crate::client::{CallError, Client};
 use crate::print::escape;
 
 /// Prints the settings of the daemon's file of events, or changes those that are given and prints nothing.
 pub(crate) fn run(connection: &Connection, command: &EventLog) -> Result<(), AnswerError> {
     match command {
-        EventLog::Get => answer::print(
-            connection,
-            "get the settings of the event log",
-            |client| {
-                client.call_event_log(async |mut service| {
-                    service.get_event_log_params(GetEventLogParamsRequest {}).await
-                })
-            },
-            |settings| Ok(format!("Current logging parameters: {}\n", render(&settings))),
-        ),
+        EventLog::Get => answer::print(connection, "get the settings of the event log", text, Ok),
         EventLog::Set { max_size, max_backups, rotation_interval } => {
             let request = SetEventLogParamsRequest {
                 max_size: *max_size,
@@ -38,6 +30,14 @@ pub(crate) fn run(connection: &Connection, command: &EventLog) -> Result<(), Ans
             )
         }
     }
+}
+
+/// What is printed of the settings as they are.
+pub(super) fn text(client: &Client) -> Result<String, CallError> {
+    let settings = client.call_event_log(async |mut service| {
+        service.get_event_log_params(GetEventLogParamsRequest {}).await
+    })?;
+    Ok(format!("Current logging parameters: {}\n", render(&settings)))
 }
 
 /// The settings that are not zero, in protobuf's text format.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answer::{self, AnswerError};
 use crate::args::Connection;
+use crate::client::{CallError, Client};
 
 /// What the daemon says of itself, with the names and in the order of upstream's JSON.
 #[derive(Debug, Serialize)]
@@ -32,12 +33,20 @@ struct Build {
 
 /// Prints version, features of the kernel and settings of the daemon as one line of JSON.
 pub(crate) fn run(connection: &Connection) -> Result<(), AnswerError> {
-    let ask = |client: &crate::client::Client| {
-        client.call(async |mut service| service.get_info(wire::GetInfoRequest {}).await)
-    };
-    answer::print(connection, "get information", ask, |info| {
-        Ok(serde_json::to_string(&Info::from(info))? + "\n")
-    })
+    answer::print(connection, "get information", ask, line)
+}
+
+/// What is printed.
+pub(super) fn text(client: &Client) -> Result<String, AnswerError> {
+    ask(client).map_err(|source| AnswerError::Call { what: "get information", source }).and_then(line)
+}
+
+fn ask(client: &Client) -> Result<wire::GetInfoResponse, CallError> {
+    client.call(async |mut service| service.get_info(wire::GetInfoRequest {}).await)
+}
+
+fn line(info: wire::GetInfoResponse) -> Result<String, AnswerError> {
+    Ok(serde_json::to_string(&Info::from(info))? + "\n")
 }
 
 impl From<wire::GetInfoResponse> for Info {

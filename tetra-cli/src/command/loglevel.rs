@@ -21,9 +21,7 @@ const NAMES: [(&str, wire::LogLevel); 9] = [
 /// Prints the level at which the daemon logs, after having changed it where asked to.
 pub(crate) fn run(connection: &Connection, command: &LogLevel) -> Result<(), AnswerError> {
     match command {
-        LogLevel::Get => answer::print(connection, "get the log level", get, |level| {
-            Ok(format!("Current log level: {}\n", level.as_str_name()))
-        }),
+        LogLevel::Get => answer::print(connection, "get the log level", text, Ok),
         LogLevel::Set { level } => {
             let level = named(level)?;
             answer::print(
@@ -34,6 +32,11 @@ pub(crate) fn run(connection: &Connection, command: &LogLevel) -> Result<(), Ans
             )
         }
     }
+}
+
+/// What is printed of the level as it is.
+pub(super) fn text(client: &Client) -> Result<String, CallError> {
+    get(client).map(|level| format!("Current log level: {}\n", level.as_str_name()))
 }
 
 fn named(text: &str) -> Result<wire::LogLevel, AnswerError> {

@@ -82,7 +82,7 @@ pub(crate) fn run(options: &Probe) -> Result<(), ProbeError> {
 
 /// A line `NAME: true` or `NAME: false` for each feature; and a sentence for each of which it was not found out, or which the
 /// kernel has but refuses to this process.
-fn features(answers: &FeatureSet) -> (String, Vec<String>) {
+pub(super) fn features(answers: &FeatureSet) -> (String, Vec<String>) {
     let rest = Feature::ALL.iter().filter(|feature| UPSTREAM.iter().all(|(_, known)| known != *feature));
     let all = UPSTREAM.into_iter().chain(rest.map(|feature| (feature.name(), *feature)));
     let (mut text, mut doubts) = (String::new(), Vec::new());

@@ -22,11 +22,15 @@ pub(crate) enum StatusError {
 
 /// Prints the health of the daemon: the first entry's details, then a line for each further detail it reports.
 pub(crate) fn run(connection: &Connection) -> Result<(), StatusError> {
-    let client = Client::new(connection)?;
+    Ok(Output::stdout().write_all(text(&Client::new(connection)?)?.as_bytes())?)
+}
+
+/// What is printed.
+pub(super) fn text(client: &Client) -> Result<String, CallError> {
     let health = client.call(async |mut service| {
         service.get_health(wire::GetHealthStatusRequest { event_set: Vec::new() }).await
     })?;
-    Ok(Output::stdout().write_all(render(&health.health_status).as_bytes())?)
+    Ok(render(&health.health_status))
 }
 
 fn render(statuses: &[wire::HealthStatus]) -> String {

@@ -26,8 +26,13 @@ pub(crate) fn run(connection: &Connection, options: Version) -> Result<(), Versi
     output.write_all(format!("CLI version: v{}\n", env!("CARGO_PKG_VERSION")).as_bytes())?;
     if options.build {
         // The names are those of upstream's command; there is no Go in this one.
-        let commit = option_env!("ENFORCER_GIT_COMMIT").unwrap_or("unknown");
-        let lines = format!("GoVersion: none\nDate: unknown\nGitCommit: {commit}\nGitTreeState: unknown\n");
+        let fact = |known: Option<&'static str>| known.unwrap_or("unknown");
+        let lines = format!(
+            "GoVersion: none\nDate: {}\nGitCommit: {}\nGitTreeState: {}\n",
+            fact(option_env!("ENFORCER_GIT_DATE")),
+            fact(option_env!("ENFORCER_GIT_COMMIT")),
+            fact(option_env!("ENFORCER_GIT_TREE")),
+        );
         output.write_all(lines.as_bytes())?;
     }
     if options.server {

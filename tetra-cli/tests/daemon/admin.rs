@@ -54,6 +54,29 @@ fn processes_that_the_daemon_knows_come_one_a_line() {
     assert!(error.contains("give NAME=VALUE"), "{error}");
 }
 
+// proves: CLI-18 (cri, policyfilter, cgtracker, dump)
+#[test]
+fn tools_for_what_is_not_here_say_what_serves_in_its_place() {
+    let daemon = Daemon::start();
+    for (words, instead) in [
+        (&["cri", "version", "-r", "unix:///x"][..], "use `crictl version`"),
+        (&["policyfilter", "dump", "--map-fname", "x"], "use `tetra tracingpolicy list`"),
+        (&["policyfilter", "add", "1", "/x", "--arg-type", "file"], "give the policy a podSelector"),
+        (&["policyfilter", "listpolicies", "c", "-r", "x"], "use `tetra tracingpolicy list`"),
+        (&["cgtracker", "dump"], "use `tetra getevents`"),
+        (&["cgtracker", "add", "1", "2"], "use `tetra getevents`"),
+        (&["dump", "execve"], "use `tetra debug dump processcache`"),
+        (&["debug", "dump", "policyfilter"], "use `tetra tracingpolicy list`"),
+    ] {
+        let error = refused(&daemon.tetra(words));
+        assert!(error.contains("has no meaning here") && error.contains(instead), "{words:?}: {error}");
+    }
+    let error = refused(&daemon.tetra(&["policyfilter", "cgroupid", "/proc"]));
+    assert!(error.contains("not the folder of a control group"), "{error}");
+    let error = refused(&daemon.tetra(&["cri", "cgroup_path", "none"]));
+    assert!(error.contains("no id of a container"), "{error}");
+}
+
 #[test]
 fn what_a_daemon_does_not_offer_is_said() {
     let error = refused(&Daemon::start().tetra(&["sensors", "list"]));

@@ -5,7 +5,9 @@ mod admin;
 mod encrypted;
 mod getevents;
 mod policies;
+mod policytest;
 mod service;
+mod tools;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -64,6 +64,11 @@ impl Elements {
         Ok(Self { fd, key_size: definition.key_size as usize, value_size })
     }
 
+    /// A map that exists, whose keys and values are 32-bit numbers to user space: an array of programs, looked at by their numbers.
+    pub(in crate::load) const fn of_program_array(fd: OwnedFd) -> Self {
+        Self { fd, key_size: size_of::<u32>(), value_size: size_of::<u32>() }
+    }
+
     pub(in crate::load) const fn key_size(&self) -> usize {
         self.key_size
     }

@@ -20,13 +20,15 @@ pub use error::SysError;
 pub use grace::wait_for_programs;
 pub(in crate::load) use memory::{Mapping, Protection, page_size};
 pub(in crate::load) use mount::detached_mount;
-pub(in crate::load) use object::{MapDefinition, ValueType, map_id, object_get, object_pin};
+pub(in crate::load) use object::{
+    MapDefinition, ValueType, map_by_id, map_facts, map_id, object_get, object_pin,
+};
 pub use object::{ObjectKind, object_ids};
 pub(in crate::load) use perf::{PerfSource, perf_event_enable, perf_event_open, perf_event_set_program};
 pub(in crate::load) use program::{
     FuncInfo, LoadRequest, ProgramType, btf_load, enable_run_statistics, kprobe_multi_link,
     kprobe_multi_link_on_nothing, perf_link, perf_link_on_nothing, program_by_id, program_facts,
-    program_load, program_load_counted, program_name, program_run, raw_tracepoint_open,
+    program_load, program_load_counted, program_maps, program_name, program_run, raw_tracepoint_open,
     uprobe_link_on_nothing,
 };
 pub use schedule::Undisturbed;

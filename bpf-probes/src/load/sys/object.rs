@@ -66,12 +66,50 @@ pub(super) fn own(call: &'static str, result: libc::c_int) -> Result<OwnedFd, Sy
 
 /// The id of a map.
 pub(in crate::load) fn map_id(fd: BorrowedFd<'_>) -> Result<u32, SysError> {
+    map_facts(fd).map(|facts| facts.id)
+}
+
+/// What the kernel says about a map.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::load) struct MapFacts {
+    pub(in crate::load) id: u32,
+    /// `enum bpf_map_type`.
+    pub(in crate::load) kind: u32,
+    /// The first 15 bytes of its name.
+    pub(in crate::load) name: String,
+    pub(in crate::load) key_size: u32,
+    pub(in crate::load) value_size: u32,
+    pub(in crate::load) max_entries: u32,
+}
+
+/// Asks about a map.
+pub(in crate::load) fn map_facts(fd: BorrowedFd<'_>) -> Result<MapFacts, SysError> {
     let mut info = libbpf_sys::bpf_map_info::default();
     let mut len = info_len::<libbpf_sys::bpf_map_info>();
     // SAFETY: `info` and `len` are live and `len` is the size of `info`; the kernel writes at most that much.
     let result = unsafe { libbpf_sys::bpf_map_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
     SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
-    Ok(info.id)
+    Ok(MapFacts {
+        id: info.id,
+        kind: info.type_,
+        name: object_name(&info.name),
+        key_size: info.key_size,
+        value_size: info.value_size,
+        max_entries: info.max_entries,
+    })
+}
+
+/// A name as the kernel keeps it: up to its first NUL.
+pub(super) fn object_name(name: &[libc::c_char]) -> String {
+    let bytes: Vec<u8> =
+        name.iter().map(|letter| letter.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A map by its number.
+pub(in crate::load) fn map_by_id(id: u32) -> Result<OwnedFd, SysError> {
+    // SAFETY: a plain number; the call makes a descriptor or fails.
+    own("bpf(BPF_MAP_GET_FD_BY_ID)", unsafe { libbpf_sys::bpf_map_get_fd_by_id(id) })
 }
 
 pub(super) fn info_len<T>() -> u32 {

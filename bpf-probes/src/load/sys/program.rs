@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use libbpf_sys as ffi;
 
 use super::SysError;
-use super::object::{info_len, own};
+use super::object::{info_len, object_name, own};
 use crate::spec::ProgramKind;
 
 /// One record of `func_info`: where a function begins and its BTF type (`struct bpf_func_info`).
@@ -143,6 +143,8 @@ pub(in crate::load) fn btf_load(bytes: &[u8]) -> Result<OwnedFd, SysError> {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(in crate::load) struct ProgramFacts {
     pub(in crate::load) id: u32,
+    /// `enum bpf_prog_type`.
+    pub(in crate::load) kind: u32,
     pub(in crate::load) jited_len: u32,
     pub(in crate::load) run_time_ns: u64,
     pub(in crate::load) run_count: u64,
@@ -162,6 +164,7 @@ pub(in crate::load) fn program_facts(fd: BorrowedFd<'_>) -> Result<ProgramFacts,
     SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
     Ok(ProgramFacts {
         id: info.id,
+        kind: info.type_,
         jited_len: info.jited_prog_len,
         run_time_ns: info.run_time_ns,
         run_count: info.run_cnt,
@@ -299,9 +302,26 @@ pub(in crate::load) fn program_name(fd: BorrowedFd<'_>) -> Result<String, SysErr
     // SAFETY: as in `program_facts`.
     let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
     SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
-    let bytes: Vec<u8> =
-        info.name.iter().map(|letter| letter.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(object_name(&info.name))
+}
+
+/// The numbers of the maps that a program uses.
+pub(in crate::load) fn program_maps(fd: BorrowedFd<'_>) -> Result<Vec<u32>, SysError> {
+    const CALL: &str = "bpf(BPF_OBJ_GET_INFO_BY_FD)";
+    // A program uses at most so many (kernel/bpf/verifier.c: MAX_USED_MAPS, 64 in 5.10).
+    let mut maps = vec![0_u32; 64];
+    let mut info = ffi::bpf_prog_info {
+        nr_map_ids: u32::try_from(maps.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?,
+        map_ids: maps.as_mut_ptr() as u64,
+        ..Default::default()
+    };
+    let mut len = info_len::<ffi::bpf_prog_info>();
+    // SAFETY: `info` and `len` are live and `len` is the size of `info`; `map_ids` goes to a live buffer of `nr_map_ids` numbers, of which
+    // the kernel writes at most that many; all other pointers in `info` are null with counts of 0.
+    let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
+    SysError::check(CALL, result)?;
+    maps.truncate(info.nr_map_ids as usize);
+    Ok(maps)
 }
 
 /// Has the kernel count runs and time of all programs until the descriptor is closed (5.8).

@@ -6,7 +6,7 @@ use api::wire::{HookState, TracingPolicyMode, TracingPolicyState, TracingPolicyS
 use super::PolicyError;
 use crate::args::ListFormat;
 use crate::client::Client;
-use crate::print::{Output, Table, escape};
+use crate::print::{Output, Table, bytes, escape};
 
 const HEADER: [&str; 12] = [
     "ID",
@@ -67,7 +67,7 @@ fn row(policy: &TracingPolicyStatus) -> [String; 12] {
         policy.filter_id.to_string(),
         namespace,
         sensors.join(","),
-        memory(policy.kernel_memory_bytes),
+        bytes(policy.kernel_memory_bytes),
         mode(policy.mode()),
         counters.post.to_string(),
         enforced.to_string(),
@@ -101,45 +101,11 @@ fn hook_state(state: HookState) -> String {
     state.as_str_name().trim_start_matches("STATUS_").to_ascii_lowercase()
 }
 
-/// `bytes` in decimal units with at most two digits of fraction: `1.88 MB`, `0 B`.
-fn memory(bytes: u64) -> String {
-    let (mut unit, mut size) = ("B", 1);
-    for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
-        if bytes / size < 1000 {
-            break;
-        }
-        (unit, size) = (larger, size * 1000);
-    }
-    let hundredths = u128::from(bytes) * 100 / u128::from(size);
-    let (whole, fraction) = (hundredths / 100, hundredths % 100);
-    let number = match (fraction / 10, fraction % 10) {
-        (0, 0) => whole.to_string(),
-        (tenths, 0) => format!("{whole}.{tenths}"),
-        _ => format!("{whole}.{fraction:02}"),
-    };
-    format!("{number} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use api::wire::{HookStatus, TracingPolicyActionCounters, TracingPolicyStats, TracingPolicyStatus};
 
-    use super::{memory, render};
-
-    #[test]
-    fn memory_has_decimal_units_and_at_most_two_digits() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1_000, "1 kB"),
-            (1_500, "1.5 kB"),
-            (1_880_000, "1.88 MB"),
-            (1_050_000_000, "1.05 GB"),
-            (u64::MAX, "18.44 EB"),
-        ] {
-            assert_eq!(memory(bytes), expected);
-        }
-    }
+    use super::render;
 
     // proves: CLI-13
     #[test]

@@ -60,7 +60,8 @@ mod tests {
     use super::*;
 
     fn program(id: u32, nanoseconds: u64, run_count: u64) -> RunningProgram {
-        RunningProgram { id, name: format!("p{id}"), run_time: Duration::from_nanos(nanoseconds), run_count }
+        let (name, run_time) = (format!("p{id}"), Duration::from_nanos(nanoseconds));
+        RunningProgram { id, name, run_time, run_count, ..RunningProgram::default() }
     }
 
     #[test]

@@ -171,6 +171,7 @@ mod tests {
             name: "hook_x".to_owned(),
             run_time: Duration::from_nanos(time),
             run_count,
+            ..RunningProgram::default()
         };
         board.tick(Ok(vec![program(0, 0)]), SECOND);
         board.tick(Ok(vec![program(2_000_000, 1_000)]), SECOND);
