@@ -19,6 +19,7 @@ mod loads;
 mod machine;
 mod many;
 mod measure;
+mod misbehaviour;
 mod modules;
 mod network;
 mod objects;
