@@ -1,7 +1,8 @@
 //! The scenarios, and the program that runs them inside a machine.
 //!
 //! `e2e-guest run VARIANT NAME…` runs scenarios one after the other, each in a process of its own;
-//! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost.
+//! `e2e-guest list` names them; `e2e-guest load …` makes load; `e2e-guest measure …` prints what things cost;
+//! `e2e-guest screen …` prints what a command shows on a terminal.
 
 mod arguments;
 mod churn;
@@ -18,6 +19,7 @@ mod loads;
 mod machine;
 mod many;
 mod measure;
+mod misbehaviour;
 mod modules;
 mod network;
 mod objects;
@@ -33,6 +35,7 @@ mod restart;
 mod returns;
 mod runner;
 mod samples;
+mod screen;
 mod selectors;
 mod shadow;
 mod syscalls;
@@ -61,9 +64,12 @@ fn main() -> ExitCode {
         ["run", variant, names @ ..] => runner::all(variant, names),
         ["one", variant, name] => runner::one(variant, name),
         ["load", rest @ ..] => loads::run(rest),
+        ["screen", columns, rows, seconds, keys, command @ ..] => {
+            screen::show(columns, rows, seconds, keys, command).map(|()| ExitCode::SUCCESS)
+        }
         ["measure", variant, what] => measure::run(variant, what),
         _ => Err(Failure(
-            "usage: e2e-guest list | run VARIANT NAME… | load … | measure VARIANT WHAT".to_owned(),
+            "usage: e2e-guest list | run VARIANT NAME… | load … | screen COLUMNS ROWS SECONDS KEYS COMMAND… | measure VARIANT WHAT".to_owned(),
         )),
     };
     result.unwrap_or_else(|failure| {

@@ -8,6 +8,7 @@ mod fuzz;
 mod generate;
 mod lint;
 mod machine;
+mod pictures;
 mod setup;
 mod terminal;
 mod test;
@@ -43,6 +44,8 @@ enum Chore {
     Lint,
     /// Writes the pages of docs that are made from the source.
     Generate,
+    /// Draws the pictures of docs from what the commands print in a virtual machine.
+    Pictures(pictures::Arguments),
     /// Builds the archive that is installed on a node.
     Dist(dist::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Chore::Vm(arguments) => vm::run(*arguments),
         Chore::Lint => done(lint::run()),
         Chore::Generate => done(generate::run()),
+        Chore::Pictures(arguments) => done(pictures::run(&arguments)),
         Chore::Dist(arguments) => done(dist::run(&arguments)),
     };
     result.unwrap_or_else(|error| {
