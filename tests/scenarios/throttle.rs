@@ -25,12 +25,12 @@ fn inside(command: &str) -> Outcome<Ended> {
     run(&["sh", "-c", &entering(command)])
 }
 
-/// 500 programs where 60 events a second are let through: each is reported from its exec to its exit, or counted twice. The cgroup is said to be throttled, and
+/// 500 programs where 15 events in two seconds are let through: each is reported from its exec to its exit, or counted twice. The cgroup is said to be throttled, and
 /// let go; a kill in it takes place meanwhile.
 pub(crate) fn storm(guest: &Guest) -> Outcome {
     fs::create_dir(CGROUP).context(CGROUP)?;
     let settings = Settings::default().policy(&shadow("action: Sigkill"));
-    let mut daemon = settings.flags(&["--cgroup-rate", "60,1s", "--rb-size-total", "16M"]).start(guest)?;
+    let mut daemon = settings.flags(&["--cgroup-rate", "15,2s", "--rb-size-total", "16M"]).start(guest)?;
     let mut events = daemon.events()?;
     daemon.settle(&mut events)?;
     let tiny = tiny(guest)?;
