@@ -65,6 +65,12 @@ impl Scenario {
         self
     }
 
+    /// On one kernel, for what has nothing to do with the kernel.
+    const fn on_one_kernel(mut self) -> Self {
+        self.kernels = Kernels::Sampled;
+        self
+    }
+
     /// Only on kernels with these.
     const fn with(mut self, features: &'static [Feature]) -> Self {
         self.needs = features;
@@ -192,9 +198,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         restart::killed_at_any_moment,
     ),
     // proves: REL-03 (a full disk)
-    plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk),
-    plain("a_folder_that_is_removed_under_the_export_file_is_made_again", misbehaviour::removed_folder),
-    plain("a_clock_that_is_set_back_by_a_day_stops_nothing", misbehaviour::clock_set_back),
+    plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk)
+        .on_one_kernel(),
+    plain("a_folder_that_is_removed_under_the_export_file_is_made_again", misbehaviour::removed_folder)
+        .on_one_kernel(),
+    plain("a_clock_that_is_set_back_by_a_day_stops_nothing", misbehaviour::clock_set_back).on_one_kernel(),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)

@@ -238,7 +238,7 @@ Tab page  ↑↓ mark  Enter drill into a process  Backspace up to its par";
         assert!(summary(&board).ends_with(" | throttled: b, c"), "{}", summary(&board));
         say(&mut board, "STOP", "b");
         say(&mut board, "STOP", "c");
-        assert_eq!(summary(&board), "0.0 events/s, 0 in all, 0 processes known");
+        assert_eq!(summary(&board), "0.0 events/s, 11 in all, 0 processes known");
     }
 
     #[test]
