@@ -97,7 +97,8 @@ mod tests {
     fn an_executable_that_was_deleted_keeps_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sleep");
-        fs::copy("/bin/sleep", &path).unwrap();
+        // by another process: children of other tests would hold a file that this one writes, and a file that is written cannot be executed
+        assert!(std::process::Command::new("cp").arg("/bin/sleep").arg(&path).status().unwrap().success());
         let mut child = std::process::Command::new(&path).arg("60").spawn().unwrap();
         fs::remove_file(&path).unwrap();
         let found = ProcessesInProc::new("/proc".into()).process(child.id());

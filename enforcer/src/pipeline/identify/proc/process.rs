@@ -187,7 +187,8 @@ mod tests {
     fn a_deleted_executable_has_its_path_and_no_links() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gone");
-        std::fs::copy("/bin/sleep", &path).unwrap();
+        // by another process: children of other tests would hold a file that this one writes, and a file that is written cannot be executed
+        assert!(std::process::Command::new("cp").arg("/bin/sleep").arg(&path).status().unwrap().success());
         let mut child = std::process::Command::new(&path).arg("1000").spawn().unwrap();
         std::fs::remove_file(&path).unwrap();
         let process = read(child.id()).unwrap();
