@@ -10,17 +10,26 @@ use crate::processes::tiny;
 
 /// Bytes of a variable that needs several records.
 const LONG: usize = 100_000;
+/// Names of users.
+const USERS: &str = "/etc/passwd";
 
 /// A program with three variables, one longer than a record and one not to be shown, run with long arguments by a shell of a shell.
 pub(crate) fn on_request(guest: &Guest) -> Outcome {
+    let users = std::fs::read(USERS)?;
+    std::fs::write(USERS, "master:x:0:0::/:/bin/sh\n")?;
+    let outcome = with_users(guest);
+    // other scenarios read it
+    std::fs::write(USERS, users)?;
+    outcome
+}
+
+fn with_users(guest: &Guest) -> Outcome {
     let flags = [
         "--enable-process-environment-variables",
         "--filter-environment-variables=MARK,LONG",
         "--enable-ancestors=base",
         "--username-metadata=unix",
     ];
-    std::fs::create_dir_all("/etc")?;
-    std::fs::write("/etc/passwd", "master:x:0:0::/:/bin/sh\n")?;
     let mut daemon = Settings::default().flags(&flags).start(guest)?;
     let mut events = daemon.events()?;
     let program = tiny(guest)?;
