@@ -1,36 +1,13 @@
 //! Writing an event allocates nothing once its processes are rendered and the buffer is large enough, and neither does offering
 //! one to an aggregation that does not hold its kind.
-#![expect(unsafe_code, reason = "an allocator that counts")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+
 use std::time::Instant;
 
 use api::filter::{AGGREGATION_WINDOW, Aggregation, Offered};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: both methods hand on to the system's allocator, with what they were given.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract of this method, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of this method, which is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::ALLOCATIONS;
 
 const EVENTS: [&str; 3] = [
     r#"{"process_exec":{"process":{"exec_id":"x","pid":7,"binary":"/bin/ls","arguments":"-l \" x","flags":"execve clone",

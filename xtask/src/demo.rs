@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
+use e2e::vm::Message;
 
-use crate::{build, machine, setup, terminal};
+use crate::scripted::{POLICY, Scripted};
+use crate::{build, setup, terminal};
 
-const POLICY: &str = include_str!("demo/shadow.yaml");
 const GUEST_SCRIPT: &str = include_str!("demo/guest.sh");
 const READY: Duration = Duration::from_secs(30);
 
@@ -133,31 +133,18 @@ fn wait_until_ready(tetra: &Path, address: &str, daemon: &mut Child, log: &Path)
 
 /// In a virtual machine: the policy, a reader, and what the stream says.
 fn there(kernel: &str, binaries: &BTreeMap<String, PathBuf>) -> Result<()> {
-    let (kernel, append) = machine::kernel(kernel)?;
-    let mut image = machine::image(&kernel, binaries)?;
-    image.file("/etc/shadow.yaml", 0o644, POLICY.as_bytes());
-    image.file("/root/demo.sh", 0o755, GUEST_SCRIPT.as_bytes());
-    // busybox's own would be shown as /proc/self/exe, which it executes
-    image.program(Path::new("/usr/bin/cat"), "/usr/bin/cat")?;
     let color = if std::io::stdout().is_terminal() { "always" } else { "never" };
-    let command = ["/bin/sh", "/root/demo.sh", color].map(str::to_owned).to_vec();
-    let job = Job { command, ..Job::default() };
-    image.file(JOB_PATH, 0o644, &serde_json::to_vec(&job)?);
-    let options = Options {
-        append: append.to_owned(),
-        emulation: Emulation::InTurn,
+    let scripted = Scripted {
+        name: "the demonstration",
+        programs: &["cat"],
+        before: "",
+        script: GUEST_SCRIPT,
+        arguments: &[color],
         timeout: Duration::from_mins(3),
-        ..Options::default()
     };
-    terminal::progress(&format!("booting {}", kernel.release));
-    let mut print = |message: &Message| {
+    scripted.run(kernel, binaries, &mut |message| {
         if let Message::Output(text) | Message::Error(text) = message {
             terminal::line(text);
         }
-    };
-    match boot_and_run(&kernel, &image, &options, &mut print, &mut machine::again)? {
-        End::Success => Ok(()),
-        End::Failure(code) => bail!("the demonstration failed in the machine ({code})"),
-        End::Broken(reason) => bail!("the machine: {reason}"),
-    }
+    })
 }

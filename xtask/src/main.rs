@@ -9,6 +9,7 @@ mod generate;
 mod lint;
 mod machine;
 mod pictures;
+mod scripted;
 mod setup;
 mod terminal;
 mod test;

@@ -10,12 +10,12 @@ use anstyle_svg::Term;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
+use e2e::vm::Message;
 
-use crate::{build, machine, setup, terminal};
+use crate::scripted::Scripted;
+use crate::{build, setup, terminal};
 
 const SCRIPT: &str = include_str!("pictures/guest.sh");
-const POLICY: &str = include_str!("demo/shadow.yaml");
 /// Where they are.
 const FOLDER: &str = "docs/pictures";
 /// Begins a line of the machine that holds a picture: its name and what was on the screen.
@@ -54,34 +54,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// What was written to each screen, by the picture's name.
 fn shown(kernel: &str, binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<(String, Vec<u8>)>> {
-    let (kernel, append) = machine::kernel(kernel)?;
-    let mut image = machine::image(&kernel, binaries)?;
-    image.file("/etc/shadow.yaml", 0o644, POLICY.as_bytes());
-    image.file("/root/pictures.sh", 0o755, SCRIPT.as_bytes());
-    for program in ["cat", "ls", "id"] {
-        let path = format!("/usr/bin/{program}");
-        image.program(Path::new(&path), &path)?;
-    }
-    let command = ["/bin/sh", "/root/pictures.sh"].map(str::to_owned).to_vec();
-    image.file(JOB_PATH, 0o644, &serde_json::to_vec(&Job { command, ..Job::default() })?);
-    let options = Options {
-        append: append.to_owned(),
-        emulation: Emulation::InTurn,
-        timeout: Duration::from_mins(5),
-        ..Options::default()
-    };
-    terminal::progress(&format!("booting {}", kernel.release));
     let mut pictures = Vec::new();
     let mut take = |message: &Message| match message {
         Message::Output(text) if text.starts_with(MARK) => pictures.push(text.clone()),
         Message::Output(text) | Message::Error(text) => terminal::line(text),
         Message::File { .. } | Message::Begin | Message::End(_) => {}
     };
-    match boot_and_run(&kernel, &image, &options, &mut take, &mut machine::again)? {
-        End::Success => {}
-        End::Failure(code) => bail!("the machine's script failed ({code})"),
-        End::Broken(reason) => bail!("the machine: {reason}"),
-    }
+    let scripted = Scripted {
+        name: "the script of the pictures",
+        programs: &["cat", "ls", "id"],
+        before: "export NODE_NAME=node-1\n",
+        script: SCRIPT,
+        arguments: &[],
+        timeout: Duration::from_mins(5),
+    };
+    scripted.run(kernel, binaries, &mut take)?;
     pictures.iter().map(|line| picture(line)).collect()
 }
 

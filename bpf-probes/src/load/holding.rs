@@ -1,13 +1,12 @@
 //! Who keeps objects of the kernel alive: names in a BPF file system, descriptors of a process.
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::sys::{self, ObjectKind};
+use super::pin::hold_pinned;
+use super::sys::ObjectKind;
 
 /// Objects that are looked at in one place; far more than we make.
 const OBJECTS: usize = 65_536;
@@ -52,8 +51,7 @@ pub fn pinned_objects(folder: &Path) -> io::Result<Vec<HeldObject>> {
 }
 
 fn pinned(path: &Path) -> Option<HeldObject> {
-    let name = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let fd = sys::object_get(&name).ok()?;
+    let fd = hold_pinned(path).ok()?;
     let info = fdinfo(Path::new(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))).ok()?;
     described(&info, Some(path))
 }

@@ -8,7 +8,7 @@ use std::mem::{offset_of, size_of};
 
 use super::context::argument;
 use super::throttle::{self, CgroupRate};
-use super::{SensorError, classify, gains, shared};
+use super::{SensorError, cgroup, classify, gains, shared};
 use crate::abi::{
     DataRecord, ExecRecord, INLINE_ARGUMENTS, Loss, MAX_ARGUMENTS, MAX_CGROUP_NAME, MAX_PATH, ProcessKey,
     ProcessState, RecordKind, Withheld, map_name, process_flag,
@@ -371,10 +371,7 @@ fn working_directory(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildErr
 
 fn cgroup_name(f: &mut Function<'_>, frame: &Frame) -> Result<(), BuildError> {
     f.load(Size::Double, R9, R10, frame.task.offset());
-    f.read(R9, R9, "task_struct", "cgroups")?;
-    f.read(R9, R9, "css_set", "dfl_cgrp")?;
-    f.read(R9, R9, "cgroup", "kn")?;
-    f.read(R9, R9, "kernfs_node", "name")?;
+    cgroup::name_of(f, R9)?;
     append_string(f, MAX_CGROUP_NAME, offset_of!(ExecRecord, cgroup_len), process_flag::ERROR_CGROUP_NAME)
 }
 

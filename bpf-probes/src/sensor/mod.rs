@@ -4,6 +4,7 @@
 //! process that was forked or called exec since the base collection was attached, until it exits.
 
 mod base;
+mod cgroup;
 mod classify;
 mod context;
 mod exec;

@@ -3,12 +3,13 @@
 //! A subprogram of the base programs, in them only when a rate is set. It counts forks, execs and exits of each cgroup on each CPU in intervals, and takes as the
 //! rate what is in the current one and as much of the one before as still lies within the length of an interval. The record that announces a throttled
 //! cgroup is sent again each second as long as its rate is over the limit; what is withheld is withheld for [`THROTTLE_LASTS`] after the last such record, so that
-//! the daemon knows the end of it without asking (docs/adr/0015-cgroup-rate.md).
+//! the daemon knows the end of it without asking (docs/adr/0016-cgroup-rate.md).
 
 use std::mem::{offset_of, size_of};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::cgroup;
 use crate::abi::{
     Counters, Loss, MAX_CGROUP_NAME, Rate, RateKey, RecordKind, THROTTLE_LASTS, THROTTLE_REPEATS,
     ThrottleRecord, Withheld, map_name,
@@ -206,10 +207,7 @@ fn describe(f: &mut Function<'_>, record: Slot) -> Result<(), BuildError> {
     f.store(Size::Double, R10, at(offset_of!(ThrottleRecord, cgroup_id)), R0);
     f.current_task();
     f.copy(R7, R0);
-    f.read(R7, R7, "task_struct", "cgroups")?;
-    f.read(R7, R7, "css_set", "dfl_cgrp")?;
-    f.read(R7, R7, "cgroup", "kn")?;
-    f.read(R7, R7, "kernfs_node", "name")?;
+    cgroup::name_of(f, R7)?;
     f.copy(R1, R10);
     f.alu(AluOp::Add, R1, i32::from(at(offset_of!(ThrottleRecord, name))));
     f.constant(R2, u64::from(MAX_CGROUP_NAME));

@@ -244,9 +244,6 @@ impl Stages {
 
     /// Says of the cgroups that are no longer throttled by `now`, in nanoseconds since boot, that they are not.
     pub(super) fn let_go(&mut self, now: u64) {
-        if now < self.throttling.next() {
-            return;
-        }
         for (kind, until) in self.throttling.let_go(now) {
             let time = self.identify.time(until);
             self.push(kind, time);

@@ -142,19 +142,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
-
+    use super::super::fixture::events;
     use super::{FileOptions, FileSink, Rotation};
     use crate::sink::{Counts, OpenError, Sink as _, WriteError};
-
-    fn events(count: u64) -> Vec<Event> {
-        let node = Arc::new(Node::named("n"));
-        let kinds = (0..count).map(|arg0| EventKind::Test(TestEvent { arg0, ..TestEvent::default() }));
-        kinds.map(|kind| Event::new(kind, Timestamp::from_nanos(1), Arc::clone(&node))).collect()
-    }
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777

@@ -7,6 +7,8 @@
 
 mod backup;
 mod file;
+#[cfg(test)]
+mod fixture;
 mod lines;
 mod log_file;
 mod rotation;

@@ -133,18 +133,11 @@ mod tests {
     use std::fs::File;
     use std::io::{PipeReader, Read as _, pipe};
     use std::os::fd::OwnedFd;
-    use std::sync::Arc;
 
-    use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
     use api::filter::FieldFilters;
 
+    use super::super::fixture::events;
     use super::{Form, Output, Sink as _, StdoutSink, Target as _};
-
-    fn events(count: u64) -> Vec<Event> {
-        let node = Arc::new(Node::named("n"));
-        let kinds = (0..count).map(|arg0| EventKind::Test(TestEvent { arg0, ..TestEvent::default() }));
-        kinds.map(|kind| Event::new(kind, Timestamp::from_nanos(1), Arc::clone(&node))).collect()
-    }
 
     fn sink() -> (PipeReader, StdoutSink) {
         let (reader, writer) = pipe().unwrap();

@@ -13,6 +13,7 @@ pub(crate) mod generate;
 pub(crate) mod getevents;
 pub(crate) mod info;
 pub(crate) mod loglevel;
+mod look;
 pub(crate) mod policy;
 pub(crate) mod policytest;
 pub(crate) mod probe;

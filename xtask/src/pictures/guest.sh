@@ -1,12 +1,4 @@
 # What the pictures of docs show; each is one line: `picture`, its name, its bytes.
-export NODE_NAME=node-1
-S=unix:///var/run/tetragon/tetragon.sock
-enforcer --server-address $S --tracing-policy /etc/shadow.yaml 2> /run/daemon.log &
-daemon=$!
-until tetra --server-address $S --retries 0 status > /dev/null 2>&1; do
-    kill -0 $daemon 2> /dev/null || { cat /run/daemon.log; exit 1; }
-    sleep 0.1
-done
 tetra --server-address $S getevents -o compact --color always < /dev/null > /run/stream &
 stream=$!
 sleep 1

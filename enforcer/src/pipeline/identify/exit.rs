@@ -6,7 +6,7 @@ use super::resolve::{Identify, Subject};
 use super::table::Incarnation;
 
 impl Identify {
-    /// Ends a process of which no event is made.
+    /// Ends the process that is meant, or else the one that runs under its pid; no event is made of it.
     pub(crate) fn gone(&mut self, exit: &ExitRecord) {
         let id = Incarnation::from(exit.process);
         let ended = if self.table.contains(id) { Some(id) } else { self.table.current(id.tgid) };
@@ -22,9 +22,7 @@ impl Identify {
         // What the kernel side calls by a name that is not known here is still the process that runs under its pid.
         let found = if self.table.contains(id) { Some(id) } else { current.filter(|_| id.ktime == 0) };
         let Some(found) = found else {
-            if let Some(stale) = current {
-                self.table.end(stale);
-            }
+            self.gone(exit);
             return Some(self.unknown(exit.process));
         };
         let kernel_thread = self.table.get(found).is_some_and(|known| known.kernel_thread);

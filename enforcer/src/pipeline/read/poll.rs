@@ -27,12 +27,12 @@ impl Stop {
     /// Asks, and wakes the reader.
     pub(crate) fn ask(&self) {
         self.asked.store(true, Ordering::Release);
-        // It fails when the counter is full, and then the reader wakes all the same.
-        let _woken = self.wake.write(1);
+        self.wake();
     }
 
     /// Wakes the reader.
     pub(crate) fn wake(&self) {
+        // It fails when the counter is full, and then the reader wakes all the same.
         let _woken = self.wake.write(1);
     }
 

@@ -14,6 +14,7 @@ use super::item::{Collected, Item, ItemError};
 use crate::args::{Bugtool, Connection};
 use crate::client::{Client, DESCRIPTION_FILE, Description, RUN_FOLDER, metrics_page};
 use crate::command::debug::{MapReport, program_kind};
+use crate::command::look::Look;
 use crate::command::{dump, eventlog, info, loglevel, status};
 
 /// Longest time that a call may take.
@@ -190,18 +191,16 @@ pub(super) fn objects() -> Vec<Item> {
 fn programs() -> Collected {
     let failed = |error: &dyn std::fmt::Display| ItemError::Answer(format!("{error}; run tetra as root"));
     let _counting = RunStatistics::enable().map_err(|error| failed(&error))?;
-    let before = running_programs().map_err(|error| failed(&error))?;
+    let before = Look::new(&running_programs().map_err(|error| failed(&error))?);
     std::thread::sleep(WATCH);
     let now = running_programs().map_err(|error| failed(&error))?;
     let programs: Vec<_> = now
         .iter()
         .map(|program| {
-            let earlier = before.iter().find(|earlier| earlier.id == program.id);
-            let runs = earlier.map(|earlier| program.run_count.saturating_sub(earlier.run_count));
-            let time = earlier.map(|earlier| program.run_time.saturating_sub(earlier.run_time).as_nanos());
+            let (time, runs) = before.since(program).unzip();
             json!({
                 "id": program.id, "name": program.name, "type": program_kind(program.kind), "runs_in_a_second": runs,
-                "ns_in_a_second": time.map(|time| u64::try_from(time).unwrap_or(u64::MAX)), "runs": program.run_count,
+                "ns_in_a_second": time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)), "runs": program.run_count,
                 "recursion_misses": program.recursion_misses, "verified_insns": program.verified_insns,
                 "memlock_bytes": program.memory,
             })

@@ -1,6 +1,5 @@
 //! `tetra debug progs`: the time of programs, between two looks.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use bpf_probes::load::RunningProgram;
 use serde::Serialize;
 
 use super::holdings::Ours;
+use crate::command::look::Look;
 use crate::print::escape;
 
 /// What a program took between two looks.
@@ -22,16 +22,7 @@ pub(super) struct Taken {
     pin: Option<PathBuf>,
 }
 
-/// What was counted at the last look, by number.
-#[derive(Debug, Default)]
-pub(super) struct Look(HashMap<u32, (Duration, u64)>);
-
 impl Look {
-    /// What is counted now.
-    pub(super) fn new(programs: &[RunningProgram]) -> Self {
-        Self(programs.iter().map(|program| (program.id, (program.run_time, program.run_count))).collect())
-    }
-
     /// What each of `programs` took since this look, the dearest first; of a daemon's where it is given, of everybody's otherwise. `time` passed on
     /// each of `cpus`. One that is new has not been counted.
     pub(super) fn until(
@@ -48,12 +39,11 @@ impl Look {
                 Some(ours) => ours.programs.get(&program.id)?.clone(),
                 None => None,
             };
-            let (time, count) = self.0.get(&program.id).copied()?;
-            let time = program.run_time.saturating_sub(time);
+            let (time, count) = self.since(program)?;
             Some(Taken {
                 overhead_percent: time.as_secs_f64() / all * 100.0,
                 id: program.id,
-                count: program.run_count.saturating_sub(count),
+                count,
                 time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
                 name: program.name.clone(),
                 pin,

@@ -10,11 +10,12 @@ use serde_json::json;
 
 use super::holdings::{HoldingsError, Ours};
 use super::maps::MapReport;
-use super::progs::{self, Look};
+use super::progs;
 use crate::args::{Connection, Debug, Maps, Progs, TableFormat};
 use crate::client::RUN_FOLDER;
 use crate::command::answer::AnswerError;
 use crate::command::dump;
+use crate::command::look::Look;
 use crate::print::{Output, OutputError, notice, timestamp};
 
 /// How long between two looks, unless told otherwise.

@@ -1,9 +1,10 @@
 //! What each BPF program of this kernel costs.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bpf_probes::load::RunningProgram;
+
+use crate::command::look::Look;
 
 /// The cost of a program over an interval.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ pub(super) struct Cost {
 /// What was counted when the last interval ended.
 #[derive(Debug, Default)]
 pub(super) struct Costs {
-    before: HashMap<u32, (Duration, u64)>,
+    before: Look,
     costs: Vec<Cost>,
 }
 
@@ -31,13 +32,11 @@ impl Costs {
     /// Ends an interval with what is counted now. A program that is new has no cost yet.
     pub(super) fn tick(&mut self, now: Vec<RunningProgram>, interval: Duration) {
         let seconds = interval.as_secs_f64().max(f64::EPSILON);
-        let counted: HashMap<_, _> =
-            now.iter().map(|program| (program.id, (program.run_time, program.run_count))).collect();
+        let counted = Look::new(&now);
         let one = |program: RunningProgram| {
-            let (time, runs) = self.before.get(&program.id).copied()?;
-            let time = program.run_time.saturating_sub(time).as_secs_f64();
+            let (time, runs) = self.before.since(&program)?;
             #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-            let runs = program.run_count.saturating_sub(runs) as f64;
+            let (time, runs) = (time.as_secs_f64(), runs as f64);
             let nanoseconds = if runs > 0.0 { time * 1e9 / runs } else { 0.0 };
             let (runs, share) = (runs / seconds, time * 100.0 / seconds);
             Some(Cost { id: program.id, name: program.name, runs, nanoseconds, share })
