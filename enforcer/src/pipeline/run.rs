@@ -199,13 +199,14 @@ impl Reader {
         loop {
             // Looked at before the rings: what came before the stop is read.
             let stopping = self.stop.asked();
+            // After the wait, so that what ended it has the time of now.
+            self.stages.refresh(&*self.clock);
             let impatient = busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
             let before = self.stages.totals().read();
             let pass = self.pass(impatient);
             let idle = self.stages.totals().read() == before;
             self.publish();
             self.asked.answer(|| self.stages.known());
-            self.stages.refresh(&*self.clock);
             let now = Instant::now();
             if now >= next_step {
                 self.stages.step();

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use bpf_probes::load::Head;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use zerocopy::IntoBytes;
 
+use super::super::clock::Clock;
 use super::super::config::Config;
 use super::super::identify::{Replay, RunningProcess};
 use super::super::publish::{Hub, Subscribe, Subscription};
@@ -233,6 +235,44 @@ fn what_comes_while_the_thread_waits_is_published_at_once_and_what_is_left_at_th
     assert!(!summary.cut_short);
     assert_eq!(summary.totals.exec_events, 1001);
     assert_eq!(read_all(subscription).len(), 1000);
+}
+
+/// The clocks of [`Fixed`], of which somebody sets the one on the wall: seconds to add.
+struct Stepped(Arc<AtomicI64>);
+
+impl Clock for Stepped {
+    fn boot(&self) -> u64 {
+        Fixed.boot()
+    }
+
+    fn wall(&self) -> i64 {
+        Fixed.wall() + self.0.load(Ordering::Relaxed) * 1_000_000_000
+    }
+}
+
+#[test]
+fn the_first_event_after_the_clock_was_set_while_the_thread_waited_has_the_new_time() {
+    let hub = Hub::new();
+    let mut subscription = subscribe(&hub);
+    let (events, send) = live();
+    let sources = Sources { events: Box::new(events), enforcement: Box::new(Recorded::default()) };
+    let step = Arc::new(AtomicI64::new(0));
+    let clock = Box::new(Stepped(Arc::clone(&step)));
+    let handle =
+        Pipeline::spawn_with(config(), sources, layouts(), hub.clone(), Replay::default(), clock).unwrap();
+    let mut time_of_next = || {
+        let delivery = subscription.recv_blocking().unwrap();
+        delivery.events().next().unwrap().time.unwrap().nanos() / 1_000_000_000
+    };
+    time_of_next();
+    send(exec(INIT, key(0, 1), CLONE, b"/sbin/init").record());
+    assert_eq!(time_of_next(), 1_000);
+    std::thread::sleep(Duration::from_millis(100));
+    step.store(-500, Ordering::Relaxed);
+    send(exec(key(10, 1_000), INIT, CLONE, b"/bin/x").record());
+    assert_eq!(time_of_next(), 500);
+    handle.stop();
+    assert!(handle.join().totals.balanced());
 }
 
 /// A ring that is never empty.
