@@ -7,6 +7,7 @@
 mod arguments;
 mod churn;
 mod classes;
+mod command;
 mod content;
 mod contention;
 mod enforcers;

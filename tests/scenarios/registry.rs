@@ -8,9 +8,10 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
-    machine, many, misbehaviour, modules, network, objects, overload, overrides, paths, processes, refusals,
-    reports, restart, returns, samples, selectors, shadow, syscalls, throttle, uprobes, usdts, verification,
+    arguments, churn, classes, command, content, contention, enforcers, gap, kinds, language, lifecycle,
+    lists, machine, many, misbehaviour, modules, network, objects, overload, overrides, paths, processes,
+    refusals, reports, restart, returns, samples, selectors, shadow, syscalls, throttle, uprobes, usdts,
+    verification,
 };
 
 /// One behaviour.
@@ -142,6 +143,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_policy_of_each_family_tells_calls_apart", language::families),
     // proves: SEL-04 (in a machine), ACT-12
     plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
+    // proves: CLI-16 (in a machine)
+    plain("support_gets_an_archive_of_the_node", command::archive),
+    // proves: CLI-19
+    plain("programs_and_maps_of_the_daemon_are_shown_with_their_cost", command::costs),
+    // proves: CLI-12
+    plain("the_command_manages_the_policies_of_a_daemon", command::policies),
+    // proves: CLI-15
+    plain("the_command_asks_a_daemon_what_it_is_and_does", command::questions),
+    // proves: CLI-20
+    plain("tests_of_policies_pass_and_say_what_they_expected", command::tests),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
