@@ -18,6 +18,7 @@ mod loads;
 mod machine;
 mod many;
 mod measure;
+mod misbehaviour;
 mod modules;
 mod network;
 mod objects;

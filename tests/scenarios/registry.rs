@@ -9,8 +9,8 @@ use e2e::scenario::Guest;
 
 use crate::{
     arguments, churn, classes, content, contention, enforcers, gap, kinds, language, lifecycle, lists,
-    machine, many, modules, network, objects, overload, overrides, paths, processes, refusals, reports,
-    restart, returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
+    machine, many, misbehaviour, modules, network, objects, overload, overrides, paths, processes, refusals,
+    reports, restart, returns, samples, selectors, shadow, syscalls, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -190,6 +190,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_daemon_that_is_killed_at_any_moment_is_followed_by_a_clean_start",
         restart::killed_at_any_moment,
     ),
+    // proves: REL-03 (a full disk)
+    plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk),
+    plain("a_folder_that_is_removed_under_the_export_file_is_made_again", misbehaviour::removed_folder),
+    plain("a_clock_that_is_set_back_by_a_day_stops_nothing", misbehaviour::clock_set_back),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)

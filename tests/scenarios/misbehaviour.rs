@@ -1,0 +1,182 @@
+//! What a node does to its daemon: a full disk, a folder that is gone, a clock that is set back. The daemon runs on, counts what it
+//! loses, and policies act all the time.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use e2e::ensure;
+use e2e::event::Event;
+use e2e::expect::{Context, Events, Failure, Outcome, PATIENCE, eventually};
+use e2e::load::{Limit, opens};
+use e2e::scenario::{Daemon, Guest, Settings, must, run};
+
+use crate::policies::{Action, file_open, shadow};
+use crate::processes::tiny;
+
+/// Opens that are reported, between two looks.
+const OPENS: u64 = 1000;
+const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// A daemon that guards /etc/shadow and reports opens of another file.
+fn settings(guest: &Guest) -> Outcome<Settings> {
+    let opened = guest.folder.join("opened");
+    fs::write(&opened, "x")?;
+    let opened = opened.display().to_string();
+    Ok(Settings::default()
+        .policy(&shadow("action: Sigkill"))
+        .policy(&file_open("opened", "Equal", &[&opened], Action::Post))
+        .flags(&["--rb-size-total", "4M"]))
+}
+
+fn open_often(guest: &Guest) -> Outcome {
+    let limit = Limit { time: PATIENCE, calls: OPENS };
+    let opened = opens(&guest.folder.join("opened"), 1, limit, &Arc::new(AtomicBool::new(false)))?;
+    ensure!(opened.opened == OPENS, "{opened:?}");
+    Ok(())
+}
+
+fn is_guarded(daemon: &Daemon) -> Outcome {
+    let reader = run(&["cat", "/etc/shadow"])?;
+    if reader.killed() && reader.stdout.is_empty() {
+        return Ok(());
+    }
+    Err(daemon.failure(&format!("cat /etc/shadow ended with {}", reader.status)))
+}
+
+/// The events of a file, each line of which is whole.
+fn whole_lines(path: &Path) -> Outcome<Vec<Event>> {
+    let mut events = Events::open(path)?;
+    let mut seen = Vec::new();
+    while let Some(event) = events.next_now()? {
+        seen.push(event);
+    }
+    ensure!(fs::read(path)?.last().is_none_or(|byte| *byte == b'\n'), "the last line is half");
+    Ok(seen)
+}
+
+fn has_exec(path: &Path, arguments: &str) -> Outcome<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let is_it =
+        |event: &Event| event.process_exec.as_ref().is_some_and(|it| it.process.arguments == arguments);
+    let mut events = Events::open(path)?;
+    while let Some(event) = events.next_now()? {
+        if is_it(&event) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn stop(daemon: Daemon) -> Outcome {
+    let ended = daemon.stop()?;
+    ensure!(ended.status.code() == Some(0), "the daemon ended with {}; {}", ended.status, ended.stderr);
+    Ok(())
+}
+
+/// A disk of 64 KiB under the export file: whole lines stay, what has no room is counted, and the rest follows when there is room.
+pub(crate) fn full_disk(guest: &Guest) -> Outcome {
+    let disk = guest.folder.join("disk");
+    fs::create_dir_all(&disk)?;
+    let disk = disk.display().to_string();
+    must(&["mount", "-t", "tmpfs", "-o", "size=64k", "events", &disk])?;
+    let outcome = on_small_disk(guest, &disk);
+    must(&["umount", &disk])?;
+    outcome
+}
+
+fn on_small_disk(guest: &Guest, disk: &str) -> Outcome {
+    let export = Path::new(disk).join("events.json");
+    let daemon =
+        settings(guest)?.flags(&["--export-filename", &export.display().to_string()]).start(guest)?;
+    eventually("a dropped event", PATIENCE, || {
+        open_often(guest)?;
+        Ok((daemon.metric("enforcer_sink_dropped_events_total", "file ")? > 0).then_some(()))
+    })?;
+    ensure!(daemon.log().contains("cannot write events to file "), "{}", daemon.log());
+    is_guarded(&daemon)?;
+    let before = whole_lines(&export)?.len();
+    ensure!(before > 10, "{before} lines");
+    must(&["mount", "-o", "remount,size=64m", disk])?;
+    eventually("an end of the want", PATIENCE, || {
+        Ok(daemon.log().contains("takes events again").then_some(()))
+    })?;
+    must(&[&tiny(guest)?, "behind"])?;
+    eventually("the event behind", PATIENCE, || Ok(has_exec(&export, "behind")?.then_some(())))?;
+    eventually("as many lines as were counted", PATIENCE, || {
+        let written = daemon.metric("tetragon_events_exported_total", "")?;
+        Ok((whole_lines(&export)?.len() as u64 == written).then_some(()))
+    })?;
+    stop(daemon)
+}
+
+/// The folder of the export file is removed: it is made again, and what happens from then on is in a new file.
+pub(crate) fn removed_folder(guest: &Guest) -> Outcome {
+    let logs = guest.folder.join("logs");
+    let export = logs.join("of/today/events.json");
+    let daemon =
+        settings(guest)?.flags(&["--export-filename", &export.display().to_string()]).start(guest)?;
+    let tiny = tiny(guest)?;
+    for word in ["first", "second", "third"] {
+        must(&[&tiny, word])?;
+        eventually("its event", PATIENCE, || Ok(has_exec(&export, word)?.then_some(())))?;
+        fs::remove_dir_all(&logs)?;
+        is_guarded(&daemon)?;
+    }
+    stop(daemon)
+}
+
+/// `date`, seconds since 1970 and as events have it.
+fn now() -> Outcome<(u64, String)> {
+    let text = must(&["date", "-u", "+%s %Y-%m-%dT%H:%M:%S"])?.text();
+    let (seconds, time) = text.trim().split_once(' ').ok_or_else(|| Failure(text.clone()))?;
+    Ok((seconds.parse().context("date")?, time.to_owned()))
+}
+
+/// The clock is set back by a day and forth again: events have the time that holds when they happen, and nothing waits for yesterday.
+pub(crate) fn clock_set_back(guest: &Guest) -> Outcome {
+    let flags = ["--export-rate-limit", "1000000", "--process-cache-gc-interval", "1s"];
+    let mut daemon = settings(guest)?.flags(&flags).start(guest)?;
+    let mut events = daemon.events()?;
+    daemon.settle(&mut events)?;
+    let tiny = tiny(guest)?;
+    let set = |seconds: u64| must(&["date", "-s", &format!("@{seconds}")]).map(drop);
+    let mut outcome = Ok(());
+    for (set_to, word) in [(now()?.0 - SECONDS_OF_A_DAY, "yesterday"), (now()?.0, "today")] {
+        set(set_to)?;
+        outcome = outcome.and_then(|()| is_timed(&mut daemon, &mut events, &[&tiny, word]));
+    }
+    outcome?;
+    let policy = file_open("later", "Equal", &["/etc/hosts"], Action::Post);
+    daemon.add("later", &policy)?;
+    let start = std::time::Instant::now();
+    stop(daemon)?;
+    ensure!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+    Ok(())
+}
+
+/// A program that runs now has events of now, and policies act.
+fn is_timed(daemon: &mut Daemon, events: &mut Events, words: &[&str]) -> Outcome {
+    let before = now()?.1;
+    must(words)?;
+    let seen = daemon.settle(events)?;
+    let after = now()?.1;
+    let is_it =
+        |event: &&Event| event.process().is_some_and(|it| words.last() == Some(&it.arguments.as_str()));
+    let times: Vec<_> =
+        seen.iter().filter(is_it).filter_map(|event| event.time.get(..before.len())).collect();
+    ensure!(times.len() == 2, "{} events of {words:?}", times.len());
+    // the clocks are compared to the millisecond; whole seconds may differ by one
+    let is_now = |time: &&str| *time >= previous(&before).as_str() && *time <= after.as_str();
+    ensure!(times.iter().all(is_now), "{times:?} between {before} and {after}");
+    is_guarded(daemon)
+}
+
+/// The same minute's beginning: a bound that is a little earlier.
+fn previous(time: &str) -> String {
+    time.get(..17).map(|minute| format!("{minute}00")).unwrap_or_default()
+}
