@@ -193,6 +193,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: REL-03 (a full disk)
     plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk),
     plain("a_folder_that_is_removed_under_the_export_file_is_made_again", misbehaviour::removed_folder),
+    // proves: REL-03 (a reader that stands still)
+    plain("a_reader_that_stands_still_loses_its_own_events_and_is_told", misbehaviour::stopped_reader),
     plain("a_clock_that_is_set_back_by_a_day_stops_nothing", misbehaviour::clock_set_back),
     // proves: POL-15, API-04 (add, delete)
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
