@@ -1,8 +1,9 @@
-//! What a node does to its daemon: a full disk, a folder that is gone, a clock that is set back. The daemon runs on, counts what it
-//! loses, and policies act all the time.
+//! What a node does to its daemon: a full disk, a folder that is gone, a reader that stands still, a clock that is set back.
+//! The daemon runs on, counts what it loses, and policies act all the time.
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use e2e::event::Event;
 use e2e::expect::{Context, Events, Failure, Outcome, PATIENCE, eventually};
 use e2e::load::{Limit, opens};
 use e2e::scenario::{Daemon, Guest, Settings, must, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::policies::{Action, file_open, shadow};
 use crate::processes::tiny;
@@ -127,6 +131,90 @@ pub(crate) fn removed_folder(guest: &Guest) -> Outcome {
         fs::remove_dir_all(&logs)?;
         is_guarded(&daemon)?;
     }
+    stop(daemon)
+}
+
+/// A client of the stream that stands still until it may go on.
+struct Reader {
+    child: Child,
+}
+
+impl Reader {
+    fn start(into: &Path) -> Outcome<Self> {
+        let mut command = Command::new("/usr/bin/tetra");
+        command.args([
+            "--server-address",
+            "unix:///var/run/tetragon/tetragon.sock",
+            "getevents",
+            "-o",
+            "json",
+        ]);
+        let child = command.stdin(Stdio::null()).stdout(fs::File::create(into)?).spawn().context("tetra")?;
+        Ok(Self { child })
+    }
+
+    fn signal(&self, signal: Signal) -> Outcome {
+        let pid = i32::try_from(self.child.id()).map(Pid::from_raw).context("pid")?;
+        kill(pid, signal).context("signal to tetra")
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // it may have ended with its stream
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// How many events the lines of a stream say were lost.
+fn told(path: &Path) -> Outcome<u64> {
+    let text = fs::read_to_string(path)?;
+    let mut sum = 0;
+    for line in text.lines() {
+        // the last one may be half as long as it is written
+        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+        let number = event.pointer("/rate_limit_info/number_of_dropped_process_events");
+        sum += number.and_then(Value::as_str).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(sum)
+}
+
+/// A reader that stands still loses its own events, all others get theirs, and it is told how many when it goes on. It keeps nobody from ending.
+pub(crate) fn stopped_reader(guest: &Guest) -> Outcome {
+    let mut daemon = settings(guest)?.start(guest)?;
+    let mut events = daemon.events()?;
+    let stream = guest.folder.join("stream.json");
+    let reader = Reader::start(&stream)?;
+    let tiny = tiny(guest)?;
+    eventually("an event in the stream", PATIENCE, || {
+        must(&[&tiny, "streamed"])?;
+        Ok(has_exec(&stream, "streamed")?.then_some(()))
+    })?;
+    daemon.settle(&mut events)?;
+    reader.signal(Signal::SIGSTOP)?;
+    let lost = |daemon: &Daemon| daemon.metric("enforcer_listener_lost_events_total", "listener=\"grpc-");
+    let (mut calls, mut reported) = (0, 0);
+    while lost(&daemon)? == 0 {
+        ensure!(calls < 1000 * OPENS, "it loses nothing of {calls} events");
+        open_often(guest)?;
+        calls += OPENS;
+        let seen = daemon.settle(&mut events)?;
+        reported += seen.iter().filter(|event| event.of_policy("opened").is_some()).count() as u64;
+    }
+    let in_kernel = daemon.metric("enforcer_lost_records_total", "")?;
+    ensure!(
+        reported + in_kernel >= calls,
+        "{reported} of {calls} opens in the file, {in_kernel} lost in the kernel"
+    );
+    ensure!(daemon.metric("enforcer_listener_lost_events_total", "\"export\"")? == 0, "the file lost events");
+    is_guarded(&daemon)?;
+    reader.signal(Signal::SIGCONT)?;
+    let lost_in_all = lost(&daemon)?;
+    eventually("it is told how many", PATIENCE, || Ok((told(&stream)? >= lost_in_all).then_some(())))?;
+    ensure!(told(&stream)? == lost(&daemon)?, "{} told of {}", told(&stream)?, lost(&daemon)?);
+    reader.signal(Signal::SIGSTOP)?;
+    open_often(guest)?;
     stop(daemon)
 }
 

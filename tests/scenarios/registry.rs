@@ -144,15 +144,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: SEL-04 (in a machine), ACT-12
     plain("who_fails_a_call_is_killed_at_its_return", returns::acted_on),
     // proves: CLI-16 (in a machine)
-    plain("support_gets_an_archive_of_the_node", command::archive),
+    plain("support_gets_an_archive_of_the_node", command::archive).on_one_kernel(),
     // proves: CLI-19
-    plain("programs_and_maps_of_the_daemon_are_shown_with_their_cost", command::costs),
+    plain("programs_and_maps_of_the_daemon_are_shown_with_their_cost", command::costs).on_one_kernel(),
     // proves: CLI-12
-    plain("the_command_manages_the_policies_of_a_daemon", command::policies),
+    plain("the_command_manages_the_policies_of_a_daemon", command::policies).on_one_kernel(),
     // proves: CLI-15
-    plain("the_command_asks_a_daemon_what_it_is_and_does", command::questions),
+    plain("the_command_asks_a_daemon_what_it_is_and_does", command::questions).on_one_kernel(),
     // proves: CLI-20
-    plain("tests_of_policies_pass_and_say_what_they_expected", command::tests),
+    plain("tests_of_policies_pass_and_say_what_they_expected", command::tests).on_one_kernel(),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -212,6 +212,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk)
         .on_one_kernel(),
     plain("a_folder_that_is_removed_under_the_export_file_is_made_again", misbehaviour::removed_folder)
+        .on_one_kernel(),
+    // proves: REL-03
+    plain("a_reader_that_stands_still_loses_its_own_events_and_is_told", misbehaviour::stopped_reader)
         .on_one_kernel(),
     plain("a_clock_that_is_set_back_by_a_day_stops_nothing", misbehaviour::clock_set_back).on_one_kernel(),
     // proves: POL-15, API-04 (add, delete)
