@@ -56,11 +56,15 @@ const FILES: [(&str, &str); 3] =
 const OPTIONS: &str = "tetragon.conf.d";
 
 /// Words with which a binary writes what a shell and a reader of manuals look for, and where that goes.
-const WRITTEN: [(build::Binary, &[&str], &str); 4] = [
+const WRITTEN: [(build::Binary, &[&str], &str); 8] = [
     (build::TETRA, &["completion", "bash"], "usr/local/share/bash-completion/completions/tetra"),
     (build::TETRA, &["completion", "zsh"], "usr/local/share/zsh/site-functions/_tetra"),
     (build::TETRA, &["completion", "fish"], "usr/local/share/fish/vendor_completions.d/tetra.fish"),
     (build::TETRA, &["man"], "usr/local/share/man/man1/tetra.1"),
+    (build::DAEMON, &["completion", "bash"], "usr/local/share/bash-completion/completions/enforcer"),
+    (build::DAEMON, &["completion", "zsh"], "usr/local/share/zsh/site-functions/_enforcer"),
+    (build::DAEMON, &["completion", "fish"], "usr/local/share/fish/vendor_completions.d/enforcer.fish"),
+    (build::DAEMON, &["man"], "usr/local/share/man/man8/enforcer.8"),
 ];
 
 /// Puts everything into `root`, whose folders are those of a node, beside the scripts that install and uninstall.
@@ -166,7 +170,9 @@ mod tests {
         }
         assert_eq!(fs::metadata(at("usr/local/bin/enforcer")).unwrap().permissions().mode() & 0o777, 0o755);
         assert_eq!(fs::read_link(at("usr/local/bin/tetragon")).unwrap(), Path::new("enforcer"));
-        assert_eq!(text(at("usr/local/share/man/man1/tetra.1")), "first man\n");
+        for page in ["man1/tetra.1", "man8/enforcer.8"] {
+            assert_eq!(text(at("usr/local/share/man").join(page)), "first man\n");
+        }
         fs::write(at("etc/tetragon/tetragon.conf.d/log-level"), "debug").unwrap();
 
         let second = laid_out("second");

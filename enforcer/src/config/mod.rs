@@ -5,6 +5,7 @@
 
 mod collector;
 mod content;
+mod document;
 mod dropin;
 mod environment;
 mod export;
@@ -17,6 +18,7 @@ mod server;
 mod settings;
 
 pub use content::ContentSettings;
+pub use document::{Document, flags_reference};
 pub use dropin::DropinError;
 pub use export::{AggregationSettings, ExportSettings, ExportTarget};
 pub(crate) use export::{MEBIBYTE, file_bytes, rotation_interval};
