@@ -15,7 +15,7 @@ use tracing_policy::source::SourceText;
 
 use crate::config::{ExportSettings, PolicyDirectory, Settings};
 use crate::host::{
-    Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
+    Cgroups, Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
 use crate::kernel::{
     self, Base, BaseError, BaseSizes, Keep, KeepError, KernelCompiler, KernelPort, SetupError,
@@ -31,7 +31,7 @@ use crate::policy::{
 };
 use crate::requests::Requests;
 use crate::server::{
-    self, BindError, BoundSocket, HealthServer, MAX_REQUEST, MetricsServer, Observed, Service,
+    self, BindError, BoundSocket, Containers, HealthServer, MAX_REQUEST, MetricsServer, Observed, Service,
 };
 use crate::shutdown::{Drain, Report};
 pub use crate::sinks::ExportError;
@@ -220,9 +220,12 @@ impl Daemon {
 
     async fn serve(self, level: LevelControl) -> Report {
         let stop = CancellationToken::new();
+        let cgroups = Cgroups::of_machine(&self.settings.procfs);
+        tracing::info!("cgroups: {cgroups}");
         let service = Service::new(
             self.observed.clone(),
             self.policies.clone(),
+            Containers::new(cgroups),
             self.features.clone(),
             self.settings.describe(),
             self.settings.bounds.listener_queue,

@@ -112,34 +112,11 @@ pub(crate) fn policies(guest: &Guest) -> Outcome {
     ensure!(e2e::scenario::run(&["cat", "/etc/shadow"])?.killed(), "enabled, and nobody was killed");
     let table = daemon.tetra_must(&["tp", "list"])?.text();
     ensure!(table.lines().count() == 2 && table.contains(" enforce "), "{table}");
-    said(&["tp", "domains"], "[grpc k8s static]")?;
+    said(&["tp", "domains"], "[grpc static]")?;
     said(&["tp", "delete", name], &format!("tracing policy \"{name}\" deleted"))?;
     must(&["cat", "/etc/shadow"])?;
     let modified = daemon.tetra_must(&["tp", "modify", &path, "-m", "monitor"])?.text();
     ensure!(modified.contains("policy-mode"), "{modified}");
-    generated(&daemon, guest)
-}
-
-/// What is generated is taken by the daemon.
-fn generated(daemon: &Daemon, guest: &Guest) -> Outcome {
-    for what in [
-        &["empty"][..],
-        &["all-syscalls-list", "-m", "/usr/bin/nobody"],
-        &["ftrace-list", "-r", "^vfs_read$"],
-    ] {
-        let mut words = vec!["tp", "generate"];
-        words.extend(what);
-        let text = daemon.tetra_must(&words)?.text();
-        if what == ["empty"] {
-            ensure!(text.contains("name: empty"), "{text}");
-            continue;
-        }
-        let path = guest.folder.join("generated.yaml").display().to_string();
-        fs::write(&path, &text)?;
-        daemon.tetra_must(&["tp", "add", &path])?;
-        let name = if what[0] == "ftrace-list" { "ftrace" } else { "syscalls" };
-        daemon.delete(name)?;
-    }
     Ok(())
 }
 
@@ -155,7 +132,7 @@ pub(crate) fn questions(guest: &Guest) -> Outcome {
         ensure!(version.lines().any(|line| line.starts_with(begin)), "{version}");
     }
     let info = json(&daemon.tetra_must(&["info"])?.text())?;
-    ensure!(info["Name"] == "enforcer" && info["Probes"]["signal"] == true, "{info}");
+    ensure!(info["Name"] == "enforcer" && info["Probes"]["send_signal"] == true, "{info}");
     ensure!(info["Conf"]["bpf-dir"] == "tetragon", "{info}");
     daemon.tetra_must(&["loglevel", "set", "debug"])?;
     let level = daemon.tetra_must(&["loglevel", "get"])?.text();
@@ -163,45 +140,5 @@ pub(crate) fn questions(guest: &Guest) -> Outcome {
     daemon.tetra_must(&["eventlog", "set", "--max-backups", "3", "--rotation-interval", "1h"])?;
     let settings = daemon.tetra_must(&["eventlog", "get"])?.text();
     ensure!(settings.contains("rotation_interval:\"1h0m0s\" max_backups:3"), "{settings}");
-    Ok(())
-}
-
-/// Tests of policies that are built in pass, where the kernel has what they ask for; one that expects what is not so says so, and harms nobody else.
-pub(crate) fn tests(guest: &Guest) -> Outcome {
-    let daemon = Settings::default().start(guest)?;
-    let all =
-        daemon.tetra_must(&["policytest", "run", "--all-tests", "--all-params", "--output", "json"])?.text();
-    let mut names = Vec::new();
-    for line in all.lines() {
-        let test = json(line)?;
-        let result = &test["result"];
-        ensure!(result["error"].is_null() && result["skipped"].is_null(), "{test}");
-        ensure!(result["scenarios"].as_array().is_some_and(|scenarios| !scenarios.is_empty()), "{test}");
-        names.push(test["name"].as_str().unwrap_or_default().to_owned());
-    }
-    ensure!(names.len() > 9 && names.iter().any(|name| name == "file-denied"), "{names:?}");
-    let monitored = daemon.tetra_must(&["policytest", "run", "file-killed", "--monitor-mode"])?.text();
-    ensure!(monitored.contains("2/2 scenario(s) succeeded"), "{monitored}");
-    let path = guest.folder.join("wrong.yaml").display().to_string();
-    let text = "
-name: wrong
-policy:
-  kprobes:
-  - call: sys_lseek
-    syscall: true
-    args: [{index: 1, type: uint64}]
-    selectors:
-    - matchArgs: [{index: 1, operator: Equal, values: ['4444']}]
-      matchActions: [{action: Sigkill}]
-scenarios:
-- name: it lives
-  acts: [{seek: 4444}]
-";
-    fs::write(&path, text)?;
-    let failed = daemon.tetra(&["pt", "run", &path])?;
-    ensure!(!failed.success() && failed.stderr.contains("result errors: 1/1"), "{}", failed.stderr);
-    ensure!(failed.text().contains("the acts ended with killed, not ok"), "{}", failed.text());
-    let left = daemon.tetra_must(&["tp", "list"])?.text();
-    ensure!(left.lines().count() == 1, "{left}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A ring that is too small loses records, and says how many.
+//! What cannot be reported is counted: records that find no room in a ring, calls that the kernel does not hand to a program.
 
 use std::time::Duration;
 
@@ -8,8 +8,11 @@ use e2e::expect::{Events, Failure, Outcome};
 use e2e::scenario::{Daemon, Guest, Settings, must};
 use nix::sys::signal::Signal;
 
+use crate::policies::named;
 use crate::processes::tiny;
 
+/// Hooks what programs call.
+const POLICY: &str = "output";
 const COUNT: u32 = 3000;
 const MARKERS: u32 = 20;
 /// How long nothing must arrive until the next marker is run.
@@ -58,4 +61,29 @@ fn drain(events: &mut Events, tiny: &str) -> Outcome<(Vec<Event>, u32)> {
 /// Records of one kind that did not fit: 5 is exec, 7 is exit.
 fn lost(daemon: &Daemon, operation: &str) -> Outcome<u64> {
     daemon.metric("tetragon_bpf_missed_events_total", &format!("msg_op=\"{operation}\""))
+}
+
+/// A function that programs themselves call is hooked: calls of it within a program are not handed to a kprobe, and counted by policy. Nothing else is lost.
+pub(crate) fn skipped_calls(guest: &Guest) -> Outcome {
+    let policy = named(
+        POLICY,
+        "  kprobes:
+  - call: bpf_ringbuf_output
+    syscall: false
+    selectors:
+    - matchActions: [{action: Post}]
+",
+    );
+    let mut daemon = Settings::default().flags(&["--rb-size-total", "4M"]).policy(&policy).start(guest)?;
+    let mut events = daemon.events()?;
+    daemon.settle(&mut events)?;
+    must(&[&tiny(guest)?, "seen"])?;
+    daemon.settle(&mut events)?;
+    let skipped = daemon.metric("tetragon_missed_link_probes_total", &format!("policy=\"{POLICY}\""))?;
+    ensure!(skipped > 0, "no call within a program is counted");
+    let lost = daemon.metric("enforcer_lost_records_total", "")?;
+    ensure!(lost == 0, "{lost} records are lost");
+    let status = daemon.tetra_must(&["status"])?.text();
+    ensure!(status.contains(&format!("(policy {POLICY}) missed ")), "{status}");
+    Ok(())
 }

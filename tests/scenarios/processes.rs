@@ -96,8 +96,10 @@ pub(crate) fn expect_nothing_lost(daemon: &Daemon) -> Outcome {
         let dropped = daemon.metric(name, "")?;
         ensure!(dropped == 0, "{name} is {dropped}");
     }
-    let missed = daemon.metric("tetragon_missed_prog_probes_total", "")?;
-    ensure!(missed == 0, "the kernel skipped programs {missed} times");
+    for name in ["tetragon_missed_prog_probes_total", "tetragon_missed_link_probes_total"] {
+        let missed = daemon.metric(name, "")?;
+        ensure!(missed == 0, "{name}: the kernel skipped programs {missed} times");
+    }
     Ok(())
 }
 

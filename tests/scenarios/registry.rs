@@ -147,12 +147,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("support_gets_an_archive_of_the_node", command::archive).on_one_kernel(),
     // proves: CLI-19
     plain("programs_and_maps_of_the_daemon_are_shown_with_their_cost", command::costs).on_one_kernel(),
-    // proves: CLI-12
+    // proves: CLI-12 (in a machine), API-04
     plain("the_command_manages_the_policies_of_a_daemon", command::policies).on_one_kernel(),
-    // proves: CLI-15
+    // proves: CLI-15, API-08 (level, in a machine)
     plain("the_command_asks_a_daemon_what_it_is_and_does", command::questions).on_one_kernel(),
-    // proves: CLI-20
-    plain("tests_of_policies_pass_and_say_what_they_expected", command::tests).on_one_kernel(),
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
@@ -184,7 +182,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("fifty_policies_on_one_hook_all_act", many::policies),
     // proves: POL-09 (in a machine), HOOK-18 (in a machine), ACT-11 (in a machine)
     plain("an_enforcer_denies_and_kills_who_it_was_told_about", enforcers::notified),
-    // proves: POL-09, ACT-11
+    // proves: POL-09, ACT-11, MET-10
     plain(
         "a_function_of_security_modules_is_an_enforcers_and_what_is_told_in_vain_is_counted",
         enforcers::of_security_modules,
@@ -221,6 +219,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     parallel("policies_come_and_go_under_load_unnoticed_by_others", churn::under_load),
     // proves: MET-04 (rings), REL-03 (rings)
     parallel("an_overloaded_ring_counts_what_it_loses", overload::exact_count),
+    // proves: MET-06
+    plain("calls_that_the_kernel_hands_to_no_program_are_counted", overload::skipped_calls).on_one_kernel(),
     // proves: EVT-09, FLT-17
     parallel("a_storm_in_a_cgroup_is_throttled_counted_and_still_enforced", throttle::storm),
     // proves: EVT-01, EVT-02

@@ -58,7 +58,7 @@ pub(super) const fn kind_name(kind: MapKind) -> &'static str {
 pub(super) fn kernel_name(name: &str) -> CString {
     let bytes: Vec<u8> = name
         .bytes()
-        .take(15)
+        .take(sys::KEPT)
         .map(|byte| if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' { byte } else { b'_' })
         .collect();
     CString::new(bytes).unwrap_or_default()

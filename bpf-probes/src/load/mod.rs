@@ -26,7 +26,7 @@ mod verifier_log;
 pub use collection::{Collection, LoadContext, LoadError, MapSet};
 pub use cpus::{CpusError, PossibleCpus};
 pub use holding::{HeldObject, objects_of_process, pinned_objects};
-pub use link::{AttachError, Link};
+pub use link::{AttachError, Link, LinkMisses};
 pub use map::Map;
 pub use map_error::MapError;
 pub use mapped_array::MappedArray;

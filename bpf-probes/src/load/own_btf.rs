@@ -32,10 +32,11 @@ pub(super) struct FunctionTypes {
 }
 
 impl FunctionTypes {
-    /// `None` for a program of one function. With several, the verifier must know which of them are callbacks (static ones) and which global, and that
+    /// `None` for a program of one function whose name the kernel keeps without types. With several, the verifier must know which of them are callbacks (static ones) and which global, and that
     /// those which tail-call return a number (kernel/bpf/verifier.c: `check_btf_func`).
     pub(super) fn of(code: &Code) -> Result<Option<Self>, OwnBtfError> {
-        if code.functions.len() < 2 {
+        if code.functions.iter().all(|function| function.name.len() <= sys::KEPT) && code.functions.len() < 2
+        {
             return Ok(None);
         }
         let (bytes, functions) = describe(code)?;

@@ -292,7 +292,7 @@ fn with_request<T>(
     then(&LoadRequest {
         kind: ProgramType::of(spec.kind),
         flags: flags(spec.kind),
-        name: &kernel_name(&spec.name),
+        name: &kernel_name(spec.code.functions.first().map_or(&spec.name, |main| &main.name)),
         code: &code,
         attach_btf_id: attach_btf_id(spec, context)?,
         functions: functions.as_ref().map(FunctionTypes::borrow),

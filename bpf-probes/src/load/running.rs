@@ -15,7 +15,7 @@ const SLOTS: u32 = 4_096;
 pub struct RunningProgram {
     /// The kernel's number for it.
     pub id: u32,
-    /// The first 15 bytes of its name.
+    /// Its name; the first 15 bytes where the kernel has no types that tell it.
     pub name: String,
     /// `enum bpf_prog_type`.
     pub kind: u32,

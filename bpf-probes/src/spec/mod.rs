@@ -4,6 +4,7 @@
 
 mod attach;
 mod collection;
+mod label;
 mod map;
 mod program;
 

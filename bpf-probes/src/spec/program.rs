@@ -6,7 +6,7 @@ use crate::asm::Code;
 /// A program before it exists. All are loaded under the GPL licence string, which tracing helpers ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProgramSpec {
-    /// Unique in its collection; the kernel keeps the first 15 bytes.
+    /// Unique in its collection. The kernel knows it by the name of its first function.
     pub name: String,
     /// Its type.
     pub kind: ProgramKind,

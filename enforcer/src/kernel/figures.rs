@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bpf_probes::load::Collection;
+use bpf_probes::load::{Collection, LinkMisses};
 
 use crate::policy::{Cost, Figures};
 
@@ -10,14 +10,15 @@ use crate::policy::{Cost, Figures};
 #[derive(Debug)]
 pub struct LoadedFigures {
     collections: Vec<Arc<Collection>>,
+    link: Option<LinkMisses>,
     /// Read once: it does not change while they are loaded.
     memory: OnceLock<u64>,
 }
 
 impl LoadedFigures {
-    /// The figures of these.
-    pub const fn new(collections: Vec<Arc<Collection>>) -> Self {
-        Self { collections, memory: OnceLock::new() }
+    /// The figures of these, and of the link that hands calls to them.
+    pub const fn new(collections: Vec<Arc<Collection>>, link: Option<LinkMisses>) -> Self {
+        Self { collections, link, memory: OnceLock::new() }
     }
 }
 
@@ -25,6 +26,10 @@ impl Figures for LoadedFigures {
     fn recursion_misses(&self) -> u64 {
         let programs = self.collections.iter().flat_map(|collection| collection.programs());
         programs.filter_map(|program| program.info().ok()).map(|info| info.recursion_misses).sum()
+    }
+
+    fn link_misses(&self) -> u64 {
+        self.link.map_or(0, LinkMisses::count)
     }
 
     fn cost(&self) -> Cost {

@@ -9,7 +9,9 @@ use bpf_probes::abi::{
 };
 use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
-use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Pin, Program, ProgramError};
+use bpf_probes::load::{
+    Collection, Link, LinkMisses, LoadContext, LoadError, Map, MapSet, Pin, Program, ProgramError,
+};
 use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
 use bpf_probes::spec::{CollectionSpec, Entries, Entry};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -220,7 +222,8 @@ impl HookPort for KernelPort {
         if !Arc::ptr_eq(&stub.collection, &body.collection) {
             collections.push(Arc::clone(&body.collection));
         }
-        Arc::new(LoadedFigures::new(collections))
+        let link = stub.link.as_ref().and_then(LinkMisses::of);
+        Arc::new(LoadedFigures::new(collections, link))
     }
 }
 

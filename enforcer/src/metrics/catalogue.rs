@@ -75,7 +75,7 @@ metrics! {
     RING_BYTES: Gauge "enforcer_ring_bytes" ["ring"] "Size of each ring";
     SKIPPED_BYTES: Counter "enforcer_ring_skipped_bytes" [] "Bytes of rings that were skipped because no program writes such";
 
-    MISSED_LINK: Counter "tetragon_missed_link_probes" ["attach", "policy"] "Calls that the kernel did not hand to a link; it does not say for the links used here";
+    MISSED_LINK: Counter "tetragon_missed_link_probes" ["attach", "policy"] "Calls that the kernel did not hand to a program because a kprobe was running on that CPU, by attachment and policy (6.7)";
     MISSED_PROG: Counter "tetragon_missed_prog_probes" ["attach", "policy"] "Calls that passed a program unseen because it was running on that CPU, by attachment and policy";
     RECURSION_MISSES: Counter "enforcer_program_recursion_misses" ["program", "attach", "policy"] "The same, by program";
     OVERHEAD_RUNS: Counter "tetragon_overhead_program_runs" ["attach", "policy", "policy_namespace", "section", "sensor"] "Runs of programs, while kernel.bpf_stats_enabled is 1";

@@ -73,6 +73,10 @@ pub struct Cost {
 pub trait Figures: fmt::Debug + Send + Sync {
     /// Calls that passed unseen because the program was running on that CPU already.
     fn recursion_misses(&self) -> u64;
+    /// Calls that the kernel did not hand to the link of the programs.
+    fn link_misses(&self) -> u64 {
+        0
+    }
     /// Bytes of kernel memory that programs and maps take.
     fn memory(&self) -> u64;
     /// What running them costs.

@@ -56,9 +56,9 @@ pub(crate) fn complaints(observed: &Observed) -> Vec<String> {
 }
 
 fn miss(program: &ProgramMisses) -> Option<String> {
-    let ProgramMisses { attach, policy, misses, reason, .. } = program;
+    let ProgramMisses { attach, policy, misses, link_misses, reason, .. } = program;
     let whose = if policy.is_empty() { String::new() } else { format!(" (policy {policy})") };
-    match (misses, reason) {
+    match (misses + link_misses, reason) {
         (0, None) => None,
         (0, Some(reason)) => Some(format!("{attach}{whose} can miss calls: {reason}")),
         (missed, _) => Some(format!("{attach}{whose} missed {missed} calls")),

@@ -3,6 +3,7 @@
 //! Everything here runs on the tokio runtime and only looks ([`Observed`]) or asks ([`crate::policy::Policies`]); it holds no lock across an await,
 //! and a slow client costs its own queue only.
 
+mod containers;
 mod debug;
 mod event_log;
 mod events;
@@ -19,6 +20,7 @@ mod socket;
 mod tls;
 
 pub use crate::sinks::EventLog;
+pub use containers::Containers;
 pub use events::EventStream;
 pub(crate) use health::complaints;
 pub use liveness::HealthServer;

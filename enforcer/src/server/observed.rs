@@ -65,8 +65,10 @@ pub struct ProgramMisses {
     pub attach: String,
     /// The policies that need it, joined by commas; empty for a base program.
     pub policy: String,
-    /// Calls that passed unseen.
+    /// Calls that passed unseen because the program was running on that CPU.
     pub misses: u64,
+    /// Those that the kernel did not hand to its link.
+    pub link_misses: u64,
     /// Why that can happen, where the mechanism is known not to be exact.
     pub reason: Option<String>,
     /// Namespace of the first of the policies.
@@ -87,7 +89,7 @@ impl Observed {
     pub fn missing(&self) -> u64 {
         let in_kernel: u64 = self.losses().into_iter().map(|(_, lost)| lost).sum();
         let in_sinks: u64 = self.sinks.iter().map(|(_, counters)| counters.counts().dropped).sum();
-        let unseen: u64 = self.misses().into_iter().map(|program| program.misses).sum();
+        let unseen: u64 = self.misses().into_iter().map(|program| program.misses + program.link_misses).sum();
         in_kernel + in_sinks + unseen + self.hub.lost()
     }
 
@@ -102,6 +104,8 @@ impl Observed {
             attach: program.target().to_string(),
             policy: String::new(),
             misses: program.info().map_or(0, |info| info.recursion_misses),
+            // the kernel counts those of kprobes only
+            link_misses: 0,
             reason: reason.clone(),
             policy_namespace: String::new(),
             sensor: "__base__",
@@ -137,6 +141,7 @@ impl Observed {
                         attach,
                         policy: name.clone(),
                         misses: attachment.figures.recursion_misses(),
+                        link_misses: attachment.figures.link_misses(),
                         reason: attachment.can_miss.clone(),
                         policy_namespace: policy.identity.namespace.clone(),
                         sensor: sensor(hook.place.section),

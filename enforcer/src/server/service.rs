@@ -25,6 +25,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tracing_policy::source::MAX_BYTES;
 
+use super::containers::Containers;
 use super::event_log::EventLogs;
 use super::events::{self, EventStream};
 use super::observed::Observed;
@@ -47,6 +48,7 @@ pub struct Service {
 struct Shared {
     observed: Observed,
     policies: Policies,
+    containers: Containers,
     features: FeatureSet,
     settings: Vec<(String, String)>,
     listener_queue: usize,
@@ -57,11 +59,12 @@ struct Shared {
 }
 
 impl Service {
-    /// A service that shows `observed` and asks `policies`. `features` and `settings` are what it tells of the kernel and of itself;
+    /// A service that shows `observed`, asks `policies` and learns of `containers`. `features` and `settings` are what it tells of the kernel and of itself;
     /// `listener_queue` is how many events wait for a listener at most; `level` is how much the daemon logs.
     pub fn new(
         observed: Observed,
         policies: Policies,
+        containers: Containers,
         features: FeatureSet,
         settings: Vec<(String, String)>,
         listener_queue: usize,
@@ -70,6 +73,7 @@ impl Service {
         let shared = Shared {
             observed,
             policies,
+            containers,
             features,
             settings,
             listener_queue,
@@ -213,8 +217,9 @@ impl FineGuidanceSensors for Service {
         Ok(Response::new(info::info(&self.shared.features, &self.shared.settings)))
     }
 
-    async fn runtime_hook(&self, _: Request<RuntimeHookRequest>) -> Answer<RuntimeHookResponse> {
-        Err(Status::unimplemented("RuntimeHook is not supported yet: policies are not scoped to containers"))
+    async fn runtime_hook(&self, request: Request<RuntimeHookRequest>) -> Answer<RuntimeHookResponse> {
+        self.shared.containers.hook(request.into_inner(), &self.shared.policies).await?;
+        Ok(Response::new(RuntimeHookResponse {}))
     }
 
     async fn get_debug(&self, request: Request<GetDebugRequest>) -> Answer<GetDebugResponse> {

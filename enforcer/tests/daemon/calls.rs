@@ -7,8 +7,9 @@ use api::wire::{
     DisableSensorRequest, DisableTracingPolicyRequest, DumpProcessCacheReqArgs, EnableSensorRequest,
     EnableTracingPolicyRequest, GetDebugRequest, GetHealthStatusRequest, GetInfoRequest, GetVersionRequest,
     HealthStatusResult, HealthStatusType, HookState, ListDomainsRequest, ListSensorsRequest,
-    ListTracingPoliciesRequest, ProcessInternal, RemoveSensorRequest, TracingPolicyMode, TracingPolicyState,
-    TracingPolicyStatus, get_debug_request, get_debug_response,
+    ListTracingPoliciesRequest, LogLevel, ProcessInternal, RemoveSensorRequest, SetDebugRequest,
+    TracingPolicyMode, TracingPolicyState, TracingPolicyStatus, get_debug_request, get_debug_response,
+    set_debug_request,
 };
 use prost::Message as _;
 use tokio::runtime::Runtime;
@@ -183,7 +184,7 @@ fn root_policies_of_the_same_name_live_in_domains_and_who_names_none_means_the_o
     assert_eq!(caller.names(""), both[1..], "a change without a domain is of grpc");
 }
 
-// proves: API-08 (processes), CLI-18 (dump processcache of this daemon)
+// proves: API-08, CLI-18 (dump processcache of this daemon)
 #[test]
 fn root_the_processes_that_are_known_are_listed() {
     let instance = Instance::start(&[]);
@@ -219,4 +220,14 @@ fn root_the_processes_that_are_known_are_listed() {
     assert!(ended.iter().all(|one| one.refcnt == Some(0) && one.color == "deletePending"), "{ended:?}");
     let unsaid = GetDebugRequest { flag: ConfigFlag::DumpProcessCache.into(), arg: None };
     assert_eq!(call!(caller, get_debug, unsaid).unwrap_err().code(), Code::InvalidArgument);
+
+    let level = LogLevel::Debug.into();
+    let set = SetDebugRequest {
+        flag: ConfigFlag::LogLevel.into(),
+        arg: Some(set_debug_request::Arg::Level(level)),
+    };
+    call!(caller, set_debug, set).unwrap();
+    let asked = GetDebugRequest { flag: ConfigFlag::LogLevel.into(), arg: None };
+    let answer = call!(caller, get_debug, asked).unwrap();
+    assert_eq!(answer.arg, Some(get_debug_response::Arg::Level(level)));
 }

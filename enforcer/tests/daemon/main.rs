@@ -6,6 +6,7 @@ mod calls;
 mod classes;
 #[path = "../../../export/tests/otlp/collector.rs"]
 mod collector;
+mod containers;
 mod content;
 mod export;
 mod filters;

@@ -28,7 +28,8 @@ pub(crate) fn fault_in(
     kernel: &KernelView,
 ) -> Result<CollectionSpec, BuildError> {
     let facts = Facts::of(kernel);
-    let mut f = Function::new(STUB, Prototype::Main, &facts).with_frame(64);
+    let name = format!("{}_fault_in", body.target.program_name());
+    let mut f = Function::new(&name, Prototype::Main, &facts).with_frame(64);
     f.copy(R9, R1);
     let byte = f.slot(8)?;
     for index in (0..6).filter(|index| arguments & 1 << index != 0) {

@@ -24,7 +24,8 @@ const EPERM: i32 = -1;
 /// When the kernel's types lack something.
 pub(crate) fn overrider(body: Body<'_>, kernel: &KernelView) -> Result<CollectionSpec, BuildError> {
     let facts = Facts::of(kernel);
-    let mut f = Function::new(STUB, Prototype::Main, &facts).with_frame(128);
+    let name = format!("{}_override", body.target.program_name());
+    let mut f = Function::new(&name, Prototype::Main, &facts).with_frame(128);
     let (absent, override_return, out) = (f.label(), f.label(), f.label());
     f.copy(R9, R1);
     let key = f.slot(KEY_BYTES)?;

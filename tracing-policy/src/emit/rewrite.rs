@@ -200,7 +200,8 @@ fn assign(
 /// When the kernel's types lack the registers.
 pub(crate) fn rewriter(body: Body<'_>, kernel: &KernelView) -> Result<CollectionSpec, BuildError> {
     let facts = Facts::of(kernel);
-    let mut f = Function::new(STUB, Prototype::Main, &facts).with_frame(64);
+    let name = format!("{}_rewrite", body.target.program_name());
+    let mut f = Function::new(&name, Prototype::Main, &facts).with_frame(64);
     let absent = f.label();
     f.copy(R9, R1);
     let key = f.slot(KEY_BYTES)?;

@@ -111,10 +111,14 @@ impl Link {
     /// # Errors
     /// [`PinError::NoLink`] where the program hangs on a perf event without a link (before 5.15), [`PinError::Refused`].
     pub fn pin(&mut self, folder: &Arc<PinFolder>, name: &str) -> Result<(), PinError> {
-        let object = self.hold.link.as_ref();
-        let object = object.ok_or_else(|| PinError::NoLink { program: self.program.clone() })?;
-        self.pin = Some(folder.pin(object.as_fd(), name)?);
+        let object = self.object().ok_or_else(|| PinError::NoLink { program: self.program.clone() })?;
+        self.pin = Some(folder.pin(object, name)?);
         Ok(())
+    }
+
+    /// The link itself; none where the program hangs on a perf event without one.
+    pub(super) fn object(&self) -> Option<BorrowedFd<'_>> {
+        self.hold.link.as_ref().map(OwnedFd::as_fd)
     }
 }
 

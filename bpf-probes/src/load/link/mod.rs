@@ -7,6 +7,7 @@ mod attach;
 mod kprobe;
 mod kprobe_multi;
 mod lsm;
+mod misses;
 mod raw_tracepoint;
 mod tracepoint;
 mod trampoline;
@@ -16,3 +17,4 @@ mod user_file;
 
 pub use attach::{AttachError, Link, attach};
 pub(in crate::load) use lsm::active_modules;
+pub use misses::LinkMisses;

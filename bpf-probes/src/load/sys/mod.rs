@@ -7,8 +7,10 @@
 mod element;
 mod error;
 mod grace;
+mod link;
 mod memory;
 mod mount;
+mod name;
 mod object;
 mod perf;
 mod program;
@@ -18,8 +20,10 @@ mod user;
 pub(in crate::load) use element::{Elements, UpdateMode};
 pub use error::SysError;
 pub use grace::wait_for_programs;
+pub(in crate::load) use link::{LinkFacts, link_by_id, link_facts};
 pub(in crate::load) use memory::{Mapping, Protection, page_size};
 pub(in crate::load) use mount::detached_mount;
+pub(in crate::load) use name::{KEPT, program_name};
 pub(in crate::load) use object::{
     MapDefinition, ValueType, map_by_id, map_facts, map_id, object_get, object_pin,
 };
@@ -28,7 +32,7 @@ pub(in crate::load) use perf::{PerfSource, perf_event_enable, perf_event_open, p
 pub(in crate::load) use program::{
     FuncInfo, LoadRequest, ProgramType, btf_load, enable_run_statistics, kprobe_multi_link,
     kprobe_multi_link_on_nothing, perf_link, perf_link_on_nothing, program_by_id, program_facts,
-    program_load, program_load_counted, program_maps, program_name, program_run, raw_tracepoint_open,
+    program_load, program_load_counted, program_maps, program_run, raw_tracepoint_open,
     uprobe_link_on_nothing,
 };
 pub use schedule::Undisturbed;

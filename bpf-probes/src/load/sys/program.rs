@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use libbpf_sys as ffi;
 
 use super::SysError;
-use super::object::{info_len, object_name, own};
+use super::object::{info_len, own};
 use crate::spec::ProgramKind;
 
 /// One record of `func_info`: where a function begins and its BTF type (`struct bpf_func_info`).
@@ -293,16 +293,6 @@ pub(in crate::load) fn uprobe_link_on_nothing(program: BorrowedFd<'_>) -> Result
 pub(in crate::load) fn program_by_id(id: u32) -> Result<OwnedFd, SysError> {
     // SAFETY: a plain number; the call makes a descriptor or fails.
     own("bpf(BPF_PROG_GET_FD_BY_ID)", unsafe { ffi::bpf_prog_get_fd_by_id(id) })
-}
-
-/// The name of a program, which the kernel cuts to 15 bytes.
-pub(in crate::load) fn program_name(fd: BorrowedFd<'_>) -> Result<String, SysError> {
-    let mut info = ffi::bpf_prog_info::default();
-    let mut len = info_len::<ffi::bpf_prog_info>();
-    // SAFETY: as in `program_facts`.
-    let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
-    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
-    Ok(object_name(&info.name))
 }
 
 /// The numbers of the maps that a program uses.

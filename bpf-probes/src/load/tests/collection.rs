@@ -7,7 +7,9 @@ use crate::asm::{Assembler, Origin, Prototype, link};
 use crate::insn::jump::Width;
 use crate::insn::{Condition, Helper, Register, Size, alu, jump, memory};
 use crate::kernel::Feature;
-use crate::load::{Collection, LoadError, Map, MapError, MapSet, ObjectKind, ProgramError, object_ids};
+use crate::load::{
+    Collection, LoadError, Map, MapError, MapSet, ObjectKind, ProgramError, object_ids, running_programs,
+};
 use crate::spec::{AttachSpec, CollectionSpec, Entries, Entry, MapKind, MapSpec, ProgramKind, Reach};
 
 fn exec() -> AttachSpec {
@@ -155,6 +157,25 @@ fn root_callbacks_and_global_functions_are_described_to_the_verifier() {
     spec.kind = ProgramKind::SocketFilter;
     let loaded = Collection::load(&collection(vec![], vec![spec]), &MapSet::new(), &context()).unwrap();
     assert_eq!(loaded.programs()[0].run(&[0; 14], &[]).unwrap(), 42);
+}
+
+#[test]
+fn root_a_program_is_known_by_its_whole_name() {
+    let _alone = alone();
+    let named = |name: &str| {
+        let mut main = Assembler::new(name, Prototype::Main);
+        main.emit(alu::mov_imm(Register::R0, 0));
+        main.emit(jump::exit());
+        let spec = program("stub", AttachSpec::None, link(vec![main.finish().unwrap()]).unwrap());
+        Collection::load(&collection(vec![], vec![spec]), &MapSet::new(), &context()).unwrap()
+    };
+    let name = AttachSpec::Kprobe { symbol: "security_file_open".to_owned() }.program_name();
+    for name in ["short", "fifteen_letters", name.as_str()] {
+        let loaded = named(name);
+        let id = loaded.programs()[0].info().unwrap().id;
+        let running = running_programs().unwrap();
+        assert_eq!(running.iter().find(|program| program.id == id).unwrap().name, name);
+    }
 }
 
 /// A stub that tail-calls the slot whose number stands in a cell, and two programs that return 1 and 2.

@@ -4,8 +4,8 @@ use bpf_probes::abi::{Loss, Withheld};
 
 use super::super::catalogue::{
     BPF_ERRORS, BPF_MISSED, CGROUP_RATE, LOST, MAP_CAPACITY, MAP_DELETE_ERRORS, MAP_ENTRIES,
-    MAP_UPDATE_ERRORS, MISSED_PROG, OVERHEAD_RUNS, OVERHEAD_SECONDS, RECURSION_MISSES, RING_LOST, UNTOLD,
-    VERIFIED, WITHHELD,
+    MAP_UPDATE_ERRORS, MISSED_LINK, MISSED_PROG, OVERHEAD_RUNS, OVERHEAD_SECONDS, RECURSION_MISSES,
+    RING_LOST, UNTOLD, VERIFIED, WITHHELD,
 };
 use super::super::page::Page;
 use crate::server::Observed;
@@ -35,11 +35,11 @@ const fn failure(loss: Loss) -> (&'static str, &'static str, &'static str, &'sta
         | Loss::Data
         | Loss::Hook
         | Loss::Enforcement
-        | Loss::Throttle => ("11", "EAGAIN", "ringbuf_output", "routine/output.rs"),
-        Loss::Process => ("7", "E2BIG", "map_update_elem", "sensor/exec.rs"),
-        Loss::Scratch => ("12", "ENOMEM", "map_update_elem", "routine/claim.rs"),
-        Loss::Note => ("7", "E2BIG", "map_update_elem", "routine/note.rs"),
-        Loss::Return => ("7", "E2BIG", "map_update_elem", "routine/call.rs"),
+        | Loss::Throttle => ("11", "EAGAIN", "ringbuf_output", "bpf-probes/src/routine/output.rs"),
+        Loss::Process => ("7", "E2BIG", "map_update_elem", "bpf-probes/src/sensor/exec.rs"),
+        Loss::Scratch => ("12", "ENOMEM", "map_update_elem", "tracing-policy/src/emit/program.rs"),
+        Loss::Note => ("7", "E2BIG", "map_update_elem", "tracing-policy/src/emit/note.rs"),
+        Loss::Return => ("7", "E2BIG", "map_update_elem", "tracing-policy/src/emit/call.rs"),
     }
 }
 
@@ -81,10 +81,31 @@ fn programs(observed: &Observed, page: &mut Page) {
     for program in observed.misses() {
         let (attach, policy) = (program.attach.as_str(), program.policy.as_str());
         page.add(&RECURSION_MISSES, &[&program.program, attach, policy], program.misses);
+        page.add(&MISSED_LINK, &[attach, policy], program.link_misses);
         page.add(&MISSED_PROG, &[attach, policy], program.misses);
         let labels = [attach, policy, &program.policy_namespace, attach, program.sensor];
         page.add(&OVERHEAD_RUNS, &labels, program.cost.runs);
         page.add(&OVERHEAD_SECONDS, &labels, program.cost.time);
         page.add(&VERIFIED, &[attach, policy], u64::from(program.cost.verified));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_program_that_failed_is_where_the_failure_is_counted() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for loss in Loss::ALL {
+            let (.., file) = failure(loss);
+            let text = fs::read_to_string(workspace.join(file)).unwrap();
+            let counts = ["count_loss(f, loss)".to_owned(), format!("Loss::{loss:?}")];
+            assert!(counts.iter().any(|count| text.contains(count)), "{loss:?} in {file}");
+        }
     }
 }
