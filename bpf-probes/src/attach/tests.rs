@@ -4,17 +4,11 @@
 
 use super::{Duty, Exactness, Hook, Plan, PlanError, Sensor, plan};
 use crate::kernel::{
-    ActiveLsms, Answer, Feature, KernelFacts, KernelView, Preemption, Symbols, SyscallName, recorded,
+    ActiveLsms, Answer, Feature, KernelView, Preemption, Symbols, SyscallName, changed, recorded,
 };
 
 const REPORT: &[Duty] = &[Duty::Report];
 const OVERRIDE: &[Duty] = &[Duty::Report, Duty::Override];
-
-fn changed(folder: &str, change: impl FnOnce(&mut KernelFacts)) -> KernelView {
-    let mut facts = recorded(folder).facts().clone();
-    change(&mut facts);
-    KernelView::new(facts)
-}
 
 fn syscall(name: &str, due: &[Duty]) -> Hook {
     Hook::syscall(SyscallName::parse(name).unwrap(), due)
