@@ -125,7 +125,7 @@ impl KernelView {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::kernel::{changed, recorded};
+    use crate::kernel::recorded;
 
     fn read_back(files: &BTreeMap<&'static str, Vec<u8>>) -> Result<KernelView, ReadViewError> {
         KernelView::from_files(|name| files.get(name).cloned())
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_view_survives_writing_and_reading() {
         for folder in ["5.10", "6.1", "6.12", "6.18", "7.2"] {
-            let kernel = changed(folder, |facts| {
+            let kernel = recorded(folder).changed(|facts| {
                 facts.error_injectable = Some(Symbols::from_names(["vfs_open"]));
                 facts.namespaces = HostNamespaces::parse("pid 4026531836\n");
             });

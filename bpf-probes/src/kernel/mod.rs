@@ -25,7 +25,7 @@ pub use namespace::{HostNamespaces, Namespace};
 pub use network::NetworkNames;
 pub use preemption::{Preemption, PreemptionSources};
 #[cfg(test)]
-pub(crate) use recorded::{changed, recorded};
+pub(crate) use recorded::recorded;
 pub use symbols::Symbols;
 pub use syscall_i386::I386Call;
 pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError, SyscallParameter};

@@ -88,6 +88,13 @@ impl KernelView {
         Self { facts, btf, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
     }
 
+    /// The same kernel with facts that are changed.
+    #[must_use]
+    pub fn changed(mut self, change: impl FnOnce(&mut KernelFacts)) -> Self {
+        change(&mut self.facts);
+        self
+    }
+
     /// Adds the types of a loaded module.
     pub fn add_module(&mut self, name: impl Into<String>, btf: Arc<Btf>) {
         self.modules.insert(name.into(), btf);
@@ -304,12 +311,12 @@ fn likeness(name: &str, wanted: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{changed, recorded};
+    use crate::kernel::recorded;
 
     #[test]
     fn tracepoints_are_preemptible_on_the_one_kernel_where_they_were_seen_to_miss() {
         for folder in ["5.10", "6.1", "6.12", "6.18"] {
-            let kernel = changed(folder, |facts| facts.preemption = Preemption::Full);
+            let kernel = recorded(folder).changed(|facts| facts.preemption = Preemption::Full);
             assert_eq!(kernel.tracepoint_context(), TracepointContext::PreemptionOff, "{folder}");
         }
         assert_eq!(recorded("7.2").tracepoint_context(), TracepointContext::Preemptible);
@@ -327,7 +334,7 @@ mod tests {
         let kernel = recorded("6.12");
         assert_eq!(kernel.kfunc(Feature::RdonlyCast), kernel.function_btf("bpf_rdonly_cast"));
         assert!(kernel.kfunc(Feature::RdonlyCast).is_some());
-        let without = changed("6.12", |facts| facts.features = FeatureSet::new());
+        let without = recorded("6.12").changed(|facts| facts.features = FeatureSet::new());
         assert_eq!(without.kfunc(Feature::RdonlyCast), None);
         assert_eq!(recorded("6.1").kfunc(Feature::RdonlyCast), None);
         assert_eq!(kernel.kfunc(Feature::Kprobe), None);
@@ -339,7 +346,8 @@ mod tests {
         assert_eq!(kernel.traceable("security_file_open"), Traceable::Exists);
         assert_eq!(kernel.traceable("__x64_sys_getpid"), Traceable::Exists);
         assert_eq!(kernel.traceable("frobnicate"), Traceable::Absent);
-        let kernel = changed("6.12", |facts| facts.traceable = Some(Symbols::from_names(["vfs_open"])));
+        let kernel =
+            recorded("6.12").changed(|facts| facts.traceable = Some(Symbols::from_names(["vfs_open"])));
         assert_eq!(kernel.traceable("vfs_open"), Traceable::Yes);
         assert_eq!(kernel.traceable("security_file_open"), Traceable::No);
     }
