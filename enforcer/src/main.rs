@@ -10,7 +10,7 @@ use bpf_probes::load::PossibleCpus;
 use clap::Parser as _;
 use enforcer::config::{self, Document, Flags};
 use enforcer::daemon::Daemon;
-use enforcer::log;
+use enforcer::{log, memory};
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Ok(Some(document)) => return print(document),
         Err(mistake) => return say(&format!("error: {mistake}")),
     }
+    memory::give_back_large_pieces();
     let (arguments, notes) = config::without_foreign(arguments);
     match run(Flags::parse_from(arguments), &notes, started) {
         Ok(code) => code,
