@@ -32,7 +32,7 @@ pub fn stub(target: &AttachSpec, hook_number: u32) -> Result<CollectionSpec, Sen
     }
     let kind = target.program_kind().ok_or(SensorError::Target)?;
     let cell = offset_of!(Control, live_slot) + 4 * hook_number as usize;
-    let mut asm = Assembler::new(&target.program_name(), Prototype::Main);
+    let mut asm = Assembler::new(target.program_name(), Prototype::Main);
     asm.emit(alu::mov_reg(R6, R1));
     for _ in 0..TRIES {
         asm.load_map_value(R3, map_name::CONTROL, u32::try_from(cell).expect("the cells are small"));

@@ -21,9 +21,29 @@ const REQUEST: &str = "policy";
 /// Longest name of a domain.
 const MAX_DOMAIN: usize = 253;
 
+/// Longest text of an error, in bytes as they are sent. It is a header, and clients take 16 KiB of those (`hyper`) before they call it an error of
+/// the protocol.
+const MAX_REFUSAL: usize = 12 << 10;
+
 /// Upstream's errors of policy calls carry this code, and its client shows the text.
 fn failed(error: &PolicyError) -> Status {
-    Status::unknown(error.to_string())
+    Status::unknown(fitted(error.to_string()))
+}
+
+/// As much of a text as a header takes, and how much was left out.
+fn fitted(mut text: String) -> String {
+    let mut sent = 0;
+    let too_far = text.bytes().position(|byte| {
+        // as gRPC encodes messages: what is not printable, and the sign of the encoding itself, by three bytes
+        sent += if matches!(byte, b' '..=b'~') && byte != b'%' { 1 } else { 3 };
+        sent > MAX_REFUSAL
+    });
+    if let Some(end) = too_far {
+        let more = text.len() - text.floor_char_boundary(end);
+        text.truncate(text.floor_char_boundary(end));
+        text.push_str(&format!("…\n({more} more bytes)"));
+    }
+    text
 }
 
 fn domain(requested: &str) -> Result<&str, Status> {
@@ -225,7 +245,7 @@ mod tests {
     use bpf_probes::spec::AttachSpec;
     use tracing_policy::policy::{Absent, HookSection, Mode};
 
-    use super::{hook_statuses, sensors};
+    use super::{fitted, hook_statuses, sensors};
     use crate::policy::{
         AbsentStatus, AttachmentStatus, Figures, HookStatus, Identity, Place, PolicyStatus, State,
     };
@@ -264,6 +284,19 @@ mod tests {
     }
 
     // proves: POL-16, POL-12 (states of hooks), API-05 (hook statuses)
+    #[test]
+    fn a_refusal_is_no_longer_than_a_header_may_be() {
+        assert_eq!(fitted("no such function".to_owned()), "no such function");
+        let long = "│ call: sys_%\n".repeat(4000);
+        let cut = fitted(long.clone());
+        let sent: usize =
+            cut.bytes().map(|byte| if byte.is_ascii_graphic() && byte != b'%' { 1 } else { 3 }).sum();
+        assert!(sent < 16 << 10, "{sent}");
+        let (kept, rest) = cut.split_once('…').unwrap();
+        assert!(long.starts_with(kept));
+        assert_eq!(rest, format!("\n({} more bytes)", long.len() - kept.len()));
+    }
+
     #[test]
     fn each_entry_of_a_policy_has_its_section_its_number_and_its_state() {
         use HookSection::{Enforcers, Kprobes, Uprobes};
