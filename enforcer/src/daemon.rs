@@ -18,7 +18,8 @@ use crate::host::{
     Info, InfoFile, PidFile, PidFileError, ProcessesInProc, RunDirError, make_run_dir, node_name,
 };
 use crate::kernel::{
-    self, Base, BaseError, BaseSizes, Keep, KeepError, KernelCompiler, KernelPort, SetupError,
+    self, Base, BaseError, BaseSizes, Keep, KeepError, KernelCompiler, KernelPort, KnownKernel, SetupError,
+    Types,
 };
 use crate::log::LevelControl;
 use crate::metrics;
@@ -84,6 +85,7 @@ pub struct Daemon {
     metrics: Option<MetricsServer>,
     health: Option<HealthServer>,
     observed: Observed,
+    kernel: Arc<KnownKernel>,
     features: FeatureSet,
     policies: Policies,
     log: Option<EventLog>,
@@ -153,11 +155,13 @@ impl Daemon {
             start_events(&settings, &view, &keep, Arc::clone(&node))?;
         step(started, "the base programs run");
         let board = Board::default();
-        let port = KernelPort::new(Arc::clone(&view), &base, settings.procfs.clone(), Arc::clone(&keep))?;
+        let features = view.facts().features.clone();
+        let types = if settings.btf.is_some() { Types::File } else { Types::Kernel };
+        let kernel = Arc::new(KnownKernel::new(view, types));
+        let port = KernelPort::new(Arc::clone(&kernel), &base, settings.procfs.clone(), Arc::clone(&keep))?;
         let observed =
             Observed { requests, ..observed(&settings, &node, &base, &pipeline, &sinks, hub, board.clone()) };
-        let features = view.facts().features.clone();
-        let compiler = KernelCompiler::new(view, &port);
+        let compiler = KernelCompiler::new(Arc::clone(&kernel), &port);
         let world = World {
             port,
             compiler,
@@ -174,6 +178,7 @@ impl Daemon {
             metrics,
             health,
             observed,
+            kernel,
             features,
             policies,
             log,
@@ -254,6 +259,7 @@ impl Daemon {
             servers.spawn(health.serve(self.policies.clone(), stop.clone()));
         }
         tokio::spawn(metrics::watch(self.observed.clone(), stop.clone()));
+        tokio::spawn(self.kernel.let_go_when_unused(stop.clone()));
         self.drain.take_over();
         let policies = self.observed.board.policies().len();
         let milliseconds = milliseconds_since(self.started);

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod host;
 pub mod kernel;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod pipeline;
 pub mod policy;

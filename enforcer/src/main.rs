@@ -8,10 +8,11 @@ use bpf_probes::load::PossibleCpus;
 use clap::Parser as _;
 use enforcer::config::{self, Flags};
 use enforcer::daemon::Daemon;
-use enforcer::log;
+use enforcer::{log, memory};
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    memory::give_back_large_pieces();
     let (arguments, notes) = config::without_foreign(std::env::args_os());
     match run(Flags::parse_from(arguments), &notes, started) {
         Ok(code) => code,

@@ -15,8 +15,8 @@ use crate::policies::{Action, file_open};
 use crate::processes::{ROOM, expect_nothing_lost};
 
 const ROUNDS: u32 = 10;
-/// As many events as a file in memory can take.
-const REPORTED: u64 = 40_000;
+/// Half as many events as a file in memory can take.
+const REPORTED: u64 = 20_000;
 
 /// One policy denies, one reports, a third is added and removed; the first two do not notice.
 pub(crate) fn under_load(guest: &Guest) -> Outcome {

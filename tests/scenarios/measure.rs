@@ -8,7 +8,8 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::bpf::{map_memory, programs};
 use e2e::ensure;
@@ -28,6 +29,8 @@ const FURTHER: u64 = 10;
 const PREFIXES: usize = 10_000;
 const KEYS: u64 = 100_000;
 const MANY_ON_A_HOOK: u64 = 100;
+/// How long it takes the daemon to drop what it no longer uses.
+const UNTIL_IDLE: Duration = Duration::from_secs(13);
 const MANY_POLICIES: u32 = 100;
 
 /// Measures one group.
@@ -107,24 +110,14 @@ fn instructions(guest: &Guest) -> Outcome {
 }
 
 fn footprint(guest: &Guest) -> Outcome {
+    idle(guest)?;
     let daemon = Settings::default().start(guest)?;
     result("ready_ms", fit(daemon.ready().as_millis())?);
-    result("resident_idle_kib", daemon.resident_memory()? / 1024);
     let base = map_memory(daemon.pid())?;
     result("maps_base_kib", base / 1024);
 
-    let policy = |number: u32| {
-        let name = format!("policy-{number}");
-        let text = file_open(&name, "Prefix", &[&format!("/srv/{number}/")], Action::Post);
-        (name, text)
-    };
-    let added = |number: u32| -> Outcome<u64> {
-        let (name, text) = policy(number);
-        let begin = Instant::now();
-        daemon.add(&name, &text)?;
-        fit(begin.elapsed().as_millis())
-    };
     // The first opens the hook, so the second says what a policy costs.
+    let added = |number| added(&daemon, number);
     result("load_policy_ms", added(0)?);
     let with_one = map_memory(daemon.pid())?;
     added(1)?;
@@ -138,6 +131,31 @@ fn footprint(guest: &Guest) -> Outcome {
         daemon.delete(&policy(number).0)?;
     }
     execs(&daemon, guest)
+}
+
+/// A daemon that nobody has asked for anything for a while, and the first policy after that.
+fn idle(guest: &Guest) -> Outcome {
+    let daemon = Settings::default().start(guest)?;
+    thread::sleep(UNTIL_IDLE);
+    result("resident_idle_kib", daemon.resident_memory()? / 1024);
+    result("load_policy_after_pause_ms", added(&daemon, 0)?);
+    daemon.stop()?;
+    Ok(())
+}
+
+/// A policy of its own for each number.
+fn policy(number: u32) -> (String, String) {
+    let name = format!("policy-{number}");
+    let text = file_open(&name, "Prefix", &[&format!("/srv/{number}/")], Action::Post);
+    (name, text)
+}
+
+/// Milliseconds that it takes to add it.
+fn added(daemon: &Daemon, number: u32) -> Outcome<u64> {
+    let (name, text) = policy(number);
+    let begin = Instant::now();
+    daemon.add(&name, &text)?;
+    fit(begin.elapsed().as_millis())
 }
 
 /// Memory and time of the daemon over ten thousand programs, with the export file and one compact stream.

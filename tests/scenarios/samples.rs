@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use e2e::ensure;
 use e2e::expect::{Context, Failure, Outcome};
@@ -68,36 +68,51 @@ fn compared(guest: &Guest) -> Outcome {
     ensure!(policies.len() > 60, "only {} policies", policies.len());
     let mut found = Vec::new();
     let mut failures: Vec<String> = Vec::new();
-    for (name, text) in std::iter::once((String::new(), String::new())).chain(policies) {
+    let (compared, loaded): (Vec<_>, Vec<_>) =
+        policies.into_iter().partition(|(name, _)| theirs(name).exists());
+    for (name, text) in std::iter::once((String::new(), String::new())).chain(compared) {
         match sample(guest, &name, &text) {
             Ok(lines) => found.extend(lines.into_iter().map(|line| format!("{name}: {line}"))),
             Err(failure) => failures.push(format!("{name}: {}", failure.0)),
         }
+    }
+    let daemon = start(guest, "loaded")?;
+    for (name, text) in loaded {
+        // watching only, for some kill whoever does something usual
+        let outcome = add(&daemon, &name, &text, &["--mode", "monitor"]).and_then(|_| clear(&daemon));
+        failures.extend(outcome.err().map(|failure| format!("{name}: {}", failure.0)));
     }
     failures.extend(found);
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
 }
 
-/// One policy, or without one what upstream calls `base`; the differences from upstream's events.
-fn sample(guest: &Guest, name: &str, text: &str) -> Outcome<Vec<String>> {
-    let known = if name.is_empty() { "base" } else { name };
-    let known = Path::new(FOLDER).join(format!("{known}.json"));
-    let guest = Guest {
-        variant: guest.variant,
-        folder: guest.folder.join(if name.is_empty() { "base" } else { name }),
-    };
+/// What upstream reported with a policy, or without one.
+fn theirs(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{}.json", known(name)))
+}
+
+/// The policy's name, or without one what upstream calls `base`.
+fn known(name: &str) -> &str {
+    if name.is_empty() { "base" } else { name }
+}
+
+/// A daemon with a folder of its own.
+fn start(guest: &Guest, name: &str) -> Outcome<Daemon> {
+    let guest = Guest { variant: guest.variant, folder: guest.folder.join(name) };
     fs::create_dir_all(&guest.folder)?;
     let flags = ["--enable-process-cred", "--enable-process-ns", "--process-cache-size", "1024"];
-    let mut daemon = Settings::default().flags(&flags).start(&guest)?;
-    if !name.is_empty() && !add(&daemon, &guest, name, text, known.exists())? {
+    Settings::default().flags(&flags).start(&guest)
+}
+
+/// One policy, or none; the differences from upstream's events.
+fn sample(guest: &Guest, name: &str, text: &str) -> Outcome<Vec<String>> {
+    let mut daemon = start(guest, known(name))?;
+    if !name.is_empty() && !add(&daemon, name, text, &[])? {
         return Ok(Vec::new());
     }
-    if !known.exists() {
-        return Ok(Vec::new());
-    }
-    let theirs = lines(&fs::read_to_string(&known)?, name)?;
-    let ours = act(&mut daemon, &guest, name)?;
+    let theirs = lines(&fs::read_to_string(theirs(name))?, name)?;
+    let ours = act(&mut daemon, name)?;
     if incomparable(name) {
         ensure!(ours.is_empty() == theirs.is_empty(), "{} events, upstream has {}", ours.len(), theirs.len());
         return Ok(Vec::new());
@@ -105,13 +120,9 @@ fn sample(guest: &Guest, name: &str, text: &str) -> Outcome<Vec<String>> {
     Ok(compare(&ours, &theirs))
 }
 
-/// Adds the policy, watching only where nothing is compared, for some kill whoever does something usual; whether it was accepted, which must be as expected.
-fn add(daemon: &Daemon, guest: &Guest, name: &str, text: &str, compared: bool) -> Outcome<bool> {
-    let path = guest.folder.join("policy.yaml");
-    fs::write(&path, text)?;
-    let path = path.display().to_string();
-    let mode: &[&str] = if compared { &[] } else { &["--mode", "monitor"] };
-    let added = daemon.tetra(&[&["tracingpolicy", "add", &path], mode].concat())?;
+/// Adds the policy; whether it was accepted, which must be as expected.
+fn add(daemon: &Daemon, name: &str, text: &str, flags: &[&str]) -> Outcome<bool> {
+    let added = daemon.try_add_with(name, text, flags)?;
     let refusal = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason);
     match (added.success(), refusal) {
         (true, None) => Ok(true),
@@ -125,17 +136,26 @@ fn add(daemon: &Daemon, guest: &Guest, name: &str, text: &str, compared: bool) -
     }
 }
 
+/// Takes all policies away.
+fn clear(daemon: &Daemon) -> Outcome {
+    for policy in daemon.policies()? {
+        let word = |key: &str| policy.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (name, namespace) = (word("name"), word("namespace"));
+        daemon.tetra_must(&["tracingpolicy", "delete", "--namespace", namespace, name])?;
+    }
+    Ok(())
+}
+
 /// Makes the acts, and returns the events of them.
-fn act(daemon: &mut Daemon, guest: &Guest, name: &str) -> Outcome<Vec<Value>> {
+fn act(daemon: &mut Daemon, name: &str) -> Outcome<Vec<Value>> {
     let mut events = daemon.events()?;
     daemon.settle(&mut events)?;
-    let export = guest.folder.join("events.json");
-    let before = fs::metadata(&export)?.len();
+    let before = fs::metadata(daemon.export())?.len();
     // As the lab ran them: without a policy by the shell itself, else under a limit of time.
     let command = if name.is_empty() { "sh /exercise.sh; true" } else { "timeout 40 sh /exercise.sh; true" };
     must(&["/usr/bin/busybox", "sh", "-c", command])?;
     daemon.settle(&mut events)?;
-    let mut file = File::open(&export)?;
+    let mut file = File::open(daemon.export())?;
     file.seek(SeekFrom::Start(before))?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;

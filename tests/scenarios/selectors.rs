@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use e2e::ensure;
-use e2e::expect::{Context, Failure, Outcome};
+use e2e::expect::{Failure, Outcome};
 use e2e::scenario::{Daemon, Guest, Settings, must, run};
 use serde_json::Value;
 
@@ -156,9 +156,7 @@ pub(crate) fn identities(guest: &Guest) -> Outcome {
 
 /// Whether these are the policies that the daemon has: domain, namespace, state.
 fn same(daemon: &Daemon, expected: &BTreeSet<(&str, &str, &str)>) -> Outcome {
-    let answer = daemon.tetra_must(&["tracingpolicy", "list", "-o", "json"])?;
-    let list: Value = serde_json::from_slice(&answer.stdout).context("tracingpolicy list")?;
-    let policies = list.get("policies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let policies = daemon.policies()?;
     let word = |policy: &Value, key: &str| {
         policy
             .get(key)

@@ -255,6 +255,11 @@ impl Daemon {
         self.ready
     }
 
+    /// The file that it writes its events to.
+    pub fn export(&self) -> &Path {
+        &self.export
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -304,8 +309,16 @@ impl Daemon {
     /// # Errors
     /// When `tetra` cannot be started.
     pub fn try_add(&self, name: &str, text: &str) -> Outcome<Ended> {
+        self.try_add_with(name, text, &[])
+    }
+
+    /// Tries to add a policy with flags of the command.
+    ///
+    /// # Errors
+    /// When `tetra` cannot be started.
+    pub fn try_add_with(&self, name: &str, text: &str, flags: &[&str]) -> Outcome<Ended> {
         let path = self.write_policy(name, text)?;
-        self.tetra(&["tracingpolicy", "add", &path])
+        self.tetra(&[&["tracingpolicy", "add", &path], flags].concat())
     }
 
     fn write_policy(&self, name: &str, text: &str) -> Outcome<String> {
@@ -322,20 +335,25 @@ impl Daemon {
         self.tetra_must(&["tracingpolicy", "delete", name]).map(drop)
     }
 
+    /// What the daemon says of its policies.
+    ///
+    /// # Errors
+    /// When it says nothing, or something else.
+    pub fn policies(&self) -> Outcome<Vec<Value>> {
+        let answer = self.tetra_must(&["tracingpolicy", "list", "-o", "json"])?;
+        let mut list: Value = serde_json::from_slice(&answer.stdout).context("tracingpolicy list")?;
+        let policies = list.get_mut("policies").map(Value::take);
+        Ok(policies.as_ref().and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
     /// What the daemon says of a policy.
     ///
     /// # Errors
     /// When it knows none of that name.
     pub fn policy(&self, name: &str) -> Outcome<Value> {
-        let answer = self.tetra_must(&["tracingpolicy", "list", "-o", "json"])?;
-        let list: Value = serde_json::from_slice(&answer.stdout).context("tracingpolicy list")?;
-        let policies = list.get("policies").and_then(Value::as_array);
-        policies
-            .into_iter()
-            .flatten()
-            .find(|policy| policy.get("name").and_then(Value::as_str) == Some(name))
-            .cloned()
-            .ok_or_else(|| Failure(format!("no policy {name} in {list}")))
+        let policies = self.policies()?;
+        let found = policies.iter().find(|policy| policy.get("name").and_then(Value::as_str) == Some(name));
+        found.cloned().ok_or_else(|| Failure(format!("no policy {name} in {policies:?}")))
     }
 
     /// How often a policy did something: `post`, `signal`, `monitor_signal`, `override` …

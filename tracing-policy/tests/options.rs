@@ -18,9 +18,7 @@ fn kernel(version: &str) -> KernelView {
 
 /// The recorded kernel as if it were built with `CONFIG_BPF_KPROBE_OVERRIDE`.
 fn with_override(version: &str) -> KernelView {
-    let mut facts = kernel(version).facts().clone();
-    facts.features.set(Feature::OverrideReturn, Answer::Yes);
-    KernelView::new(facts)
+    kernel(version).changed(|facts| facts.features.set(Feature::OverrideReturn, Answer::Yes))
 }
 
 /// A policy with an option, and what it becomes; all codes that it is warned of.

@@ -53,9 +53,10 @@ const INSTRUCTIONS: [Figure; 10] = [
 ];
 
 /// Time and memory, with an ordinary clock.
-const FOOTPRINT: [Figure; 9] = [
+const FOOTPRINT: [Figure; 10] = [
     figure("ready_ms", "daemon ready, ms", Some(10_000), Some(1500)),
     figure("load_policy_ms", "load one policy, ms", Some(8000), Some(400)),
+    figure("load_policy_after_pause_ms", "load one policy after a pause, ms", Some(8000), None),
     figure("load_hundredth_policy_ms", "load one more on a hook with a hundred, ms", None, None),
     figure("resident_idle_kib", "resident memory, idle, KiB", Some(95_000), Some(20_000)),
     figure(

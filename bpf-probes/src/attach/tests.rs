@@ -3,18 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "tests")]
 
 use super::{Duty, Exactness, Hook, Plan, PlanError, Sensor, plan};
-use crate::kernel::{
-    ActiveLsms, Answer, Feature, KernelFacts, KernelView, Preemption, Symbols, SyscallName, recorded,
-};
+use crate::kernel::{ActiveLsms, Answer, Feature, KernelView, Preemption, Symbols, SyscallName, recorded};
 
 const REPORT: &[Duty] = &[Duty::Report];
 const OVERRIDE: &[Duty] = &[Duty::Report, Duty::Override];
-
-fn changed(folder: &str, change: impl FnOnce(&mut KernelFacts)) -> KernelView {
-    let mut facts = recorded(folder).facts().clone();
-    change(&mut facts);
-    KernelView::new(facts)
-}
 
 fn syscall(name: &str, due: &[Duty]) -> Hook {
     Hook::syscall(SyscallName::parse(name).unwrap(), due)
@@ -63,14 +55,14 @@ fn a_denial_takes_lsm_where_it_is_active_and_fmod_ret_where_it_is_not() {
 #[test]
 fn a_kernel_that_hides_its_active_modules_is_taken_for_one_without_lsm() {
     let hook = Hook::function("security_file_open", OVERRIDE);
-    let kernel = changed("6.12", |facts| facts.lsms = None);
+    let kernel = recorded("6.12").changed(|facts| facts.lsms = None);
     expect(&hook, &kernel, "fmod_ret security_file_open: DecideAndDeny");
 }
 
 #[test]
 fn a_preemptible_kernel_without_lsm_kills_who_got_through() {
     let hook = Hook::function("security_file_open", OVERRIDE);
-    let kernel = changed("6.12", |facts| {
+    let kernel = recorded("6.12").changed(|facts| {
         facts.preemption = Preemption::Full;
         facts.lsms = Some(ActiveLsms::parse("capability,apparmor"));
     });
@@ -80,9 +72,9 @@ fn a_preemptible_kernel_without_lsm_kills_who_got_through() {
         "? kprobe security_file_open: NoteDenial | fmod_ret security_file_open: ReturnNoted \
          | kretprobe security_file_open: KillEscaped",
     );
-    let full = changed("6.12", |facts| facts.preemption = Preemption::Full);
+    let full = recorded("6.12").changed(|facts| facts.preemption = Preemption::Full);
     expect(&hook, &full, "kprobe security_file_open: Decide | lsm file_open: Deny");
-    let unknown = changed("5.10", |facts| facts.preemption = Preemption::Unknown);
+    let unknown = recorded("5.10").changed(|facts| facts.preemption = Preemption::Unknown);
     assert_eq!(plan(&hook, &unknown).unwrap().exactness, Exactness::MayMiss);
 }
 
@@ -107,12 +99,12 @@ fn returns_take_fexit_where_trampolines_are_exact_and_a_kretprobe_elsewhere() {
     let denied = Hook::function("security_file_open", &[Duty::Report, Duty::Override, Duty::ReportReturn]);
     let expected = "? kprobe security_file_open: Decide | lsm file_open: Deny | kretprobe security_file_open: ReportReturn";
     expect(&denied, &recorded("6.12"), expected);
-    let without = changed("6.12", |facts| {
+    let without = recorded("6.12").changed(|facts| {
         facts.features.set_no(Feature::Kprobe);
         facts.preemption = Preemption::Full;
     });
     expect(&hook, &without, &format!("? {pair}"));
-    let neither = changed("6.12", |facts| {
+    let neither = recorded("6.12").changed(|facts| {
         facts.features.set_no(Feature::Kprobe);
         facts.features.set_no(Feature::Fentry);
     });
@@ -143,7 +135,7 @@ fn returns_of_system_calls_take_the_exit_that_misses_none() {
     for folder in ["5.10", "6.1", "6.12"] {
         expect(&hook, &recorded(folder), fexit);
     }
-    let full = changed("6.12", |facts| facts.preemption = Preemption::Full);
+    let full = recorded("6.12").changed(|facts| facts.preemption = Preemption::Full);
     expect(&hook, &full, "kprobe __x64_sys_openat: Decide | raw_tp sys_exit: ReportReturn");
     let expected = "? kprobe __x64_sys_openat: Decide | kretprobe __x64_sys_openat: ReportReturn";
     expect(&hook, &recorded("7.2"), expected);
@@ -154,7 +146,7 @@ fn a_function_that_cannot_be_made_to_fail_names_one_that_can() {
     let (error, text) = refused(&Hook::function("vfs_open", OVERRIDE), &recorded("6.12"));
     assert!(matches!(error, PlanError::NoDenial { .. }));
     assert!(text.contains("hook security_file_open"), "{text}");
-    let injectable = changed("6.12", |facts| {
+    let injectable = recorded("6.12").changed(|facts| {
         facts.features.set(Feature::OverrideReturn, Answer::Yes);
         facts.error_injectable = Some(Symbols::from_names(["vfs_open"]));
     });
@@ -190,16 +182,16 @@ fn system_calls_take_a_kprobe_or_where_there_is_none_a_raw_tracepoint() {
     expect(&hook, &recorded("6.18"), "raw_tp sys_enter: Decide");
     let both = syscall("sys_openat", &[Duty::Report, Duty::ReportReturn]);
     expect(&both, &recorded("6.18"), "raw_tp sys_enter: Decide | raw_tp sys_exit: ReportReturn");
-    let preemptible = changed("7.2", |facts| facts.features.set_no(Feature::Kprobe));
+    let preemptible = recorded("7.2").changed(|facts| facts.features.set_no(Feature::Kprobe));
     expect(&hook, &preemptible, "? raw_tp sys_enter: Decide");
 }
 
 #[test]
 fn a_denied_system_call_is_overridden_where_the_kernel_can() {
     let hook = syscall("sys_openat", OVERRIDE);
-    let custom = changed("6.12", |facts| facts.features.set(Feature::OverrideReturn, Answer::Yes));
+    let custom = recorded("6.12").changed(|facts| facts.features.set(Feature::OverrideReturn, Answer::Yes));
     expect(&hook, &custom, "kprobe+override_return __x64_sys_openat: DecideAndDeny");
-    let still = changed("7.2", |facts| facts.preemption = Preemption::None);
+    let still = recorded("7.2").changed(|facts| facts.preemption = Preemption::None);
     expect(&hook, &still, "fmod_ret __x64_sys_openat: DecideAndDeny");
 }
 
@@ -225,7 +217,7 @@ fn every_way_of_a_call_is_closed_and_what_gets_past_is_killed() {
         "kprobe __x64_sys_openat: NoteDenial | lsm path_mknod: ReturnNoted | lsm file_open: ReturnNoted \
          | kretprobe __x64_sys_openat: KillEscaped",
     );
-    let preemptible = changed("6.1", |facts| {
+    let preemptible = recorded("6.1").changed(|facts| {
         facts.preemption = Preemption::Full;
         facts.lsms = Some(ActiveLsms::parse("apparmor"));
     });
@@ -290,7 +282,7 @@ fn sensors_sit_on_functions_where_kprobes_work_and_on_tracepoints_elsewhere() {
     expect(&Hook::sensor(Sensor::Exec), &kernel, "raw_tp sched_process_exec: Decide");
     expect(&Hook::sensor(Sensor::Fork), &kernel, "raw_tp sched_process_fork: Decide");
     expect(&Hook::sensor(Sensor::Exit), &kernel, "raw_tp sched_process_exit: Decide");
-    let lazy = changed("7.2", |facts| facts.features.set_no(Feature::Kprobe));
+    let lazy = recorded("7.2").changed(|facts| facts.features.set_no(Feature::Kprobe));
     expect(&Hook::sensor(Sensor::Exec), &lazy, "? raw_tp sched_process_exec: Decide");
 }
 

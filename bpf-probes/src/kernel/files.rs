@@ -59,7 +59,7 @@ impl KernelView {
         let mut files = BTreeMap::from([
             (RELEASE, line(&facts.release)),
             (VERSION, line(&facts.version)),
-            (BTF, facts.btf.bytes().to_vec()),
+            (BTF, self.btf().bytes().to_vec()),
             (FEATURES, facts.features.to_text().into_bytes()),
             (FUNCTIONS, facts.functions.as_text().as_bytes().to_vec()),
             (PREEMPTION, line(facts.preemption.name())),
@@ -109,7 +109,6 @@ impl KernelView {
         let facts = KernelFacts {
             release,
             version,
-            btf,
             features,
             functions,
             traceable,
@@ -118,7 +117,7 @@ impl KernelView {
             preemption,
             namespaces,
         };
-        Ok(Self::new(facts))
+        Ok(Self::new(facts, btf))
     }
 }
 
@@ -135,10 +134,11 @@ mod tests {
     #[test]
     fn a_view_survives_writing_and_reading() {
         for folder in ["5.10", "6.1", "6.12", "6.18", "7.2"] {
-            let mut facts = recorded(folder).facts().clone();
-            facts.error_injectable = Some(Symbols::from_names(["vfs_open"]));
-            facts.namespaces = HostNamespaces::parse("pid 4026531836\n");
-            let files = KernelView::new(facts.clone()).to_files();
+            let kernel = recorded(folder).changed(|facts| {
+                facts.error_injectable = Some(Symbols::from_names(["vfs_open"]));
+                facts.namespaces = HostNamespaces::parse("pid 4026531836\n");
+            });
+            let (files, facts) = (kernel.to_files(), kernel.facts());
             let read = read_back(&files).unwrap();
             assert_eq!(read.to_files(), files);
             assert_eq!((&read.facts().lsms, &read.facts().features), (&facts.lsms, &facts.features));

@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn a_call_is_served_by_the_function_for_32_bit_programs_where_the_kernel_has_one() {
         let kernel = |functions: &[&str]| {
-            let mut facts = KernelFacts::new("test", Arc::clone(recorded("6.12").btf()));
-            facts.functions = Symbols::from_names(functions.iter().copied());
-            KernelView::new(facts)
+            let functions = Symbols::from_names(functions.iter().copied());
+            let facts = KernelFacts { functions, ..KernelFacts::new("test") };
+            KernelView::new(facts, Arc::clone(recorded("6.12").btf()))
         };
         let old = kernel(&[
             "__ia32_compat_sys_mount",

@@ -11,15 +11,13 @@ use super::symbols::Symbols;
 use super::tracefs::TracepointFormat;
 use crate::btf::{Btf, Type, TypeId};
 
-/// What is found out about a kernel, each part by itself.
+/// What is found out about a kernel, each part by itself; all but its types, which are by far the largest.
 #[derive(Debug, Clone)]
 pub struct KernelFacts {
     /// `release` of uname: `6.12.117-cloud-amd64`.
     pub release: String,
     /// `version` of uname: `#1 SMP PREEMPT_DYNAMIC …`.
     pub version: String,
-    /// Types of the kernel.
-    pub btf: Arc<Btf>,
     /// What works.
     pub features: FeatureSet,
     /// Functions that exist, besides those which BTF lists; may be empty.
@@ -37,12 +35,11 @@ pub struct KernelFacts {
 }
 
 impl KernelFacts {
-    /// A kernel of which only the types are known.
-    pub fn new(release: impl Into<String>, btf: Arc<Btf>) -> Self {
+    /// A kernel of which only the name is known.
+    pub fn new(release: impl Into<String>) -> Self {
         Self {
             release: release.into(),
             version: String::new(),
-            btf,
             features: FeatureSet::new(),
             functions: Symbols::default(),
             traceable: None,
@@ -76,18 +73,26 @@ pub enum TracepointContext {
     Preemptible,
 }
 
-/// Facts of one kernel, with the questions that planners and builders ask. Immutable; share it as `Arc`.
+/// Facts and types of one kernel, with the questions that planners and builders ask. Immutable; share it as `Arc`.
 #[derive(Debug, Clone)]
 pub struct KernelView {
     facts: KernelFacts,
+    btf: Arc<Btf>,
     modules: BTreeMap<String, Arc<Btf>>,
     tracepoints: BTreeMap<String, TracepointFormat>,
 }
 
 impl KernelView {
-    /// A view of these facts.
-    pub const fn new(facts: KernelFacts) -> Self {
-        Self { facts, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
+    /// A view of these facts and types.
+    pub const fn new(facts: KernelFacts, btf: Arc<Btf>) -> Self {
+        Self { facts, btf, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
+    }
+
+    /// The same kernel with facts that are changed.
+    #[must_use]
+    pub fn changed(mut self, change: impl FnOnce(&mut KernelFacts)) -> Self {
+        change(&mut self.facts);
+        self
     }
 
     /// Adds the types of a loaded module.
@@ -122,7 +127,7 @@ impl KernelView {
         let mut found: Vec<String> = if let Some(list) = &self.facts.traceable {
             list.iter().filter(|name| wanted(name)).map(str::to_owned).collect()
         } else {
-            let from_btf = self.facts.btf.own_types().filter_map(|(_, found)| {
+            let from_btf = self.btf.own_types().filter_map(|(_, found)| {
                 let Type::Func(func) = found else { return None };
                 Some(func.name)
             });
@@ -156,7 +161,7 @@ impl KernelView {
 
     /// Types of the kernel.
     pub const fn btf(&self) -> &Arc<Btf> {
-        &self.facts.btf
+        &self.btf
     }
 
     /// Types of a module, if it is loaded and has some.
@@ -192,12 +197,12 @@ impl KernelView {
 
     /// BTF number of a kernel function.
     pub fn function_btf(&self, name: &str) -> Option<TypeId> {
-        self.facts.btf.func_named(name).ok()
+        self.btf.func_named(name).ok()
     }
 
     /// A function and the types that tell its prototype: the kernel's, or those of a module that was added.
     pub fn function_types(&self, name: &str) -> Option<(&Arc<Btf>, TypeId)> {
-        let kernel = self.function_btf(name).map(|id| (&self.facts.btf, id));
+        let kernel = self.function_btf(name).map(|id| (&self.btf, id));
         kernel.or_else(|| {
             let mut modules = self.modules.values();
             modules.find_map(|btf| btf.func_named(name).ok().map(|id| (btf, id)))
@@ -212,7 +217,7 @@ impl KernelView {
 
     /// Number of a BPF helper in this kernel, for example of `bpf_loop` by the name `loop`.
     pub fn helper(&self, name: &str) -> Option<u32> {
-        let value = self.facts.btf.enum_value("bpf_func_id", &format!("BPF_FUNC_{name}"))?;
+        let value = self.btf.enum_value("bpf_func_id", &format!("BPF_FUNC_{name}"))?;
         u32::try_from(value).ok()
     }
 
@@ -254,7 +259,7 @@ impl KernelView {
     /// (`include/linux/tracepoint.h: __DECLARE_TRACE`). That lock, `tracepoint_srcu`, existed up to 6.12 for idle
     /// context; what tells the two apart is the reader's flavour in `srcu_data`, which came in 6.14.
     pub fn tracepoint_context(&self) -> TracepointContext {
-        let btf = &self.facts.btf;
+        let btf = &self.btf;
         let has_lock = btf.var_named("tracepoint_srcu_srcu_data").is_ok();
         let has_flavour =
             btf.struct_named("srcu_data").is_ok_and(|data| btf.resolve(data, "srcu_reader_flavor").is_ok());
@@ -267,7 +272,7 @@ impl KernelView {
 
     /// Up to three functions with names like `wanted`, for messages.
     pub fn functions_like(&self, wanted: &str) -> Vec<String> {
-        let from_btf = self.facts.btf.own_types().filter_map(|(_, found)| {
+        let from_btf = self.btf.own_types().filter_map(|(_, found)| {
             let Type::Func(func) = found else { return None };
             Some(func.name)
         });
@@ -311,13 +316,8 @@ mod tests {
     #[test]
     fn tracepoints_are_preemptible_on_the_one_kernel_where_they_were_seen_to_miss() {
         for folder in ["5.10", "6.1", "6.12", "6.18"] {
-            let mut facts = recorded(folder).facts().clone();
-            facts.preemption = Preemption::Full;
-            assert_eq!(
-                KernelView::new(facts).tracepoint_context(),
-                TracepointContext::PreemptionOff,
-                "{folder}"
-            );
+            let kernel = recorded(folder).changed(|facts| facts.preemption = Preemption::Full);
+            assert_eq!(kernel.tracepoint_context(), TracepointContext::PreemptionOff, "{folder}");
         }
         assert_eq!(recorded("7.2").tracepoint_context(), TracepointContext::Preemptible);
     }
@@ -334,9 +334,8 @@ mod tests {
         let kernel = recorded("6.12");
         assert_eq!(kernel.kfunc(Feature::RdonlyCast), kernel.function_btf("bpf_rdonly_cast"));
         assert!(kernel.kfunc(Feature::RdonlyCast).is_some());
-        let mut facts = kernel.facts().clone();
-        facts.features = FeatureSet::new();
-        assert_eq!(KernelView::new(facts).kfunc(Feature::RdonlyCast), None);
+        let without = recorded("6.12").changed(|facts| facts.features = FeatureSet::new());
+        assert_eq!(without.kfunc(Feature::RdonlyCast), None);
         assert_eq!(recorded("6.1").kfunc(Feature::RdonlyCast), None);
         assert_eq!(kernel.kfunc(Feature::Kprobe), None);
     }
@@ -347,9 +346,8 @@ mod tests {
         assert_eq!(kernel.traceable("security_file_open"), Traceable::Exists);
         assert_eq!(kernel.traceable("__x64_sys_getpid"), Traceable::Exists);
         assert_eq!(kernel.traceable("frobnicate"), Traceable::Absent);
-        let mut facts = kernel.facts().clone();
-        facts.traceable = Some(Symbols::from_names(["vfs_open"]));
-        let kernel = KernelView::new(facts);
+        let kernel =
+            recorded("6.12").changed(|facts| facts.traceable = Some(Symbols::from_names(["vfs_open"])));
         assert_eq!(kernel.traceable("vfs_open"), Traceable::Yes);
         assert_eq!(kernel.traceable("security_file_open"), Traceable::No);
     }

@@ -6,6 +6,7 @@ use bpf_probes::abi::map_name;
 use bpf_probes::attach::{Exactness, PlanError};
 use bpf_probes::builder::Facts;
 use bpf_probes::kernel::KernelView;
+use bpf_probes::load::probe::FileError;
 use bpf_probes::load::{
     AttachError, Collection, CpusError, Link, LoadContext, LoadError, Map, MapError, MapSet, PinError, Ring,
     RingError,
@@ -41,6 +42,9 @@ pub enum BaseError {
     /// A program cannot be made for this kernel.
     #[error(transparent)]
     Sensor(#[from] SensorError),
+    /// The kernel's types cannot be read.
+    #[error(transparent)]
+    Types(#[from] FileError),
     /// The CPUs are not known.
     #[error(transparent)]
     Cpus(#[from] CpusError),

@@ -8,7 +8,6 @@ use bpf_probes::abi::{
     BINARY_BYTES, BINARY_END_BYTES, BinaryEndKey, BinaryKey, ClassSet, ProcessState, map_name,
 };
 use bpf_probes::builder::Facts;
-use bpf_probes::kernel::KernelView;
 use bpf_probes::load::{Collection, Link, LoadContext, LoadError, Map, MapSet, Pin, Program, ProgramError};
 use bpf_probes::sensor::{self, MARK, SLOTS, STUB};
 use bpf_probes::spec::{CollectionSpec, Entries, Entry};
@@ -19,6 +18,7 @@ use super::cells::Cells;
 use super::figures::LoadedFigures;
 use super::files::OpenFiles;
 use super::keep::{Keep, Keeping};
+use super::known::KnownKernel;
 use super::on_demand::OnDemand;
 use super::recording::Recording;
 use tracing_policy::CompiledBody;
@@ -32,7 +32,7 @@ const ENTRIES_AT_ONCE: usize = 1024;
 /// Loads, attaches and marks for the policies.
 #[derive(Debug)]
 pub struct KernelPort {
-    view: Arc<KernelView>,
+    kernel: Arc<KnownKernel>,
     cpus: bpf_probes::load::PossibleCpus,
     shared: MapSet,
     cells: Arc<Cells>,
@@ -82,11 +82,12 @@ impl KernelPort {
     /// # Errors
     /// When the program that marks processes cannot be loaded.
     pub fn new(
-        view: Arc<KernelView>,
+        kernel: Arc<KnownKernel>,
         base: &Base,
         procfs: PathBuf,
         keep: Arc<Keep>,
     ) -> Result<Self, BaseError> {
+        let view = kernel.view()?;
         let context = LoadContext::new(Some(view.btf()))?;
         let cpus = context.cpus;
         let shared = base.collection().maps().clone();
@@ -99,7 +100,7 @@ impl KernelPort {
         let recording = Recording::new(procfs, processes);
         let (cells, files) = (Arc::clone(base.cells()), Arc::default());
         let on_demand = OnDemand::default();
-        Ok(Self { view, cpus, shared, cells, mark, recording, on_demand, files, keep })
+        Ok(Self { kernel, cpus, shared, cells, mark, recording, on_demand, files, keep })
     }
 
     /// The open files that programs are attached to.
@@ -108,7 +109,8 @@ impl KernelPort {
     }
 
     fn load(&self, spec: &CollectionSpec, maps: &MapSet) -> Result<Arc<Collection>, Refused> {
-        let context = LoadContext { btf: Some(self.view.btf()), cpus: self.cpus };
+        let view = self.kernel.view().map_err(refused)?;
+        let context = LoadContext { btf: Some(view.btf()), cpus: self.cpus };
         let loaded = Collection::load(&fitted(spec, maps), maps, &context);
         loaded.map(Arc::new).map_err(|error| load_refused(&error))
     }
@@ -153,11 +155,12 @@ impl HookPort for KernelPort {
     fn load_body(&self, body: &CompiledBody) -> Result<Arc<Body>, Refused> {
         let spec = &body.collection;
         let mut needed = Vec::new();
+        let view = self.kernel.view().map_err(refused)?;
         for import in &spec.imports {
             if import.name == map_name::RECORDED {
-                needed.push(self.recording.start(&self.view, &self.keep).map_err(refused)?);
+                needed.push(self.recording.start(&view, &self.keep).map_err(refused)?);
             }
-            needed.extend(self.on_demand.get(import, &self.view).map_err(refused)?);
+            needed.extend(self.on_demand.get(import, &view).map_err(refused)?);
         }
         if needed.is_empty() {
             return Ok(Arc::new(Body { collection: self.load(spec, &self.shared)?, _needed: needed }));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bpf_probes::btf::Btf;
-use bpf_probes::kernel::{KernelFacts, KernelView};
+use bpf_probes::kernel::KernelView;
 use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::Uid;
@@ -64,7 +64,7 @@ pub fn with_types_of(view: &KernelView, path: &Path) -> Result<KernelView, Setup
     let failed = |reason: String| SetupError::Btf { path: path.display().to_string(), reason };
     let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
     let btf = Btf::parse(bytes.into()).map_err(|error| failed(error.to_string()))?;
-    Ok(KernelView::new(KernelFacts { btf: Arc::new(btf), ..view.facts().clone() }))
+    Ok(KernelView::new(view.facts().clone(), Arc::new(btf)))
 }
 
 /// Without the list it is not known whether LSM programs run, and they are not used.

@@ -207,9 +207,7 @@ fn a_function_whose_hook_has_other_parameters_tells_it_what_to_return() {
 
 /// The recorded kernel as if it were built with `CONFIG_BPF_KPROBE_OVERRIDE`.
 fn with_override(view: &KernelView) -> KernelView {
-    let mut facts = view.facts().clone();
-    facts.features.set(Feature::OverrideReturn, Answer::Yes);
-    KernelView::new(facts)
+    view.clone().changed(|facts| facts.features.set(Feature::OverrideReturn, Answer::Yes))
 }
 
 // proves: ACT-03 (emulated)

@@ -192,10 +192,9 @@ pub(crate) fn lost(it: &Emulated<'_>) -> u64 {
 pub(crate) fn every_way() -> Vec<(KernelView, &'static str)> {
     let mut ways: Vec<_> = EVERY_KERNEL.map(|folder| (recorded(folder), "sys_openat")).into();
     ways.extend(WITH_FUNCTIONS.map(|folder| (recorded(folder), "security_file_open")));
-    let mut facts = recorded("6.12").facts().clone();
-    facts.preemption = Preemption::Full;
-    ways.push((KernelView::new(facts.clone()), "sys_openat"));
-    ways.push((KernelView::new(facts), "security_file_open"));
+    let preemptible = recorded("6.12").changed(|facts| facts.preemption = Preemption::Full);
+    ways.push((preemptible.clone(), "sys_openat"));
+    ways.push((preemptible, "security_file_open"));
     ways
 }
 

@@ -91,7 +91,7 @@ pub fn kernel_view(options: &ProbeOptions<'_>) -> Result<KernelView, ProbeError>
         FunctionLists::Short => (crate::kernel::Symbols::default(), None),
         FunctionLists::All => (file::all_functions(), file::all_traceable()),
     };
-    Ok(KernelView::new(KernelFacts {
+    let facts = KernelFacts {
         release,
         version,
         features,
@@ -101,6 +101,6 @@ pub fn kernel_view(options: &ProbeOptions<'_>) -> Result<KernelView, ProbeError>
         lsms: file::active_lsms(),
         preemption,
         namespaces: file::host_namespaces(std::path::Path::new("/proc")),
-        btf,
-    }))
+    };
+    Ok(KernelView::new(facts, btf))
 }
