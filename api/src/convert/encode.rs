@@ -6,10 +6,10 @@ use prost::{DecodeError, Message};
 
 use super::event::{shown_properties, split_to_wire, to_wire};
 use super::process::fields_to_wire;
-use crate::event::{Event, Process, ProcessRef};
+use crate::event::{Event, EventKind, Process, ProcessRef};
 use crate::wire;
 
-/// Fields of every event that has processes.
+/// Fields of every event that has processes, but of a loader's.
 const PROCESS: u32 = 1;
 const PARENT: u32 = 2;
 /// Fields of a process that belong to the event.
@@ -79,7 +79,9 @@ impl Default for Encoder {
 impl Encoder {
     /// What [`to_wire`] makes of `event`, encoded.
     pub fn event(&mut self, event: &Event) -> EncodedEvent {
-        let Some(who) = event.process() else { return self.message(&to_wire(event)) };
+        // The parent of a loader's event is another field, behind its own.
+        let in_front = event.process().filter(|_| !matches!(event.kind, EventKind::Loader(_)));
+        let Some(who) = in_front else { return self.message(&to_wire(event)) };
         let (kind, envelope) = split_to_wire(event);
         self.rest.clear();
         kind.encode(&mut self.rest);

@@ -22,15 +22,15 @@ use nix::sys::resource::{UsageWho, getrusage};
 /// Processes whose opens are reported.
 const PROCESSES: u32 = 64;
 /// Records that come again and again.
-const ROUND: u64 = 4096;
+const ROUND: u64 = 1024;
 /// Events of a run.
 const EVENTS: u64 = 500_000_u64.next_multiple_of(ROUND);
 /// Runs; the one that was disturbed least counts.
 const RUNS: u32 = 3;
-/// Events that may wait for who takes them before further ones are made.
-const WAITING: usize = 32_768;
+/// Events that may wait for who takes them before further ones are made: few, as where whoever takes them keeps up.
+const WAITING: usize = 2048;
 /// Room for those, and for a round and the processes.
-const CAPACITY: usize = 2 * WAITING;
+const CAPACITY: usize = 4 * WAITING;
 
 /// Time that this process has spent on CPUs.
 fn cpu_time() -> Duration {
