@@ -23,10 +23,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_files(PROTO_FILES)?
         .encode_file_descriptor_set();
     std::fs::write(out.join("descriptors.bin"), descriptors)?;
+    let files = protox::compile(PROTO_FILES, INCLUDE)?;
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
     tonic_prost_build::configure()
         .build_transport(false)
-        .compile_fds_with_config(protox::compile(PROTO_FILES, INCLUDE)?, config)?;
+        .build_server(false)
+        .compile_fds_with_config(files.clone(), config)?;
+    // The server's side has the same messages, but streams events that are encoded already.
+    let server = out.join("server");
+    std::fs::create_dir_all(&server)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .build_client(false)
+        .extern_path(".tetragon", "crate::wire")
+        .extern_path(".tetragon.GetEventsResponse", "crate::convert::EncodedEvent")
+        .out_dir(server)
+        .compile_fds(files)?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Protobuf messages, and the client and server sides of the gRPC services, generated from `proto/tetragon/*.proto`.
+//! Protobuf messages, and the client and server sides of the gRPC services, generated from `proto/tetragon/*.proto`. The server streams
+//! [`EncodedEvent`](crate::convert::EncodedEvent)s, of which a client makes [`GetEventsResponse`]s.
 #![expect(
     missing_docs,
     unused_qualifications,
@@ -11,3 +12,4 @@
 )]
 
 tonic::include_proto!("tetragon");
+include!(concat!(env!("OUT_DIR"), "/server/tetragon.rs"));

@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     /// Which kernel; the committed table is of 6.12.
     #[arg(long, default_value = KERNEL)]
     kernel: String,
-    /// Write the counts into the committed table.
+    /// Write what was measured into the committed tables.
     #[arg(long)]
     write: bool,
     /// Measure only what the event path carries, for which no machine is needed.
@@ -90,7 +90,7 @@ pub(crate) struct Arguments {
 
 /// Measures everything and prints the table.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    throughput::run()?;
+    throughput::run(arguments.write)?;
     if arguments.event_path {
         return Ok(ExitCode::SUCCESS);
     }

@@ -29,11 +29,11 @@ pub(super) fn argument_from_wire(argument: wire::KprobeArgument) -> Argument {
 #[expect(deprecated, reason = "user_namespace_arg is still sent for policies that use the old type")]
 fn value_to_wire(value: &Value) -> Arg {
     match value {
-        Value::String(text) => Arg::StringArg(text.to_string()),
+        Value::String(text) => Arg::StringArg(text.clone()),
         Value::Int(number) => Arg::IntArg(*number),
         Value::Skb(skb) => Arg::SkbArg(skb_to_wire(skb)),
         Value::Size(number) => Arg::SizeArg(*number),
-        Value::Bytes(bytes) => Arg::BytesArg(bytes.to_vec()),
+        Value::Bytes(bytes) => Arg::BytesArg(bytes.clone()),
         Value::Path(path) => Arg::PathArg(path_to_wire(path)),
         Value::File(file) => Arg::FileArg(file_to_wire(file)),
         Value::TruncatedBytes(part) => Arg::TruncatedBytesArg(part_to_wire(part)),
@@ -49,17 +49,17 @@ fn value_to_wire(value: &Value) -> Arg {
         Value::Credentials(credentials) => Arg::ProcessCredentialsArg(credentials_to_wire(credentials)),
         Value::UserNs(ns) => Arg::UserNsArg(user_namespace_to_wire(ns)),
         Value::Module(module) => Arg::ModuleArg(module_to_wire(module)),
-        Value::KernelCap(text) => Arg::KernelCapTArg(text.to_string()),
-        Value::CapInheritable(text) => Arg::CapInheritableArg(text.to_string()),
-        Value::CapPermitted(text) => Arg::CapPermittedArg(text.to_string()),
-        Value::CapEffective(text) => Arg::CapEffectiveArg(text.to_string()),
+        Value::KernelCap(text) => Arg::KernelCapTArg(text.clone()),
+        Value::CapInheritable(text) => Arg::CapInheritableArg(text.clone()),
+        Value::CapPermitted(text) => Arg::CapPermittedArg(text.clone()),
+        Value::CapEffective(text) => Arg::CapEffectiveArg(text.clone()),
         Value::LinuxBinprm(program) => Arg::LinuxBinprmArg(to_run_to_wire(program)),
-        Value::NetDevice(name) => Arg::NetDevArg(wire::KprobeNetDev { name: name.to_string() }),
+        Value::NetDevice(name) => Arg::NetDevArg(wire::KprobeNetDev { name: name.clone() }),
         Value::BpfCmd(number) => Arg::BpfCmdArg(*number),
         Value::SyscallId(id) => Arg::SyscallId(wire::SyscallId { id: id.id, abi: id.abi.to_string() }),
         Value::Sockaddr(address) => Arg::SockaddrArg(address_to_wire(address)),
         Value::BpfProg(program) => Arg::BpfProgArg(program_to_wire(program)),
-        Value::Error(message) => Arg::ErrorArg(wire::KprobeError { message: message.to_string() }),
+        Value::Error(message) => Arg::ErrorArg(wire::KprobeError { message: message.clone() }),
         Value::SockaddrUn(address) => Arg::SockaddrunArg(unix_address_to_wire(address)),
     }
 }
@@ -67,11 +67,11 @@ fn value_to_wire(value: &Value) -> Arg {
 #[expect(deprecated, reason = "user_namespace_arg is still sent for policies that use the old type")]
 fn value_from_wire(value: Arg) -> Value {
     match value {
-        Arg::StringArg(text) => Value::String(text.into()),
+        Arg::StringArg(text) => Value::String(text),
         Arg::IntArg(number) => Value::Int(number),
         Arg::SkbArg(skb) => Value::Skb(Box::new(skb_from_wire(skb))),
         Arg::SizeArg(number) => Value::Size(number),
-        Arg::BytesArg(bytes) => Value::Bytes(bytes.into()),
+        Arg::BytesArg(bytes) => Value::Bytes(bytes),
         Arg::PathArg(path) => Value::Path(path_from_wire(path)),
         Arg::FileArg(file) => Value::File(file_from_wire(file)),
         Arg::TruncatedBytesArg(part) => Value::TruncatedBytes(part_from_wire(part)),
@@ -89,17 +89,17 @@ fn value_from_wire(value: Arg) -> Value {
         }
         Arg::UserNsArg(ns) => Value::UserNs(user_namespace_from_wire(&ns)),
         Arg::ModuleArg(module) => Value::Module(module_from_wire(module)),
-        Arg::KernelCapTArg(text) => Value::KernelCap(text.into()),
-        Arg::CapInheritableArg(text) => Value::CapInheritable(text.into()),
-        Arg::CapPermittedArg(text) => Value::CapPermitted(text.into()),
-        Arg::CapEffectiveArg(text) => Value::CapEffective(text.into()),
+        Arg::KernelCapTArg(text) => Value::KernelCap(text),
+        Arg::CapInheritableArg(text) => Value::CapInheritable(text),
+        Arg::CapPermittedArg(text) => Value::CapPermitted(text),
+        Arg::CapEffectiveArg(text) => Value::CapEffective(text),
         Arg::LinuxBinprmArg(program) => Value::LinuxBinprm(to_run_from_wire(program)),
-        Arg::NetDevArg(device) => Value::NetDevice(device.name.into()),
+        Arg::NetDevArg(device) => Value::NetDevice(device.name),
         Arg::BpfCmdArg(number) => Value::BpfCmd(number),
         Arg::SyscallId(id) => Value::SyscallId(SyscallId { id: id.id, abi: id.abi.into() }),
         Arg::SockaddrArg(address) => Value::Sockaddr(address_from_wire(address)),
         Arg::BpfProgArg(program) => Value::BpfProg(program_from_wire(program)),
-        Arg::ErrorArg(error) => Value::Error(error.message.into()),
+        Arg::ErrorArg(error) => Value::Error(error.message),
         Arg::SockaddrunArg(address) => Value::SockaddrUn(unix_address_from_wire(address)),
     }
 }

@@ -8,7 +8,7 @@ use super::hook::{
     uprobe_to_wire, usdt_from_wire, usdt_to_wire, who_from_wire,
 };
 use super::process::{
-    binary_properties_from_wire, exec_process_to_wire, map_from_wire, map_to_wire, process_from_wire,
+    binary_properties_from_wire, binary_properties_to_wire, map_from_wire, map_to_wire, process_from_wire,
     process_to_wire, time_from_wire, time_to_wire,
 };
 use crate::event::{Event, EventKind, Exec, Exit, Node, TestEvent, Throttle};
@@ -23,13 +23,46 @@ pub struct UnknownEvent;
 
 /// `event` as the message that `GetEvents` streams.
 pub fn to_wire(event: &Event) -> wire::GetEventsResponse {
-    wire::GetEventsResponse {
-        event: Some(kind_to_wire(&event.kind)),
+    let (mut kind, envelope) = split_to_wire(event);
+    if let Some((process, parent)) = processes(&mut kind) {
+        let binary_properties = shown_properties(event);
+        *process = event.process().map(|who| wire::Process { binary_properties, ..process_to_wire(who) });
+        *parent = event.parent().map(process_to_wire);
+    }
+    wire::GetEventsResponse { event: Some(kind), ..envelope }
+}
+
+/// What an event says, without its process and the parent; and what stands around it.
+pub(super) fn split_to_wire(event: &Event) -> (Kind, wire::GetEventsResponse) {
+    let envelope = wire::GetEventsResponse {
+        event: None,
         node_name: event.node.name.to_string(),
         time: event.time.map(time_to_wire),
         aggregation_info: event.aggregated.map(|count| wire::AggregationInfo { count }),
         cluster_name: event.node.cluster_name.to_string(),
         node_labels: map_to_wire(&event.node.labels),
+    };
+    (kind_to_wire(&event.kind), envelope)
+}
+
+/// What the process of an event shows of its program, which only an exec's does.
+pub(super) fn shown_properties(event: &Event) -> Option<wire::BinaryProperties> {
+    let EventKind::Exec(exec) = &event.kind else { return None };
+    exec.binary_properties.as_deref().map(binary_properties_to_wire)
+}
+
+/// Where the process of an event and the parent go.
+fn processes(kind: &mut Kind) -> Option<(&mut Option<wire::Process>, &mut Option<wire::Process>)> {
+    match kind {
+        Kind::ProcessExec(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessExit(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessKprobe(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessTracepoint(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessLoader(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessUprobe(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessLsm(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessUsdt(event) => Some((&mut event.process, &mut event.parent)),
+        Kind::ProcessThrottle(_) | Kind::Test(_) | Kind::RateLimitInfo(_) => None,
     }
 }
 
@@ -98,11 +131,7 @@ fn kind_from_wire(kind: Kind) -> EventKind {
 }
 
 fn exec_to_wire(event: &Exec) -> wire::ProcessExec {
-    wire::ProcessExec {
-        process: Some(exec_process_to_wire(&event.process, event.binary_properties.as_deref())),
-        parent: event.parent.as_ref().map(process_to_wire),
-        ancestors: processes_to_wire(&event.ancestors),
-    }
+    wire::ProcessExec { process: None, parent: None, ancestors: processes_to_wire(&event.ancestors) }
 }
 
 fn exec_from_wire(event: wire::ProcessExec) -> Exec {
@@ -118,8 +147,8 @@ fn exec_from_wire(event: wire::ProcessExec) -> Exec {
 
 fn exit_to_wire(event: &Exit) -> wire::ProcessExit {
     wire::ProcessExit {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         signal: event.signal.to_string(),
         status: event.status,
         time: event.time.map(time_to_wire),

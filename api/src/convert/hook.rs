@@ -1,4 +1,4 @@
-//! Events of hooks.
+//! Events of hooks. What becomes a message is without its process and the parent, which [`super::event`] adds.
 
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ fn action_from_wire(number: i32) -> Action {
 
 pub(super) fn kprobe_to_wire(event: &Kprobe) -> wire::ProcessKprobe {
     wire::ProcessKprobe {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         function_name: event.function_name.to_string(),
         args: arguments_to_wire(&event.args),
@@ -100,8 +100,8 @@ pub(super) fn kprobe_from_wire(event: wire::ProcessKprobe) -> Kprobe {
 
 pub(super) fn tracepoint_to_wire(event: &Tracepoint) -> wire::ProcessTracepoint {
     wire::ProcessTracepoint {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         subsys: event.subsystem.to_string(),
         event: event.event.to_string(),
@@ -128,8 +128,8 @@ pub(super) fn tracepoint_from_wire(event: wire::ProcessTracepoint) -> Tracepoint
 
 pub(super) fn uprobe_to_wire(event: &Uprobe) -> wire::ProcessUprobe {
     wire::ProcessUprobe {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         path: event.path.to_string(),
         symbol: event.symbol.to_string(),
@@ -162,8 +162,8 @@ pub(super) fn uprobe_from_wire(event: wire::ProcessUprobe) -> Uprobe {
 
 pub(super) fn usdt_to_wire(event: &Usdt) -> wire::ProcessUsdt {
     wire::ProcessUsdt {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         path: event.path.to_string(),
         provider: event.provider.to_string(),
@@ -194,8 +194,8 @@ pub(super) fn usdt_from_wire(event: wire::ProcessUsdt) -> Usdt {
 
 pub(super) fn lsm_to_wire(event: &Lsm) -> wire::ProcessLsm {
     wire::ProcessLsm {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         function_name: event.function_name.to_string(),
         args: arguments_to_wire(&event.args),
@@ -222,8 +222,8 @@ pub(super) fn lsm_from_wire(event: wire::ProcessLsm) -> Lsm {
 
 pub(super) fn loader_to_wire(event: &Loader) -> wire::ProcessLoader {
     wire::ProcessLoader {
-        process: Some(process_to_wire(&event.process)),
-        parent: event.parent.as_ref().map(process_to_wire),
+        process: None,
+        parent: None,
         ancestors: processes_to_wire(&event.ancestors),
         path: event.path.to_string(),
         buildid: event.build_id.to_vec(),

@@ -22,11 +22,11 @@ pub(super) fn cred_from_wire(cred: wire::KprobeCred) -> Capabilities {
 }
 
 pub(super) fn part_to_wire(part: &TruncatedBytes) -> wire::KprobeTruncatedBytes {
-    wire::KprobeTruncatedBytes { bytes_arg: part.bytes.to_vec(), orig_size: part.original_size }
+    wire::KprobeTruncatedBytes { bytes_arg: part.bytes.clone(), orig_size: part.original_size }
 }
 
 pub(super) fn part_from_wire(part: wire::KprobeTruncatedBytes) -> TruncatedBytes {
-    TruncatedBytes { bytes: part.bytes_arg.into(), original_size: part.orig_size }
+    TruncatedBytes { bytes: part.bytes_arg, original_size: part.orig_size }
 }
 
 pub(super) fn old_user_namespace_to_wire(ns: &UserNamespaceArgument) -> wire::KprobeUserNamespace {
@@ -49,7 +49,7 @@ pub(super) fn capability_from_wire(capability: wire::KprobeCapability) -> Capabi
 
 pub(super) fn module_to_wire(module: &KernelModule) -> wire::KernelModule {
     wire::KernelModule {
-        name: module.name.to_string(),
+        name: module.name.clone(),
         signature_ok: module.signature_ok,
         tainted: bits_to_wire(module.tainted.bits()),
     }
@@ -57,7 +57,7 @@ pub(super) fn module_to_wire(module: &KernelModule) -> wire::KernelModule {
 
 pub(super) fn module_from_wire(module: wire::KernelModule) -> KernelModule {
     KernelModule {
-        name: module.name.into(),
+        name: module.name,
         signature_ok: module.signature_ok,
         tainted: TaintedBits::from_bits(bits_from_wire(&module.tainted)),
     }
@@ -65,8 +65,8 @@ pub(super) fn module_from_wire(module: wire::KernelModule) -> KernelModule {
 
 pub(super) fn path_to_wire(path: &FileArgument) -> wire::KprobePath {
     wire::KprobePath {
-        mount: path.mount.to_string(),
-        path: path.path.to_string(),
+        mount: path.mount.clone(),
+        path: path.path.clone(),
         flags: path.flags.to_string(),
         permission: path.permission.to_string(),
     }
@@ -74,8 +74,8 @@ pub(super) fn path_to_wire(path: &FileArgument) -> wire::KprobePath {
 
 pub(super) fn path_from_wire(path: wire::KprobePath) -> FileArgument {
     FileArgument {
-        mount: path.mount.into(),
-        path: path.path.into(),
+        mount: path.mount,
+        path: path.path,
         flags: path.flags.into(),
         permission: path.permission.into(),
     }
@@ -83,8 +83,8 @@ pub(super) fn path_from_wire(path: wire::KprobePath) -> FileArgument {
 
 pub(super) fn file_to_wire(file: &FileArgument) -> wire::KprobeFile {
     wire::KprobeFile {
-        mount: file.mount.to_string(),
-        path: file.path.to_string(),
+        mount: file.mount.clone(),
+        path: file.path.clone(),
         flags: file.flags.to_string(),
         permission: file.permission.to_string(),
     }
@@ -92,8 +92,8 @@ pub(super) fn file_to_wire(file: &FileArgument) -> wire::KprobeFile {
 
 pub(super) fn file_from_wire(file: wire::KprobeFile) -> FileArgument {
     FileArgument {
-        mount: file.mount.into(),
-        path: file.path.into(),
+        mount: file.mount,
+        path: file.path,
         flags: file.flags.into(),
         permission: file.permission.into(),
     }
@@ -101,18 +101,14 @@ pub(super) fn file_from_wire(file: wire::KprobeFile) -> FileArgument {
 
 pub(super) fn to_run_to_wire(program: &LinuxBinprm) -> wire::KprobeLinuxBinprm {
     wire::KprobeLinuxBinprm {
-        path: program.path.to_string(),
+        path: program.path.clone(),
         flags: program.flags.to_string(),
         permission: program.permission.to_string(),
     }
 }
 
 pub(super) fn to_run_from_wire(program: wire::KprobeLinuxBinprm) -> LinuxBinprm {
-    LinuxBinprm {
-        path: program.path.into(),
-        flags: program.flags.into(),
-        permission: program.permission.into(),
-    }
+    LinuxBinprm { path: program.path, flags: program.flags.into(), permission: program.permission.into() }
 }
 
 pub(super) fn sock_to_wire(sock: &Sock) -> wire::KprobeSock {
@@ -122,8 +118,8 @@ pub(super) fn sock_to_wire(sock: &Sock) -> wire::KprobeSock {
         protocol: sock.protocol.to_string(),
         mark: sock.mark,
         priority: sock.priority,
-        saddr: sock.saddr.to_string(),
-        daddr: sock.daddr.to_string(),
+        saddr: sock.saddr.clone(),
+        daddr: sock.daddr.clone(),
         sport: sock.sport,
         dport: sock.dport,
         cookie: sock.cookie,
@@ -138,8 +134,8 @@ pub(super) fn sock_from_wire(sock: wire::KprobeSock) -> Sock {
         protocol: sock.protocol.into(),
         mark: sock.mark,
         priority: sock.priority,
-        saddr: sock.saddr.into(),
-        daddr: sock.daddr.into(),
+        saddr: sock.saddr,
+        daddr: sock.daddr,
         sport: sock.sport,
         dport: sock.dport,
         cookie: sock.cookie,
@@ -153,8 +149,8 @@ pub(super) fn skb_to_wire(skb: &Skb) -> wire::KprobeSkb {
         len: skb.len,
         priority: skb.priority,
         mark: skb.mark,
-        saddr: skb.saddr.to_string(),
-        daddr: skb.daddr.to_string(),
+        saddr: skb.saddr.clone(),
+        daddr: skb.daddr.clone(),
         sport: skb.sport,
         dport: skb.dport,
         proto: skb.proto,
@@ -171,8 +167,8 @@ pub(super) fn skb_from_wire(skb: wire::KprobeSkb) -> Skb {
         len: skb.len,
         priority: skb.priority,
         mark: skb.mark,
-        saddr: skb.saddr.into(),
-        daddr: skb.daddr.into(),
+        saddr: skb.saddr,
+        daddr: skb.daddr,
         sport: skb.sport,
         dport: skb.dport,
         proto: skb.proto,
@@ -186,40 +182,40 @@ pub(super) fn skb_from_wire(skb: wire::KprobeSkb) -> Skb {
 pub(super) fn address_to_wire(address: &Sockaddr) -> wire::KprobeSockaddr {
     wire::KprobeSockaddr {
         family: address.family.to_string(),
-        addr: address.addr.to_string(),
+        addr: address.addr.clone(),
         port: address.port,
     }
 }
 
 pub(super) fn address_from_wire(address: wire::KprobeSockaddr) -> Sockaddr {
-    Sockaddr { family: address.family.into(), addr: address.addr.into(), port: address.port }
+    Sockaddr { family: address.family.into(), addr: address.addr, port: address.port }
 }
 
 pub(super) fn unix_address_to_wire(address: &SockaddrUn) -> wire::KprobeSockaddrUn {
-    wire::KprobeSockaddrUn { family: address.family.to_string(), path: address.path.to_string() }
+    wire::KprobeSockaddrUn { family: address.family.to_string(), path: address.path.clone() }
 }
 
 pub(super) fn unix_address_from_wire(address: wire::KprobeSockaddrUn) -> SockaddrUn {
-    SockaddrUn { family: address.family.into(), path: address.path.into() }
+    SockaddrUn { family: address.family.into(), path: address.path }
 }
 
 pub(super) fn attr_to_wire(attr: &BpfAttr) -> wire::KprobeBpfAttr {
     wire::KprobeBpfAttr {
         prog_type: attr.prog_type.to_string(),
         insn_cnt: attr.insn_count,
-        prog_name: attr.prog_name.to_string(),
+        prog_name: attr.prog_name.clone(),
     }
 }
 
 pub(super) fn attr_from_wire(attr: wire::KprobeBpfAttr) -> BpfAttr {
-    BpfAttr { prog_type: attr.prog_type.into(), insn_count: attr.insn_cnt, prog_name: attr.prog_name.into() }
+    BpfAttr { prog_type: attr.prog_type.into(), insn_count: attr.insn_cnt, prog_name: attr.prog_name }
 }
 
 pub(super) fn program_to_wire(program: &BpfProg) -> wire::KprobeBpfProg {
     wire::KprobeBpfProg {
         prog_type: program.prog_type.to_string(),
         insn_cnt: program.insn_count,
-        prog_name: program.prog_name.to_string(),
+        prog_name: program.prog_name.clone(),
     }
 }
 
@@ -227,13 +223,13 @@ pub(super) fn program_from_wire(program: wire::KprobeBpfProg) -> BpfProg {
     BpfProg {
         prog_type: program.prog_type.into(),
         insn_count: program.insn_cnt,
-        prog_name: program.prog_name.into(),
+        prog_name: program.prog_name,
     }
 }
 
 pub(super) fn perf_event_to_wire(event: &PerfEvent) -> wire::KprobePerfEvent {
     wire::KprobePerfEvent {
-        kprobe_func: event.kprobe_func.to_string(),
+        kprobe_func: event.kprobe_func.clone(),
         r#type: event.kind.to_string(),
         config: event.config,
         probe_offset: event.probe_offset,
@@ -242,7 +238,7 @@ pub(super) fn perf_event_to_wire(event: &PerfEvent) -> wire::KprobePerfEvent {
 
 pub(super) fn perf_event_from_wire(event: wire::KprobePerfEvent) -> PerfEvent {
     PerfEvent {
-        kprobe_func: event.kprobe_func.into(),
+        kprobe_func: event.kprobe_func,
         kind: event.r#type.into(),
         config: event.config,
         probe_offset: event.probe_offset,
@@ -255,7 +251,7 @@ pub(super) fn map_to_wire(map: &BpfMap) -> wire::KprobeBpfMap {
         key_size: map.key_size,
         value_size: map.value_size,
         max_entries: map.max_entries,
-        map_name: map.map_name.to_string(),
+        map_name: map.map_name.clone(),
     }
 }
 
@@ -265,6 +261,6 @@ pub(super) fn map_from_wire(map: wire::KprobeBpfMap) -> BpfMap {
         key_size: map.key_size,
         value_size: map.value_size,
         max_entries: map.max_entries,
-        map_name: map.map_name.into(),
+        map_name: map.map_name,
     }
 }

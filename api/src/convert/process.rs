@@ -149,7 +149,7 @@ pub(super) fn credentials_from_wire(credentials: &wire::ProcessCredentials) -> C
     }
 }
 
-fn binary_properties_to_wire(binary: &BinaryProperties) -> wire::BinaryProperties {
+pub(super) fn binary_properties_to_wire(binary: &BinaryProperties) -> wire::BinaryProperties {
     let changed = binary.privileges_changed.bits();
     wire::BinaryProperties {
         setuid: binary.setuid,
@@ -224,6 +224,11 @@ fn pod_from_wire(pod: wire::Pod) -> Pod {
 
 /// A process as messages show it.
 pub fn process_to_wire(who: &ProcessRef) -> wire::Process {
+    wire::Process { refcnt: who.refcnt, tid: who.tid, ..fields_to_wire(&who.process) }
+}
+
+/// What all events of a process show of it.
+pub(super) fn fields_to_wire(who: &Process) -> wire::Process {
     wire::Process {
         exec_id: who.exec_id.to_string(),
         pid: who.pid,
@@ -237,10 +242,10 @@ pub fn process_to_wire(who: &ProcessRef) -> wire::Process {
         pod: who.pod.as_deref().map(pod_to_wire),
         docker: who.docker.to_string(),
         parent_exec_id: who.parent_exec_id.to_string(),
-        refcnt: who.refcnt,
+        refcnt: 0,
         cap: who.cap.map(capabilities_to_wire),
         ns: who.ns.as_ref().map(namespaces_to_wire),
-        tid: who.tid,
+        tid: None,
         process_credentials: who.credentials.as_deref().map(credentials_to_wire),
         binary_properties: None,
         user: who.user.as_ref().map(|name| wire::UserRecord { name: name.to_string() }),
@@ -251,11 +256,6 @@ pub fn process_to_wire(who: &ProcessRef) -> wire::Process {
             .map(|variable| wire::EnvVar { key: variable.key.to_string(), value: variable.value.to_string() })
             .collect(),
     }
-}
-
-/// The process of an exec event, which alone has `binary_properties`.
-pub(super) fn exec_process_to_wire(who: &ProcessRef, binary: Option<&BinaryProperties>) -> wire::Process {
-    wire::Process { binary_properties: binary.map(binary_properties_to_wire), ..process_to_wire(who) }
 }
 
 pub(super) fn process_from_wire(process: wire::Process) -> ProcessRef {

@@ -20,9 +20,9 @@ pub struct Sock {
     /// `sk_priority`
     pub priority: u32,
     /// Source address as text; `invalid IP` for a family without addresses.
-    pub saddr: Box<str>,
+    pub saddr: String,
     /// Destination address, likewise.
-    pub daddr: Box<str>,
+    pub daddr: String,
     /// Source port.
     pub sport: u32,
     /// Destination port.
@@ -45,9 +45,9 @@ pub struct Skb {
     /// `mark`
     pub mark: u32,
     /// Source address as text.
-    pub saddr: Box<str>,
+    pub saddr: String,
     /// Destination address as text.
-    pub daddr: Box<str>,
+    pub daddr: String,
     /// Source port.
     pub sport: u32,
     /// Destination port.
@@ -70,7 +70,7 @@ pub struct Sockaddr {
     /// `AF_*`
     pub family: Cow<'static, str>,
     /// Address as text.
-    pub addr: Box<str>,
+    pub addr: String,
     /// Port.
     pub port: u32,
 }
@@ -81,16 +81,16 @@ pub struct SockaddrUn {
     /// `AF_*`
     pub family: Cow<'static, str>,
     /// Path, or `@` and the abstract name.
-    pub path: Box<str>,
+    pub path: String,
 }
 
 /// A file or path: shown as `file_arg` or `path_arg`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileArgument {
     /// Never filled by current agents.
-    pub mount: Box<str>,
+    pub mount: String,
     /// Absolute path.
-    pub path: Box<str>,
+    pub path: String,
     /// Empty, or `unresolvedPathComponents`.
     pub flags: Cow<'static, str>,
     /// See [`crate::name::permission`].
@@ -101,7 +101,7 @@ pub struct FileArgument {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TruncatedBytes {
     /// The part.
-    pub bytes: Box<[u8]>,
+    pub bytes: Vec<u8>,
     /// How many there were.
     pub original_size: u64,
 }
@@ -110,7 +110,7 @@ pub struct TruncatedBytes {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinuxBinprm {
     /// Absolute path.
-    pub path: Box<str>,
+    pub path: String,
     /// Empty, or `unresolvedPathComponents`.
     pub flags: Cow<'static, str>,
     /// See [`crate::name::permission`].
@@ -147,7 +147,7 @@ pub struct BpfAttr {
     /// Number of instructions.
     pub insn_count: u32,
     /// Name.
-    pub prog_name: Box<str>,
+    pub prog_name: String,
 }
 
 /// `struct bpf_prog`.
@@ -158,14 +158,14 @@ pub struct BpfProg {
     /// Number of instructions.
     pub insn_count: u32,
     /// Name.
-    pub prog_name: Box<str>,
+    pub prog_name: String,
 }
 
 /// `struct perf_event`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PerfEvent {
     /// Function of a kprobe event.
-    pub kprobe_func: Box<str>,
+    pub kprobe_func: String,
     /// `PERF_TYPE_*`
     pub kind: Cow<'static, str>,
     /// `config`
@@ -186,14 +186,14 @@ pub struct BpfMap {
     /// Capacity.
     pub max_entries: u32,
     /// Name.
-    pub map_name: Box<str>,
+    pub map_name: String,
 }
 
 /// A kernel module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelModule {
     /// Name.
-    pub name: Box<str>,
+    pub name: String,
     /// Whether its signature was good; `None` where the kernel does not say.
     pub signature_ok: Option<bool>,
     /// How it taints the kernel.
@@ -213,7 +213,7 @@ pub struct SyscallId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// `string_arg`
-    String(Box<str>),
+    String(String),
     /// `int_arg`
     Int(i32),
     /// `skb_arg`
@@ -221,7 +221,7 @@ pub enum Value {
     /// `size_arg`
     Size(u64),
     /// `bytes_arg`
-    Bytes(Box<[u8]>),
+    Bytes(Vec<u8>),
     /// `path_arg`
     Path(FileArgument),
     /// `file_arg`
@@ -253,17 +253,17 @@ pub enum Value {
     /// `module_arg`
     Module(KernelModule),
     /// `kernel_cap_t_arg`: 16 hexadecimal digits.
-    KernelCap(Box<str>),
+    KernelCap(String),
     /// `cap_inheritable_arg`: 16 hexadecimal digits.
-    CapInheritable(Box<str>),
+    CapInheritable(String),
     /// `cap_permitted_arg`: 16 hexadecimal digits.
-    CapPermitted(Box<str>),
+    CapPermitted(String),
     /// `cap_effective_arg`: 16 hexadecimal digits.
-    CapEffective(Box<str>),
+    CapEffective(String),
     /// `linux_binprm_arg`
     LinuxBinprm(LinuxBinprm),
     /// `net_dev_arg`: name of the device.
-    NetDevice(Box<str>),
+    NetDevice(String),
     /// `bpf_cmd_arg`: number of the command.
     BpfCmd(i32),
     /// `syscall_id`
@@ -273,7 +273,7 @@ pub enum Value {
     /// `bpf_prog_arg`
     BpfProg(BpfProg),
     /// `error_arg`: why the value could not be read.
-    Error(Box<str>),
+    Error(String),
     /// `sockaddrun_arg`
     SockaddrUn(SockaddrUn),
 }

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::{Capabilities, Credentials, Namespaces, Pod, Timestamp};
+use crate::convert::ProcessFields;
 use crate::json::ProcessJson;
 use crate::name::ProcessFlags;
 
@@ -63,18 +64,19 @@ pub struct Process {
 struct Shared {
     process: Process,
     json: OnceLock<ProcessJson>,
+    encoded: OnceLock<ProcessFields>,
 }
 
 /// A process that no longer changes, shared by the process table and all events that name it.
 ///
-/// Cloning copies a pointer. Its JSON is rendered when first asked for and kept.
+/// Cloning copies a pointer. Its JSON and its protobuf are made when first asked for and kept.
 #[derive(Debug, Clone, Default)]
 pub struct SharedProcess(Arc<Shared>);
 
 impl SharedProcess {
     /// Freezes `process`.
     pub fn new(process: Process) -> Self {
-        Self(Arc::new(Shared { process, json: OnceLock::new() }))
+        Self(Arc::new(Shared { process, json: OnceLock::new(), encoded: OnceLock::new() }))
     }
 
     /// Whether both are the same object, not merely equal.
@@ -85,6 +87,11 @@ impl SharedProcess {
     /// The JSON text of the process, rendered at most once.
     pub(crate) fn json(&self) -> &ProcessJson {
         self.0.json.get_or_init(|| ProcessJson::render(&self.0.process))
+    }
+
+    /// The fields of the process in protobuf, encoded at most once.
+    pub(crate) fn encoded(&self) -> &ProcessFields {
+        self.0.encoded.get_or_init(|| ProcessFields::encode(&self.0.process))
     }
 }
 

@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescri
 
 use super::message::{read_message, write_message};
 use super::{read_event, write_event};
-use crate::convert::{from_wire, to_wire};
+use crate::convert::{Encoder, from_wire, to_wire};
 use crate::wire;
 use crate::wire::get_events_response::Event as EventKind;
 
@@ -173,6 +173,9 @@ proptest! {
         let actual: serde_json::Value = serde_json::from_slice(&written).unwrap();
         assert_eq!(actual, expected);
         assert_eq!(to_wire(&event), message);
+        let encoded = Encoder::default().event(&event);
+        let decoded = wire::GetEventsResponse::decode(encoded.as_bytes()).unwrap();
+        assert_eq!((decoded, encoded.as_bytes().len()), (message.clone(), message.encoded_len()));
         assert_eq!(read_event(&written).unwrap(), event);
     }
 

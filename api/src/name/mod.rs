@@ -21,6 +21,6 @@ pub use duration::{format_duration, parse_duration};
 pub use enums::{Action, EventType, ThrottleType};
 pub use exec_id::{ExecId, exec_id, parse_exec_id};
 pub use hash::file_hash;
-pub use permission::permission;
+pub use permission::{Permission, permission};
 pub use process_flags::ProcessFlags;
 pub use signal::{exit_status, signal_name};

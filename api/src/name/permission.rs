@@ -1,34 +1,47 @@
 //! File modes.
 
+use std::fmt;
+
+/// A file's mode as `ls -l` shows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Permission(u16);
+
 /// `mode` (`i_mode`: type and permission bits) as `ls -l` shows it: `-rw-r--r--`.
 ///
 /// A mode without a type, as of a file that could not be read, has no type character: `---------`.
-pub fn permission(mode: u16) -> String {
-    let mut text = String::with_capacity(10);
-    match mode & 0o170_000 {
-        0o140_000 => text.push('s'),
-        0o120_000 => text.push('l'),
-        0o100_000 => text.push('-'),
-        0o060_000 => text.push('b'),
-        0o040_000 => text.push('d'),
-        0o020_000 => text.push('c'),
-        0o010_000 => text.push('p'),
-        _ => {}
+pub const fn permission(mode: u16) -> Permission {
+    Permission(mode)
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(mode) = *self;
+        let mut text = *b"----------";
+        text[0] = match mode & 0o170_000 {
+            0o140_000 => b's',
+            0o120_000 => b'l',
+            0o060_000 => b'b',
+            0o040_000 => b'd',
+            0o020_000 => b'c',
+            0o010_000 => b'p',
+            _ => b'-',
+        };
+        for (place, letter) in b"rwxrwxrwx".iter().enumerate() {
+            if mode >> (8 - place) & 1 == 1 {
+                text[place + 1] = *letter;
+            }
+        }
+        for (bit, place, with_x, without_x) in
+            [(0o4000, 3, b's', b'S'), (0o2000, 6, b's', b'S'), (0o1000, 9, b't', b'T')]
+        {
+            if mode & bit != 0 {
+                text[place] = if text[place] == b'x' { with_x } else { without_x };
+            }
+        }
+        let typed = [0o140, 0o120, 0o100, 0o060, 0o040, 0o020, 0o010].contains(&(mode >> 9 & 0o170));
+        let shown = if typed { &text[..] } else { &text[1..] };
+        formatter.write_str(str::from_utf8(shown).map_err(|_not_ascii| fmt::Error)?)
     }
-    let special = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
-    for (class, (bit, with_x, without_x)) in special.into_iter().enumerate() {
-        let shift = 6 - 3 * class;
-        let rwx = mode >> shift & 0o7;
-        text.push(if rwx & 4 == 0 { '-' } else { 'r' });
-        text.push(if rwx & 2 == 0 { '-' } else { 'w' });
-        text.push(match (mode & bit != 0, rwx & 1 != 0) {
-            (false, false) => '-',
-            (false, true) => 'x',
-            (true, true) => with_x,
-            (true, false) => without_x,
-        });
-    }
-    text
 }
 
 #[cfg(test)]
@@ -51,7 +64,7 @@ mod tests {
             (0o120_777, "lrwxrwxrwx"),
             (0, "---------"),
         ] {
-            assert_eq!(permission(mode), expected, "{mode:o}");
+            assert_eq!(permission(mode).to_string(), expected, "{mode:o}");
         }
     }
 }

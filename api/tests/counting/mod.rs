@@ -3,8 +3,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Counting;
+
+/// How often all threads allocated.
+pub(crate) static OF_ALL_THREADS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// How often this thread allocated.
@@ -14,6 +18,7 @@ thread_local! {
 // SAFETY: both methods hand on to the system's allocator, with what they were given.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        OF_ALL_THREADS.fetch_add(1, Ordering::Relaxed);
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
         // SAFETY: the caller keeps the contract of this method, which is the same.
         unsafe { System.alloc(layout) }

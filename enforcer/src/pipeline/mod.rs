@@ -29,6 +29,7 @@ mod record;
 mod returns;
 mod run;
 mod series;
+mod spare;
 mod stages;
 mod throttle;
 

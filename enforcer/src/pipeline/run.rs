@@ -77,7 +77,7 @@ impl Pipeline {
         let inspector = Inspector::new(Arc::clone(&asked), stop.clone());
         let (stopping, counted) = (stop.clone(), Arc::clone(&counters));
         let work = move || {
-            let stages = Stages::new(&config, layouts, &replay, &*clock);
+            let stages = Stages::new(&config, layouts, &replay, &*clock, hub.returned());
             let merge = Merge::new(sources);
             Reader { config, stages, merge, hub, clock, stop: stopping, counters: counted, asked }
                 .run(&replay)

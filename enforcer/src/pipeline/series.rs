@@ -59,6 +59,20 @@ impl ProgramCounts {
         self.syscalls.iter().map(|(number, count)| (*number, *count))
     }
 
+    fn count(&mut self, kind: EventType, event: &Event) {
+        if let Some(place) = TYPES.iter().position(|of| *of == kind)
+            && let Some(count) = self.types.get_mut(place)
+        {
+            *count += 1;
+        }
+        if let (Some(policy), Some(hook)) = (event.policy_name(), hook(&event.kind)) {
+            self.count_policy(policy, hook);
+        }
+        if let Some(number) = syscall(&event.kind) {
+            self.count_syscall(number);
+        }
+    }
+
     fn count_policy(&mut self, policy: &str, hook: &Arc<str>) {
         if self.count_known(policy, hook) {
             return;
@@ -105,17 +119,9 @@ impl Series {
     pub(super) fn count(&mut self, event: &Event) {
         let kind = event.event_type();
         let program = event.process().map(|process| &process.binary);
-        let counts = self.of(program);
-        if let Some(place) = TYPES.iter().position(|of| *of == kind)
-            && let Some(count) = counts.types.get_mut(place)
-        {
-            *count += 1;
-        }
-        if let (Some(policy), Some(hook)) = (event.policy_name(), hook(&event.kind)) {
-            counts.count_policy(policy, hook);
-        }
-        if let Some(number) = syscall(&event.kind) {
-            counts.count_syscall(number);
+        match self.programs.get_mut(program.map_or("", |program| &**program)) {
+            Some(counts) => counts.count(kind, event),
+            None => self.of(program).count(kind, event),
         }
     }
 

@@ -23,6 +23,7 @@ use super::publish::BATCH;
 use super::read::{RawRecord, RingName};
 use super::record::{Hook, Record, Return};
 use super::returns::{Entered, Returns};
+use super::spare::{Returned, Spare};
 use super::throttle::Throttling;
 use crate::requests::Requests;
 
@@ -38,6 +39,8 @@ pub(super) struct Stages {
     returns: Returns,
     throttling: Throttling,
     symbols: Symbols,
+    /// What events are made of.
+    spare: Spare,
     requests: Option<Requests>,
     /// Which events show their ancestors.
     ancestors: AncestorKinds,
@@ -52,7 +55,13 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub(super) fn new(config: &Config, layouts: Arc<Layouts>, replay: &Replay, clock: &dyn Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        layouts: Arc<Layouts>,
+        replay: &Replay,
+        clock: &dyn Clock,
+        returned: Returned,
+    ) -> Self {
         let wall = WallTime::new(clock);
         Self {
             node: Arc::clone(&config.node),
@@ -61,6 +70,7 @@ impl Stages {
             returns: Returns::new(config.calls),
             throttling: Throttling::new(),
             symbols: Symbols::new(&config.proc_root, config.stack_addresses),
+            spare: Spare::new(returned),
             requests: config.requests.clone(),
             ancestors: config.ancestors,
             wall,
@@ -188,7 +198,7 @@ impl Stages {
         }
         let identify = &mut self.identify;
         let mut pieces = |long: LongValue| identify.pieces(hook.fixed.tid, long);
-        let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut pieces)
+        let mut kind = hook_event(subject, hook, layout, &mut self.symbols, &mut self.spare, &mut pieces)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         ask(self.requests.as_ref(), &layout.requests, hook.fixed.selector);
         if let EventKind::Loader(event) = &mut kind {
@@ -211,7 +221,7 @@ impl Stages {
         }
         let Entered { mut kind, time } = entered.ok_or(NoEvent::NotEntered)?;
         let layout = self.layouts.get(record.fixed.layout).ok_or(NoEvent::UnknownLayout)?;
-        add_return(&mut kind, record, layout, &mut self.symbols)
+        add_return(&mut kind, record, layout, &mut self.symbols, &mut self.spare)
             .map_err(|error| NoEvent::Malformed(error.kind()))?;
         ask(self.requests.as_ref(), &layout.return_requests, record.fixed.selector);
         self.returns.joined();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use api::convert::to_wire;
+use api::convert::{EncodedEvent, Encoder, to_wire};
 use api::event::{Event, EventKind, Node, Timestamp};
 use api::filter::{Aggregation, FieldFilters, FilterError, FilterLists, Offered};
-use api::wire::{GetEventsRequest, GetEventsResponse};
+use api::wire::GetEventsRequest;
 use tokio::time::Sleep;
 use tonic::Status;
 use tonic::codegen::tokio_stream::Stream;
@@ -26,8 +26,9 @@ pub struct EventStream {
     fields: FieldFilters,
     aggregation: Option<Held>,
     losses: Losses,
-    /// Converted and not yet sent.
-    waiting: VecDeque<GetEventsResponse>,
+    encoder: Encoder,
+    /// Encoded and not yet sent.
+    waiting: VecDeque<EncodedEvent>,
 }
 
 /// Events that are gathered before they are sent.
@@ -60,30 +61,38 @@ impl Losses {
     }
 }
 
-/// Opens a stream of what the request asks for, from now on.
-pub(super) fn open(
-    hub: &Hub,
-    node: &Arc<Node>,
-    request: &GetEventsRequest,
-    name: String,
-    capacity: usize,
-) -> Result<EventStream, Status> {
-    let refuse = |error: FilterError| Status::invalid_argument(error.to_string());
-    let filter = FilterLists::compile(&request.allow_list, &request.deny_list).map_err(refuse)?;
-    let fields = FieldFilters::compile(&request.field_filters).map_err(refuse)?;
-    let aggregation = request.aggregation_options.as_ref().map(|options| Held {
-        aggregation: Aggregation::requested(options),
-        timer: Box::pin(tokio::time::sleep_until(Instant::now().into())),
-    });
-    let subscription = hub.subscribe(Subscribe { name, capacity, filter });
-    let losses = Losses { node: Arc::clone(node), told: 0, when: None };
-    Ok(EventStream { subscription, fields, aggregation, losses, waiting: VecDeque::new() })
-}
-
 impl EventStream {
+    /// A stream of what the request asks for, from now on. `name` is the listener's in metrics; `capacity` is how many events wait for it at most.
+    ///
+    /// # Errors
+    /// When a filter of the request is none.
+    pub fn open(
+        hub: &Hub,
+        node: &Arc<Node>,
+        request: &GetEventsRequest,
+        name: String,
+        capacity: usize,
+    ) -> Result<Self, Status> {
+        let refuse = |error: FilterError| Status::invalid_argument(error.to_string());
+        let filter = FilterLists::compile(&request.allow_list, &request.deny_list).map_err(refuse)?;
+        let fields = FieldFilters::compile(&request.field_filters).map_err(refuse)?;
+        let aggregation = request.aggregation_options.as_ref().map(|options| Held {
+            aggregation: Aggregation::requested(options),
+            timer: Box::pin(tokio::time::sleep_until(Instant::now().into())),
+        });
+        let subscription = hub.subscribe(Subscribe { name, capacity, filter });
+        let losses = Losses { node: Arc::clone(node), told: 0, when: None };
+        let (encoder, waiting) = (Encoder::default(), VecDeque::new());
+        Ok(Self { subscription, fields, aggregation, losses, encoder, waiting })
+    }
+
     fn send(&mut self, event: &Event) {
-        let message = to_wire(event);
-        self.waiting.push_back(if self.fields.is_none() { message } else { self.fields.apply(message) });
+        let encoded = if self.fields.is_none() {
+            self.encoder.event(event)
+        } else {
+            self.encoder.message(&self.fields.apply(to_wire(event)))
+        };
+        self.waiting.push_back(encoded);
     }
 
     /// Takes an event that came.
@@ -97,7 +106,7 @@ impl EventStream {
     /// Says how many events found no room since this was last said; whether there were any.
     fn tell_losses(&mut self, now: Instant, urgent: bool) -> bool {
         let told = self.losses.tell(self.subscription.stats().lost, now, urgent);
-        self.waiting.extend(told.as_ref().map(to_wire));
+        self.waiting.extend(told.as_ref().map(|event| self.encoder.event(event)));
         told.is_some()
     }
 
@@ -123,7 +132,7 @@ impl EventStream {
 }
 
 impl Stream for EventStream {
-    type Item = Result<GetEventsResponse, Status>;
+    type Item = Result<EncodedEvent, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -162,11 +171,12 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
-    use api::wire::GetEventsRequest;
     use api::wire::get_events_response::Event as Kind;
+    use api::wire::{GetEventsRequest, GetEventsResponse};
+    use prost::Message as _;
     use tonic::codegen::tokio_stream::Stream as _;
 
-    use super::{EventStream, open};
+    use super::EventStream;
     use crate::pipeline::Hub;
 
     /// What can be read now: `arg0` of events, or how many were lost.
@@ -174,7 +184,8 @@ mod tests {
         let mut read = Vec::new();
         let mut context = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(message)) = Pin::new(&mut *stream).poll_next(&mut context) {
-            let event = message.unwrap().event.unwrap();
+            let message = GetEventsResponse::decode(message.unwrap().as_bytes()).unwrap();
+            let event = message.event.unwrap();
             if let Kind::RateLimitInfo(info) = event {
                 read.push(Err(info.number_of_dropped_process_events));
             } else if let Kind::Test(event) = event {
@@ -193,7 +204,8 @@ mod tests {
             let event = |kind| Event::new(kind, Timestamp::from_nanos(0), Arc::clone(&node));
             hub.publish(&mut kinds.map(event).collect());
         };
-        let mut stream = open(&hub, &node, &GetEventsRequest::default(), "n".to_owned(), 2).unwrap();
+        let mut stream =
+            EventStream::open(&hub, &node, &GetEventsRequest::default(), "n".to_owned(), 2).unwrap();
         publish(0..5);
         assert_eq!(read(&mut stream), [Ok(0), Ok(1), Err(3)]);
         publish(5..7);

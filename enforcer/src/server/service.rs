@@ -27,7 +27,7 @@ use tracing_policy::source::MAX_BYTES;
 
 use super::containers::Containers;
 use super::event_log::EventLogs;
-use super::events::{self, EventStream};
+use super::events::EventStream;
 use super::observed::Observed;
 use super::socket::BoundSocket;
 use super::{debug, health, incoming, info, policies, processes};
@@ -130,7 +130,7 @@ impl FineGuidanceSensors for Service {
         let number = self.shared.listeners.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("grpc-{number}");
         let Observed { hub, node, .. } = &self.shared.observed;
-        events::open(hub, node, request.get_ref(), name, self.shared.listener_queue).map(Response::new)
+        EventStream::open(hub, node, request.get_ref(), name, self.shared.listener_queue).map(Response::new)
     }
 
     async fn get_health(&self, request: Request<GetHealthStatusRequest>) -> Answer<GetHealthStatusResponse> {

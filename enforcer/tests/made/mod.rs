@@ -131,19 +131,28 @@ pub(crate) fn exit(process: ProcessKey) -> Box<[u64]> {
 
 /// A match of an open of `path`.
 pub(crate) fn hook(process: ProcessKey, path: &[u8]) -> Box<[u64]> {
+    hook_with(process, LAYOUT, &[(0o100_644, path)])
+}
+
+/// A match of a hook with these values, each behind the status of its header.
+pub(crate) fn hook_with(process: ProcessKey, layout: u32, values: &[(u16, &[u8])]) -> Box<[u64]> {
     let fixed = HookRecord {
         header: header(RecordKind::Hook, process.ktime + 1),
         process,
         tid: process.tgid,
-        layout: LAYOUT,
+        layout,
         action: Action::Post as u8,
-        values: 1,
+        values: values.len().try_into().unwrap_or_default(),
         ..HookRecord::default()
     };
-    let value =
-        ValueHeader { len: u32::try_from(path.len()).unwrap_or_default(), flags: 0, status: 0o100_644 };
-    let padding = vec![0; path.len().next_multiple_of(8) - path.len()];
-    record_bytes(&fixed, &[value.as_bytes(), path, &padding].concat())
+    let mut tail = Vec::new();
+    for &(status, bytes) in values {
+        let value = ValueHeader { len: u32::try_from(bytes.len()).unwrap_or_default(), flags: 0, status };
+        tail.extend_from_slice(value.as_bytes());
+        tail.extend_from_slice(bytes);
+        tail.resize(tail.len().next_multiple_of(8), 0);
+    }
+    record_bytes(&fixed, &tail)
 }
 
 /// The fixed part of a record, to be changed.

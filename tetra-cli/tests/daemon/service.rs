@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use api::convert::EncodedEvent;
 use api::wire;
 use api::wire::event_log_service_server::{EventLogService, EventLogServiceServer};
 use api::wire::fine_guidance_sensors_server::{FineGuidanceSensors, FineGuidanceSensorsServer};
@@ -46,7 +47,7 @@ macro_rules! noted {
 
 #[tonic::async_trait]
 impl FineGuidanceSensors for Service {
-    type GetEventsStream = Pin<Box<dyn Stream<Item = Result<wire::GetEventsResponse, Status>> + Send>>;
+    type GetEventsStream = Pin<Box<dyn Stream<Item = Result<EncodedEvent, Status>> + Send>>;
 
     async fn get_events(
         &self,
@@ -54,7 +55,8 @@ impl FineGuidanceSensors for Service {
     ) -> Result<Response<Self::GetEventsStream>, Status> {
         let request = request.into_inner();
         self.note(&request);
-        let events = tokio_stream::iter(self.events.clone().into_iter().map(Ok));
+        let events: Vec<_> = self.events.iter().map(|event| Ok(EncodedEvent::from(event))).collect();
+        let events = tokio_stream::iter(events);
         // The filter says whether the stream ends.
         let asks = |end: &str| request.allow_list.iter().any(|filter| filter.policy_names == [end]);
         let rest = tokio_stream::pending().take(usize::from(asks("endless")));

@@ -14,9 +14,13 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let mut copied = 0;
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
+        if !stands_out(byte) {
+            index += plain(&bytes[index..]);
+            continue;
+        }
         // U+0080 to U+009F are C2 80 to C2 9F.
-        let c1 = byte == 0xc2 && bytes.get(index + 1).is_some_and(|&next| next < 0xa0);
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f && !c1 {
+        let c1 = byte == C1 && bytes.get(index + 1).is_some_and(|&next| next < 0xa0);
+        if byte == C1 && !c1 {
             index += 1;
             continue;
         }
@@ -32,6 +36,25 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     }
     out.extend_from_slice(&bytes[copied..]);
     out.push(b'"');
+}
+
+/// The first byte of U+0080 to U+00BF.
+const C1: u8 = 0xc2;
+
+/// Whether a byte of a text may have to be escaped.
+const fn stands_out(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f || byte == C1
+}
+
+/// How many bytes of `bytes`, the first of which does not stand out, do not: all of them up to the first that does, or the whole blocks before.
+fn plain(bytes: &[u8]) -> usize {
+    // without a branch within a block, so that the compiler looks at all of its bytes at once
+    let is_plain = |block: &[u8; 16]| !block.iter().fold(false, |any, &byte| any | stands_out(byte));
+    let (blocks, _) = bytes.as_chunks();
+    match blocks.iter().take_while(|block| is_plain(block)).count() {
+        0 => bytes.iter().take(16).take_while(|&&byte| !stands_out(byte)).count(),
+        count => 16 * count,
+    }
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {
@@ -152,6 +175,11 @@ mod tests {
     fn quotes_backslashes_and_control_characters_are_escaped() {
         let text = written(|out| string(out, "a\"b\\c\n\t\u{1}\u{7f}\u{9b}31m é\u{a0}"));
         assert_eq!(text, "\"a\\\"b\\\\c\\n\\t\\u0001\\u007f\\u009b31m é\u{a0}\"");
+        for before in 0..40 {
+            let (before, behind) = ("x".repeat(before), "y".repeat(40 - before));
+            let text = written(|out| string(out, &format!("{before}\n{behind}\u{9b}")));
+            assert_eq!(text, format!("\"{before}\\n{behind}\\u009b\""));
+        }
     }
 
     #[test]

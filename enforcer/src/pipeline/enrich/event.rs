@@ -17,6 +17,7 @@ use crate::pipeline::decode::{DecodeError, LongValue, RawValue, Returned, Values
 use crate::pipeline::identify::Subject;
 use crate::pipeline::layout::HookLayout;
 use crate::pipeline::record::{Hook, Return};
+use crate::pipeline::spare::Spare;
 
 /// `process_exec`
 pub(crate) fn exec_event(subject: Subject, properties: Arc<BinaryProperties>) -> EventKind {
@@ -50,10 +51,11 @@ pub(crate) fn hook_event(
     hook: &Hook<'_>,
     layout: &HookLayout,
     symbols: &mut Symbols,
+    spare: &mut Spare,
     pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
 ) -> Result<EventKind, DecodeError> {
     let mut values = values(hook, layout)?;
-    let mut args = arguments(&mut values, layout, pieces)?;
+    let mut args = arguments(&mut values, layout, spare, pieces)?;
     let [kernel_stack, user_stack] = values.stacks(hook.fixed.flags)?;
     let hash = values.hash(hook.fixed.flags)?.and_then(|hash| file_hash(hash.algorithm, &hash.digest));
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
@@ -131,23 +133,25 @@ pub(crate) fn hook_event(
 fn arguments(
     values: &mut Values<'_, '_>,
     layout: &HookLayout,
+    spare: &mut Spare,
     pieces: &mut dyn FnMut(LongValue) -> Vec<u8>,
 ) -> Result<Vec<Argument>, DecodeError> {
-    let read = |(value, layout)| {
+    let mut arguments = spare.list();
+    for (value, layout) in values.by_ref().zip(&layout.values) {
         let value = value?;
-        Ok(if let RawValue::Long(long) = value {
+        arguments.push(if let RawValue::Long(long) = value {
             joined(long, pieces(long), layout)
         } else {
-            argument(value, layout)
-        })
-    };
-    values.by_ref().zip(&layout.values).map(read).collect()
+            argument(value, layout, spare)
+        });
+    }
+    Ok(arguments)
 }
 
 /// The path of an argument that is a file.
 fn path(argument: Argument) -> Option<Box<str>> {
     let Some(Value::File(file)) = argument.value else { return None };
-    Some(file.path)
+    Some(file.path.into())
 }
 
 /// What is special about an event.
@@ -164,11 +168,14 @@ pub(crate) fn add_return(
     record: &Return<'_>,
     layout: &HookLayout,
     symbols: &mut Symbols,
+    spare: &mut Spare,
 ) -> Result<(), DecodeError> {
     let Returned { value, copied, stacks: [kernel_stack, user_stack] } = returned(record, layout)?;
-    let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout));
-    let copied =
-        copied.into_iter().zip(&layout.copied).map(|(raw, (place, layout))| (*place, argument(raw, layout)));
+    let value = value.zip(layout.returned.as_ref()).map(|(raw, layout)| argument(raw, layout, spare));
+    let copied = copied
+        .into_iter()
+        .zip(&layout.copied)
+        .map(|(raw, (place, layout))| (*place, argument(raw, layout, spare)));
     let action = Action::from_number(i32::from(record.fixed.action)).unwrap_or(Action::Unknown);
     match kind {
         EventKind::Kprobe(kprobe) => {

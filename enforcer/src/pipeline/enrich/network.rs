@@ -2,25 +2,28 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use api::event::{Skb, Sock, Sockaddr, SockaddrUn, Value, text};
+use api::event::{Skb, Sock, Sockaddr, SockaddrUn, Value};
 use bpf_probes::abi::{Endpoints, PacketValue, SocketValue};
 use bpf_probes::kernel::NetworkNames;
+
+use crate::pipeline::spare::Spare;
 
 /// `AF_INET`
 const AF_INET: u16 = 2;
 /// `AF_INET6`
 const AF_INET6: u16 = 10;
 
-pub(super) fn socket(socket: &SocketValue) -> Value {
+pub(super) fn socket(socket: &SocketValue, spare: &mut Spare) -> Value {
     let ends = &socket.endpoints;
-    Value::Sock(Box::new(Sock {
+    let [saddr, daddr] = [ends.source, ends.destination].map(|bytes| ip(ends.family, bytes, spare));
+    Value::Sock(spare.socket(Sock {
         family: NetworkNames::FAMILIES.name(ends.family),
         kind: NetworkNames::KINDS.name(socket.kind),
         protocol: NetworkNames::PROTOCOLS.name(ends.protocol),
         mark: socket.mark,
         priority: socket.priority,
-        saddr: ip(ends.family, ends.source),
-        daddr: ip(ends.family, ends.destination),
+        saddr,
+        daddr,
         sport: ends.source_port.into(),
         dport: ends.destination_port.into(),
         cookie: socket.cookie,
@@ -28,15 +31,16 @@ pub(super) fn socket(socket: &SocketValue) -> Value {
     }))
 }
 
-pub(super) fn packet(packet: &PacketValue) -> Value {
+pub(super) fn packet(packet: &PacketValue, spare: &mut Spare) -> Value {
     let ends = &packet.endpoints;
-    Value::Skb(Box::new(Skb {
+    let [saddr, daddr] = [ends.source, ends.destination].map(|bytes| ip(ends.family, bytes, spare));
+    Value::Skb(spare.packet(Skb {
         hash: packet.hash,
         len: packet.len,
         priority: packet.priority,
         mark: packet.mark,
-        saddr: ip(ends.family, ends.source),
-        daddr: ip(ends.family, ends.destination),
+        saddr,
+        daddr,
         sport: ends.source_port.into(),
         dport: ends.destination_port.into(),
         proto: ends.protocol.into(),
@@ -47,27 +51,27 @@ pub(super) fn packet(packet: &PacketValue) -> Value {
     }))
 }
 
-pub(super) fn address(ends: &Endpoints) -> Value {
+pub(super) fn address(ends: &Endpoints, spare: &mut Spare) -> Value {
     Value::Sockaddr(Sockaddr {
         family: NetworkNames::FAMILIES.name(ends.family),
-        addr: ip(ends.family, ends.source),
+        addr: ip(ends.family, ends.source, spare),
         port: ends.source_port.into(),
     })
 }
 
-pub(super) fn unix_address(family: u16, path: &[u8]) -> Value {
-    Value::SockaddrUn(SockaddrUn { family: NetworkNames::FAMILIES.name(family), path: text(path).into() })
+pub(super) fn unix_address(family: u16, path: &[u8], spare: &mut Spare) -> Value {
+    Value::SockaddrUn(SockaddrUn { family: NetworkNames::FAMILIES.name(family), path: spare.text(path) })
 }
 
 /// An address as text.
-fn ip(family: u16, bytes: [u8; 16]) -> Box<str> {
+fn ip(family: u16, bytes: [u8; 16], spare: &mut Spare) -> String {
     match family {
         AF_INET => {
             let [a, b, c, d, ..] = bytes;
-            Ipv4Addr::new(a, b, c, d).to_string().into()
+            spare.display(Ipv4Addr::new(a, b, c, d))
         }
-        AF_INET6 => Ipv6Addr::from(bytes).to_string().into(),
-        _ => "invalid IP".into(),
+        AF_INET6 => spare.display(Ipv6Addr::from(bytes)),
+        _ => spare.text(b"invalid IP"),
     }
 }
 
@@ -123,7 +127,7 @@ mod tests {
             ..SocketValue::default()
         };
         assert_eq!(
-            json(socket(&tcp)),
+            json(socket(&tcp, &mut Spare::default())),
             r#"{"sock_arg":{"family":"AF_INET","type":"SOCK_STREAM","protocol":"IPPROTO_TCP","saddr":"127.0.0.1","daddr":"127.0.0.1","sport":40704,"dport":8081,"cookie":"18384554471380231680","state":"TCP_SYN_SENT"}}"#
         );
         let six = Endpoints {
@@ -133,7 +137,10 @@ mod tests {
             ..endpoints
         };
         let listening = SocketValue { endpoints: six, state: 10, ..tcp };
-        assert!(json(socket(&listening)).contains(r#""saddr":"::ffff:127.0.0.1","daddr":"::","#));
+        assert!(
+            json(socket(&listening, &mut Spare::default()))
+                .contains(r#""saddr":"::ffff:127.0.0.1","daddr":"::","#)
+        );
         let unix = SocketValue {
             endpoints: Endpoints { family: 1, ..Endpoints::default() },
             kind: 1,
@@ -142,7 +149,7 @@ mod tests {
             ..SocketValue::default()
         };
         assert_eq!(
-            json(socket(&unix)),
+            json(socket(&unix, &mut Spare::default())),
             r#"{"sock_arg":{"family":"AF_UNIX","type":"SOCK_STREAM","protocol":"IPPROTO_IP","saddr":"invalid IP","daddr":"invalid IP","cookie":"1","state":"TCP_CLOSE"}}"#
         );
         let new = SocketValue {
@@ -150,7 +157,7 @@ mod tests {
             cookie: 1,
             ..SocketValue::default()
         };
-        assert!(json(socket(&new)).contains(r#""type":"0","protocol":"IPPROTO_IP""#));
+        assert!(json(socket(&new, &mut Spare::default())).contains(r#""type":"0","protocol":"IPPROTO_IP""#));
         let datagram = PacketValue {
             endpoints: Endpoints { protocol: 17, ..endpoints },
             len: 60,
@@ -159,7 +166,7 @@ mod tests {
             priority: 2,
         };
         assert_eq!(
-            json(packet(&datagram)),
+            json(packet(&datagram, &mut Spare::default())),
             r#"{"skb_arg":{"hash":5,"len":60,"priority":2,"mark":3,"saddr":"127.0.0.1","daddr":"127.0.0.1","sport":40704,"dport":8081,"proto":17,"protocol":"IPPROTO_UDP","family":"AF_INET"}}"#
         );
         let web = Endpoints {
@@ -169,11 +176,11 @@ mod tests {
             ..Endpoints::default()
         };
         assert_eq!(
-            json(address(&web)),
+            json(address(&web, &mut Spare::default())),
             r#"{"sockaddr_arg":{"family":"AF_INET","addr":"127.0.0.1","port":8081}}"#
         );
         assert_eq!(
-            json(unix_address(1, b"@name")),
+            json(unix_address(1, b"@name", &mut Spare::default())),
             r#"{"sockaddrun_arg":{"family":"AF_UNIX","path":"@name"}}"#
         );
     }

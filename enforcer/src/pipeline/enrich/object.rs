@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use api::event::{
-    self, BpfAttr, BpfMap, BpfProg, Capability, KernelModule, Namespace, PerfEvent, Value, text,
-};
+use api::event::{self, BpfAttr, BpfMap, BpfProg, Capability, KernelModule, Namespace, PerfEvent, Value};
 use api::name::{
     CapabilitySet, TaintedBits, bpf_map_type_name, bpf_program_type_name, capability_name,
     perf_event_type_name,
@@ -14,6 +12,7 @@ use tracing_policy::ir::{CapabilitySetKind, ObjectKind, ValueKind};
 
 use super::{credentials, network};
 use crate::pipeline::decode::RawObject;
+use crate::pipeline::spare::Spare;
 
 /// A capability by its number; without a name where it has none.
 pub(super) fn capability(number: i32) -> Capability {
@@ -22,8 +21,8 @@ pub(super) fn capability(number: i32) -> Capability {
 }
 
 /// A set of capabilities as 16 hexadecimal digits.
-pub(super) fn capabilities(kind: CapabilitySetKind, bits: u64) -> Value {
-    let digits = format!("{bits:016x}").into_boxed_str();
+pub(super) fn capabilities(kind: CapabilitySetKind, bits: u64, spare: &mut Spare) -> Value {
+    let digits = spare.display(format_args!("{bits:016x}"));
     match kind {
         CapabilitySetKind::Any => Value::KernelCap(digits),
         CapabilitySetKind::Inheritable => Value::CapInheritable(digits),
@@ -33,13 +32,13 @@ pub(super) fn capabilities(kind: CapabilitySetKind, bits: u64) -> Value {
 }
 
 /// The argument that an object becomes.
-pub(super) fn object(raw: RawObject<'_>, kind: ValueKind) -> Value {
+pub(super) fn object(raw: RawObject<'_>, kind: ValueKind, spare: &mut Spare) -> Value {
     match raw {
         RawObject::Credentials(value) => Value::Credentials(Box::new(credentials_of(value))),
         RawObject::UserNamespace(value) => Value::UserNs(user_namespace(value)),
         RawObject::Program(value) => {
             let prog_type = named(bpf_program_type_name(value.kind), value.kind);
-            let (insn_count, prog_name) = (value.instructions, until_nul(&value.name));
+            let (insn_count, prog_name) = (value.instructions, until_nul(&value.name, spare));
             if kind == ValueKind::Object(ObjectKind::BpfAttr) {
                 Value::BpfAttr(BpfAttr { prog_type, insn_count, prog_name })
             } else {
@@ -51,18 +50,18 @@ pub(super) fn object(raw: RawObject<'_>, kind: ValueKind) -> Value {
             key_size: value.key_size,
             value_size: value.value_size,
             max_entries: value.max_entries,
-            map_name: until_nul(&value.name),
+            map_name: until_nul(&value.name, spare),
         }),
         RawObject::PerfEvent(value) => Value::PerfEvent(PerfEvent {
-            kprobe_func: until_nul(&value.function),
+            kprobe_func: until_nul(&value.function, spare),
             kind: named(perf_event_type_name(value.kind), value.kind),
             config: value.config,
             probe_offset: value.probe_offset,
         }),
-        RawObject::Module(value) => Value::Module(module(value)),
-        RawObject::Socket(value) => network::socket(value),
-        RawObject::Packet(value) => network::packet(value),
-        RawObject::Address(value) => network::address(&value.endpoints),
+        RawObject::Module(value) => Value::Module(module(value, spare)),
+        RawObject::Socket(value) => network::socket(value, spare),
+        RawObject::Packet(value) => network::packet(value, spare),
+        RawObject::Address(value) => network::address(&value.endpoints, spare),
     }
 }
 
@@ -89,9 +88,9 @@ fn user_namespace(value: &UserNamespaceValue) -> event::UserNamespace {
     }
 }
 
-fn module(value: &ModuleValue) -> KernelModule {
+fn module(value: &ModuleValue, spare: &mut Spare) -> KernelModule {
     KernelModule {
-        name: until_nul(&value.name),
+        name: until_nul(&value.name, spare),
         signature_ok: match value.signature {
             signature::GOOD => Some(true),
             signature::BAD => Some(false),
@@ -106,8 +105,8 @@ fn named(name: Option<&'static str>, number: u32) -> Cow<'static, str> {
     name.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
 }
 
-fn until_nul(bytes: &[u8]) -> Box<str> {
-    text(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into()
+fn until_nul(bytes: &[u8], spare: &mut Spare) -> String {
+    spare.text(bytes.split(|&byte| byte == 0).next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -120,13 +119,17 @@ mod tests {
     };
     use tracing_policy::ir::{CapabilitySetKind, ObjectKind, ValueKind};
 
-    use super::{capabilities, capability, object};
+    use super::{Spare, capabilities, capability, object};
     use crate::pipeline::decode::RawObject;
 
     fn name<const N: usize>(text: &str) -> [u8; N] {
         let mut name = [0; N];
         name[..text.len()].copy_from_slice(text.as_bytes());
         name
+    }
+
+    fn value_of(raw: RawObject<'_>, kind: ValueKind) -> Value {
+        object(raw, kind, &mut Spare::default())
     }
 
     fn json(value: Value) -> String {
@@ -140,9 +143,12 @@ mod tests {
         let admin = capability(21);
         assert_eq!((admin.value, &*admin.name), (Some(21), "CAP_SYS_ADMIN"));
         assert_eq!(&*capability(-1).name, "");
-        let set = capabilities(CapabilitySetKind::Effective, 0x1ff_ffff_ffff);
+        let set = capabilities(CapabilitySetKind::Effective, 0x1ff_ffff_ffff, &mut Spare::default());
         assert_eq!(set, Value::CapEffective("000001ffffffffff".into()));
-        assert_eq!(capabilities(CapabilitySetKind::Any, 0), Value::KernelCap("0000000000000000".into()));
+        assert_eq!(
+            capabilities(CapabilitySetKind::Any, 0, &mut Spare::default()),
+            Value::KernelCap("0000000000000000".into())
+        );
     }
 
     // proves: ARG-11 (cred), ARG-12, ENR-04 (user namespace)
@@ -157,7 +163,7 @@ mod tests {
         };
         let value = CredentialsValue { credentials, user_ns: 99, reserved: 0 };
         let kind = ValueKind::Object(ObjectKind::Credentials);
-        let Value::Credentials(shown) = object(RawObject::Credentials(&value), kind) else {
+        let Value::Credentials(shown) = value_of(RawObject::Credentials(&value), kind) else {
             panic!("no credentials")
         };
         assert_eq!(shown.euid, Some(5));
@@ -168,7 +174,7 @@ mod tests {
             (Some(1), Some(7), Some((99, false)))
         );
         let host = UserNamespaceValue { inum: 3, ..UserNamespaceValue::default() };
-        let shown = object(RawObject::UserNamespace(&host), ValueKind::Object(ObjectKind::UserNamespace));
+        let shown = value_of(RawObject::UserNamespace(&host), ValueKind::Object(ObjectKind::UserNamespace));
         assert!(json(shown).contains("is_host: true"));
     }
 
@@ -176,28 +182,28 @@ mod tests {
     #[test]
     fn objects_have_the_names_of_their_types() {
         let program = ProgramValue { kind: 2, instructions: 9, name: name("p") };
-        let attr = object(RawObject::Program(&program), ValueKind::Object(ObjectKind::BpfAttr));
+        let attr = value_of(RawObject::Program(&program), ValueKind::Object(ObjectKind::BpfAttr));
         assert!(
             matches!(attr, Value::BpfAttr(attr) if attr.prog_type == "BPF_PROG_TYPE_KPROBE" && attr.insn_count == 9)
         );
         let unknown = ProgramValue { kind: 999, ..program };
-        let shown = object(RawObject::Program(&unknown), ValueKind::Object(ObjectKind::BpfProg));
+        let shown = value_of(RawObject::Program(&unknown), ValueKind::Object(ObjectKind::BpfProg));
         assert!(
             matches!(shown, Value::BpfProg(shown) if shown.prog_type == "999" && &*shown.prog_name == "p")
         );
         let map = MapValue { kind: 1, key_size: 4, value_size: 8, max_entries: 16, name: name("m") };
-        let shown = object(RawObject::Map(&map), ValueKind::Object(ObjectKind::BpfMap));
+        let shown = value_of(RawObject::Map(&map), ValueKind::Object(ObjectKind::BpfMap));
         assert!(
             matches!(shown, Value::BpfMap(map) if map.map_type == "BPF_MAP_TYPE_HASH" && &*map.map_name == "m")
         );
         let event = PerfEventValue { kind: 1, reserved: 0, config: 3, probe_offset: 4, function: name("f") };
-        let shown = object(RawObject::PerfEvent(&event), ValueKind::Object(ObjectKind::PerfEvent));
+        let shown = value_of(RawObject::PerfEvent(&event), ValueKind::Object(ObjectKind::PerfEvent));
         assert!(
             matches!(shown, Value::PerfEvent(event) if event.kind == "PERF_TYPE_SOFTWARE" && event.config == 3)
         );
         let module =
             ModuleValue { taints: 1 << 13, signature: signature::BAD, reserved: 0, name: name("dummy") };
-        let shown = object(RawObject::Module(&module), ValueKind::Object(ObjectKind::Module));
+        let shown = value_of(RawObject::Module(&module), ValueKind::Object(ObjectKind::Module));
         assert!(matches!(shown, Value::Module(module) if module.signature_ok == Some(false)
             && module.tainted.names().eq(["TAINT_UNSIGNED_MODULE"]) && &*module.name == "dummy"));
     }

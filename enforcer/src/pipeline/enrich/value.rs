@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::event::{Argument, FileArgument, LinuxBinprm, SyscallId, TruncatedBytes, Value, text};
+use api::event::{Argument, FileArgument, LinuxBinprm, SyscallId, TruncatedBytes, Value};
 use api::name::permission;
 use nix::errno::Errno;
 use tracing_policy::ir::ValueKind;
@@ -11,9 +11,10 @@ use tracing_policy::ir::ValueKind;
 use super::{network, object};
 use crate::pipeline::decode::{LongValue, RawValue};
 use crate::pipeline::layout::ValueLayout;
+use crate::pipeline::spare::Spare;
 
-/// The argument that a value becomes.
-pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
+/// The argument that a value becomes, made of what `spare` has.
+pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout, spare: &mut Spare) -> Argument {
     let value = match value {
         RawValue::Int32(number) if layout.kind == ValueKind::Capability => {
             Value::Capability(object::capability(number))
@@ -25,24 +26,24 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
         RawValue::Uint64(number) if layout.kind == ValueKind::Syscall => syscall(number),
         RawValue::Uint64(number) => {
             if let ValueKind::Capabilities(kind) = layout.kind {
-                object::capabilities(kind, number)
+                object::capabilities(kind, number, spare)
             } else {
                 Value::Size(number)
             }
         }
-        RawValue::Object(raw) => object::object(raw, layout.kind),
-        RawValue::String(bytes) => Value::String(text(bytes).into()),
-        RawValue::Bytes { bytes, cut_from: None } => Value::Bytes(bytes.into()),
+        RawValue::Object(raw) => object::object(raw, layout.kind, spare),
+        RawValue::String(bytes) => Value::String(spare.text(bytes)),
+        RawValue::Bytes { bytes, cut_from: None } => Value::Bytes(spare.buffer(bytes)),
         RawValue::Bytes { bytes, cut_from: Some(original_size) } => {
-            Value::TruncatedBytes(TruncatedBytes { bytes: bytes.into(), original_size })
+            Value::TruncatedBytes(TruncatedBytes { bytes: spare.buffer(bytes), original_size })
         }
-        RawValue::Long(long) => cut(long, Box::default()),
+        RawValue::Long(long) => cut(long, Vec::new()),
         RawValue::Error { errno } if layout.kind == ValueKind::Bytes => Value::Bytes(unread(errno).into()),
         RawValue::Path { mode, incomplete, path } => {
             let file = FileArgument {
-                path: text(path).into(),
+                path: spare.text(path),
                 flags: Cow::Borrowed(if incomplete { "unresolvedPathComponents" } else { "" }),
-                permission: Cow::Owned(permission(mode)),
+                permission: Cow::Owned(spare.display(permission(mode))),
                 ..FileArgument::default()
             };
             if layout.kind == ValueKind::Path {
@@ -54,7 +55,7 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
                 Value::File(file)
             }
         }
-        RawValue::UnixAddress { family, path } => network::unix_address(family, path),
+        RawValue::UnixAddress { family, path } => network::unix_address(family, path, spare),
         RawValue::Error { errno } => {
             let errno = Errno::from_raw(i32::from(errno));
             Value::Error(errno.desc().into())
@@ -66,11 +67,11 @@ pub(super) fn argument(value: RawValue<'_>, layout: &ValueLayout) -> Argument {
 /// A buffer whose pieces have been put together.
 pub(super) fn joined(long: LongValue, bytes: Vec<u8>, layout: &ValueLayout) -> Argument {
     let is_whole = u64::try_from(bytes.len()).is_ok_and(|have| have == long.whole);
-    let value = if is_whole { Value::Bytes(bytes.into()) } else { cut(long, bytes.into()) };
+    let value = if is_whole { Value::Bytes(bytes) } else { cut(long, bytes) };
     Argument::labelled(value, Arc::clone(&layout.label))
 }
 
-fn cut(long: LongValue, bytes: Box<[u8]>) -> Value {
+fn cut(long: LongValue, bytes: Vec<u8>) -> Value {
     Value::TruncatedBytes(TruncatedBytes { bytes, original_size: long.whole })
 }
 
@@ -103,7 +104,7 @@ mod tests {
     use bpf_probes::abi::AddressValue;
     use tracing_policy::ir::{NetworkType, ObjectKind, ValueKind};
 
-    use super::argument;
+    use super::{Spare, argument};
     use crate::pipeline::ValueLayout;
     use crate::pipeline::decode::{RawObject, RawValue};
 
@@ -117,15 +118,21 @@ mod tests {
             ..FileArgument::default()
         };
         let layout = |kind| ValueLayout { kind, label: "l".into() };
-        let file = argument(raw, &layout(ValueKind::File));
+        let file = argument(raw, &layout(ValueKind::File), &mut Spare::default());
         assert_eq!((file.value, &*file.label), (Some(Value::File(expected.clone())), "l"));
-        assert_eq!(argument(raw, &layout(ValueKind::Path)).value, Some(Value::Path(expected)));
+        assert_eq!(
+            argument(raw, &layout(ValueKind::Path), &mut Spare::default()).value,
+            Some(Value::Path(expected))
+        );
     }
 
     // proves: ARG-02 (as events show it)
     #[test]
     fn a_buffer_is_shown_whole_or_cut_or_says_why_it_cannot() {
-        let shown = |raw| argument(raw, &ValueLayout { kind: ValueKind::Bytes, label: "".into() }).value;
+        let shown = |raw| {
+            let layout = ValueLayout { kind: ValueKind::Bytes, label: "".into() };
+            argument(raw, &layout, &mut Spare::default()).value
+        };
         let whole = RawValue::Bytes { bytes: b"a\0", cut_from: None };
         assert_eq!(shown(whole), Some(Value::Bytes(b"a\0".as_slice().into())));
         let cut = TruncatedBytes { bytes: b"a".as_slice().into(), original_size: 5000 };
@@ -158,7 +165,7 @@ mod tests {
             (RawValue::UnixAddress { family: 1, path: b"@x" }, ValueKind::SockaddrUn),
             (RawValue::Error { errno: 14 }, ValueKind::String),
         ] {
-            let shown = argument(raw, &ValueLayout { kind, label: "l".into() });
+            let shown = argument(raw, &ValueLayout { kind, label: "l".into() }, &mut Spare::default());
             assert_eq!(&*shown.label, "l", "{kind:?}");
         }
     }
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn a_value_that_could_not_be_read_says_why() {
         let layout = ValueLayout { kind: ValueKind::String, label: "".into() };
-        let error = argument(RawValue::Error { errno: 14 }, &layout);
+        let error = argument(RawValue::Error { errno: 14 }, &layout, &mut Spare::default());
         assert_eq!(error.value, Some(Value::Error("Bad address".into())));
     }
 
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_system_call_is_a_number_and_the_door_it_came_through() {
         let layout = ValueLayout { kind: ValueKind::Syscall, label: "".into() };
-        let shown = |number| argument(RawValue::Uint64(number), &layout).value;
+        let shown = |number| argument(RawValue::Uint64(number), &layout, &mut Spare::default()).value;
         let call = |id, abi| Some(Value::SyscallId(SyscallId { id, abi: std::borrow::Cow::Borrowed(abi) }));
         assert_eq!(shown(59), call(59, "x64"));
         assert_eq!(shown(0x8000_000b), call(11, "i386"));

@@ -126,10 +126,14 @@ impl Identify {
 
     /// A process in the table with its parent. `live`: with its references as of now.
     pub(super) fn subject(&mut self, id: Incarnation, live: bool) -> Option<Subject> {
-        let process = if live { self.table.show_live(id) } else { self.table.show(id) }?;
-        let parent_id = self.table.get(id)?.parent;
-        let parent_id = parent_id.and_then(|parent| self.find_up(parent, LOOKUP_DEPTH));
-        let parent = parent_id.and_then(|parent| self.table.show(parent));
+        let (process, parent_id) = self.table.show_with_parent(id, live)?;
+        let known = parent_id.and_then(|id| Some((id, self.table.show(id)?)));
+        let (parent_id, parent) = known
+            .or_else(|| {
+                let found = self.find_up(parent_id?, LOOKUP_DEPTH)?;
+                Some((found, self.table.show(found)?))
+            })
+            .unzip();
         Some(Subject { process, parent, ancestors: Vec::new(), parent_id })
     }
 

@@ -202,11 +202,17 @@ impl Table {
         Some(ProcessRef::new(known.process.clone(), known.shown_refcnt))
     }
 
-    /// `id` as events show it with its references as of now.
-    pub(crate) fn show_live(&mut self, id: Incarnation) -> Option<ProcessRef> {
-        let references = self.entry(id)?.references;
-        let known = self.get(id)?;
-        Some(ProcessRef::new(known.process.clone(), references))
+    /// `id` as events show it, and its parent. `live`: with its references as of now.
+    pub(crate) fn show_with_parent(
+        &mut self,
+        id: Incarnation,
+        live: bool,
+    ) -> Option<(ProcessRef, Option<Incarnation>)> {
+        let slot = *self.index.get(&id)?;
+        self.order.touch(slot);
+        let Entry { known, references, .. } = self.slots.get(slot as usize)?.as_ref()?;
+        let references = if live { *references } else { known.shown_refcnt };
+        Some((ProcessRef::new(known.process.clone(), references), known.parent))
     }
 
     /// The ancestors of `parent`, its own parent first, up to init or the father of the kernel's threads, as far as they are in the table.
@@ -406,7 +412,7 @@ mod tests {
     }
 
     fn references(table: &mut Table, id: Incarnation) -> Option<u32> {
-        table.show_live(id).map(|process| process.refcnt)
+        table.show_with_parent(id, true).map(|(process, _)| process.refcnt)
     }
 
     // proves: ENR-01

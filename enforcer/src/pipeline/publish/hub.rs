@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use api::event::Event;
 
-use super::queue::{Delivery, Queue, Received, Selection};
+use super::super::spare::Returned;
+use super::BATCH;
+use super::queue::{Batch, Delivery, Queue, Received, Selection};
 use api::filter::FilterLists;
 
 /// What a subscriber wants.
@@ -48,15 +50,15 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    fn offer(&self, batch: &Arc<[Event]>) {
+    fn offer(&self, batch: &Arc<Batch>) {
         let mut selection = Selection::default();
-        for (index, event) in batch.iter().enumerate() {
+        for (index, event) in batch.events().iter().enumerate() {
             if self.filter.wants(event) {
                 selection.insert(index);
             }
         }
-        self.offered.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        self.filtered.fetch_add((batch.len() - selection.len()) as u64, Ordering::Relaxed);
+        self.offered.fetch_add(batch.events().len() as u64, Ordering::Relaxed);
+        self.filtered.fetch_add((batch.events().len() - selection.len()) as u64, Ordering::Relaxed);
         self.queue.push(batch, &selection);
     }
 
@@ -85,12 +87,18 @@ struct Shared {
 #[derive(Clone, Debug, Default)]
 pub struct Hub {
     shared: Arc<Mutex<Shared>>,
+    returned: Returned,
 }
 
 impl Hub {
     /// A hub without subscribers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Where the memory of delivered events goes.
+    pub(crate) fn returned(&self) -> Returned {
+        self.returned.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -123,7 +131,13 @@ impl Hub {
             events.clear();
             return;
         }
-        let batch: Arc<[Event]> = events.drain(..).collect();
+        let published = if events.len() < BATCH {
+            // Of a batch that is not full, what waits in a queue has no more room than it needs.
+            std::mem::take(events)
+        } else {
+            std::mem::replace(events, self.returned.batch())
+        };
+        let batch = Arc::new(Batch::new(published, self.returned.clone()));
         for subscriber in &shared.subscribers {
             subscriber.offer(&batch);
         }
@@ -227,8 +241,7 @@ mod tests {
     use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
     use api::wire::Filter;
 
-    use super::super::BATCH;
-    use super::{Hub, Instant, Received, Subscribe, SubscriberStats, Subscription};
+    use super::{BATCH, Hub, Instant, Received, Subscribe, SubscriberStats, Subscription};
     use api::filter::FilterLists;
 
     fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use api::event::Event;
 
+use super::super::spare::Returned;
 use super::BATCH;
 
 const WORDS: usize = BATCH / 64;
@@ -40,10 +41,33 @@ impl Selection {
     }
 }
 
+/// Events that were published together. Who lets go of it last returns what they are made of.
+#[derive(Debug)]
+pub(super) struct Batch {
+    events: Vec<Event>,
+    returned: Returned,
+}
+
+impl Batch {
+    pub(super) const fn new(events: Vec<Event>, returned: Returned) -> Self {
+        Self { events, returned }
+    }
+
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.returned.take(std::mem::take(&mut self.events));
+    }
+}
+
 /// Events of one batch that one subscriber wanted.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    batch: Arc<[Event]>,
+    batch: Arc<Batch>,
     selection: Selection,
 }
 
@@ -51,6 +75,7 @@ impl Delivery {
     /// The events, in order.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.batch
+            .events()
             .iter()
             .enumerate()
             .filter(|(index, _)| self.selection.contains(*index))
@@ -112,7 +137,7 @@ impl Queue {
     ///
     /// A batch of which less than half is wanted is not shared but copied, so that what waits in the queue holds at most twice the memory of
     /// the events that count.
-    pub(super) fn push(&self, batch: &Arc<[Event]>, selection: &Selection) {
+    pub(super) fn push(&self, batch: &Arc<Batch>, selection: &Selection) {
         let wanted = selection.len();
         if wanted == 0 {
             return;
@@ -124,7 +149,7 @@ impl Queue {
             return;
         }
         let selection = if room < wanted { selection.first(room) } else { *selection };
-        let delivery = if room * 2 < batch.len() {
+        let delivery = if room * 2 < batch.events().len() {
             compact(batch, &selection)
         } else {
             Delivery { batch: Arc::clone(batch), selection }
@@ -211,14 +236,16 @@ impl State {
 }
 
 /// A batch of its own with the selected events only.
-fn compact(batch: &[Event], selection: &Selection) -> Delivery {
-    let events: Arc<[Event]> = batch
+fn compact(batch: &Batch, selection: &Selection) -> Delivery {
+    let mut events = Vec::with_capacity(selection.len());
+    let wanted = batch
+        .events()
         .iter()
         .enumerate()
         .filter(|(index, _)| selection.contains(*index))
-        .map(|(_, event)| event.clone())
-        .collect();
+        .map(|(_, event)| event.clone());
+    events.extend(wanted);
     let mut selection = Selection::default();
     (0..events.len()).for_each(|index| selection.insert(index));
-    Delivery { batch: events, selection }
+    Delivery { batch: Arc::new(Batch::new(events, batch.returned.clone())), selection }
 }

@@ -107,7 +107,7 @@ fn calls_of_a_thread_are_told_apart_by_the_time_of_their_entry() {
         .map(|event| {
             let kprobe = kprobe(event);
             let Some(Value::File(file)) = &kprobe.args[0].value else { panic!("no file") };
-            (file.path.to_string(), kprobe.return_value.as_ref().unwrap().value.clone())
+            (file.path.clone(), kprobe.return_value.as_ref().unwrap().value.clone())
         })
         .collect();
     assert_eq!(

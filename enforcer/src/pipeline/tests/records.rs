@@ -17,6 +17,7 @@ use super::super::config::Config;
 use super::super::identify::Replay;
 use super::super::layout::{HookLayout, Layouts, ValueLayout};
 use super::super::read::{RawRecord, RingName, record_bytes};
+use super::super::spare::Returned;
 use super::super::stages::Stages;
 
 /// Boot was at second 1 000.
@@ -328,7 +329,7 @@ impl Bench {
         let values = vec![ValueLayout { kind: ValueKind::File, label: "".into() }];
         let returning = HookLayout { values, returned, return_requests: requests, ..HookLayout::default() };
         layouts.insert(21, returning);
-        let mut bench = Self { stages: Stages::new(config, layouts, &replay, &Fixed) };
+        let mut bench = Self { stages: Stages::new(config, layouts, &replay, &Fixed, Returned::default()) };
         bench.stages.replay(&replay, None);
         let init = exec(INIT, key(0, 1), process_flag::CLONE, b"/sbin/init");
         bench.take(&[init.record()]);
