@@ -73,6 +73,7 @@ fn workload(container: CreateContainer) -> Result<Workload, Status> {
     Ok(Workload { namespace, labels: BTreeMap::new(), container, repository })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: CgroupError) -> Status {
     let text = error.to_string();
     match error {
