@@ -32,6 +32,9 @@ const REWRITES: &str = "rewrites";
 /// Links of base programs.
 const BASE: &str = "base";
 
+/// Slots of earlier runs that stay a while longer.
+const OUTLASTING: &str = "outlasting";
+
 /// Ends the names of slots behind stubs.
 const SLOTS: &str = "_slots";
 /// How long slots of an earlier run stay filled once their names are gone: longer than a thread that can run waits for a CPU.
@@ -130,8 +133,8 @@ impl Keep {
     /// Ends what earlier daemons left running, once this one does all that they did. Returns how many names that were.
     pub fn release_others(&self) -> usize {
         let others = self.others();
-        outlast(others.iter().flat_map(|other| slots_of(other)).collect());
-        let mut released = 0;
+        let slots: Vec<PathBuf> = others.iter().flat_map(|other| slots_of(other)).collect();
+        let mut released = self.outlast(&slots);
         for other in others {
             // what asks the base programs goes before them
             for part in [HOOKS, REWRITES] {
@@ -140,6 +143,53 @@ impl Keep {
             released += remove(&other);
         }
         released
+    }
+
+    /// Lets calls that met the old stubs alone be judged by what is behind them; how many names it took from where they were.
+    ///
+    /// A thread can be preempted in a stub, or right before it, and come back when the name of the slots is gone, which empties them: it would pass unjudged (10 of
+    /// 1 323 790 denied opens on 7.2, in 60 restarts under 16 threads, before this was here). Those inside a program are waited for. Those in the few instructions before it
+    /// nobody can wait for, so the slots stay a while longer, under other names: a daemon that is killed in that time leaves them to the next.
+    fn outlast(&self, slots: &[PathBuf]) -> usize {
+        if slots.is_empty() {
+            return 0;
+        }
+        if let Err(error) = wait_for_programs() {
+            tracing::debug!("{error}");
+            thread::sleep(UNWAITED);
+        }
+        let (outlasting, taken) = self.take(slots);
+        let waits = thread::Builder::new().name("outlast".to_owned()).spawn(move || {
+            thread::sleep(OUTLAST);
+            outlasting.end();
+        });
+        if let Err(error) = waits {
+            tracing::warn!("the slots of an earlier daemon are not kept as long as they should be: {error}");
+        }
+        taken
+    }
+
+    /// Takes slots over from the runs that are about to go; how many names that were.
+    fn take(&self, slots: &[PathBuf]) -> (Outlasting, usize) {
+        let folder = self.folder.as_ref().map(|folder| folder.path().join(OUTLASTING));
+        let named = folder.filter(|folder| match fs::create_dir(folder) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!("{}: {error}", folder.display());
+                false
+            }
+        });
+        let mut outlasting = Outlasting { named, held: Vec::new() };
+        let mut taken = 0;
+        for path in slots {
+            let name = format!("{}-{taken}{SLOTS}", moment());
+            let renamed = outlasting.named.as_ref().is_some_and(|to| fs::rename(path, to.join(name)).is_ok());
+            taken += usize::from(renamed);
+            if !renamed {
+                outlasting.held.extend(hold_pinned(path).ok());
+            }
+        }
+        (outlasting, taken)
     }
 
     /// Ends those programs of earlier daemons that change registers, right before ones of this daemon do.
@@ -161,41 +211,40 @@ impl Keep {
     }
 }
 
-/// The slots behind the stubs of another run, held.
-fn slots_of(other: &Path) -> Vec<OwnedFd> {
-    let names = [HOOKS, REWRITES]
-        .into_iter()
-        .filter_map(|part| fs::read_dir(other.join(part)).ok())
-        .flatten()
-        .flatten();
-    let slots = names.filter(|name| name.file_name().as_bytes().ends_with(SLOTS.as_bytes()));
-    slots.filter_map(|name| hold_pinned(&name.path()).ok()).collect()
+/// The names of slots behind stubs of another run, and of those that it took from earlier ones.
+fn slots_of(other: &Path) -> Vec<PathBuf> {
+    let names =
+        [HOOKS, REWRITES, OUTLASTING].into_iter().filter_map(|part| fs::read_dir(other.join(part)).ok());
+    let paths = names.flatten().flatten().map(|name| name.path());
+    paths.filter(|path| path.as_os_str().as_bytes().ends_with(SLOTS.as_bytes())).collect()
 }
 
-/// Lets calls that met the old stubs alone be judged by what is behind them. A thread can be preempted in a stub, or right before it, and come back when the name of
-/// the slots is gone, which empties them: it would pass unjudged (10 of 1 323 790 denied opens on 7.2, in 60 restarts under 16 threads, before this was here).
-/// Those inside a program are waited for. Those in the few instructions before it nobody can wait for, so the slots stay a while longer.
-fn outlast(slots: Vec<OwnedFd>) {
-    if slots.is_empty() {
-        return;
-    }
-    if let Err(error) = wait_for_programs() {
-        tracing::debug!("{error}");
-        thread::sleep(UNWAITED);
-    }
-    let held = thread::Builder::new().name("outlast".to_owned()).spawn(move || {
-        thread::sleep(OUTLAST);
-        drop(slots);
-    });
-    if let Err(error) = held {
-        tracing::warn!("the slots of an earlier daemon are emptied at once: {error}");
+/// What keeps slots of earlier runs filled.
+#[derive(Debug, Default)]
+struct Outlasting {
+    /// Where they have names: also if the daemon is killed meanwhile.
+    named: Option<PathBuf>,
+    /// Those without, where nothing is to stay behind this daemon.
+    held: Vec<OwnedFd>,
+}
+
+impl Outlasting {
+    fn end(self) {
+        drop(self.held);
+        if let Some(folder) = self.named {
+            remove(&folder);
+        }
     }
 }
 
 /// Unlike the name of any other run since the machine was started.
 fn run_name() -> String {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
-    format!("run-{}-{}", now.as_nanos(), std::process::id())
+    format!("run-{}-{}", moment(), std::process::id())
+}
+
+/// Nanoseconds since the machine was started.
+fn moment() -> u128 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default().as_nanos()
 }
 
 /// Removes all names below `path`, and itself; how many. Names of links and maps are the only files there can be in such a file system.
@@ -267,6 +316,26 @@ mod tests {
         assert!(ours.exists());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         assert_eq!(keep.release_others(), 0);
+    }
+
+    #[test]
+    fn slots_of_a_daemon_that_took_over_and_was_killed_are_taken_over_once_more() {
+        let root = tempfile::tempdir().unwrap();
+        let first = root.path().join("run-1/hooks");
+        fs::create_dir_all(&first).unwrap();
+        fs::write(first.join("1_slots"), "of the first").unwrap();
+        let names = |keep: &Keep| -> Vec<PathBuf> {
+            let folder = keep.folder.as_ref().unwrap().path().join(OUTLASTING);
+            fs::read_dir(folder).unwrap().map(|name| name.unwrap().path()).collect()
+        };
+        let second = keep(root.path());
+        assert_eq!(second.release_others(), 1);
+        assert!(!first.exists() && names(&second).len() == 1);
+        let third = keep(root.path());
+        assert_eq!(third.release_others(), 1);
+        let kept = names(&third);
+        assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "of the first");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]
