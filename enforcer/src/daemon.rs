@@ -286,7 +286,7 @@ fn kernel_facts(settings: &Settings) -> Result<KernelView, StartError> {
         Some(path) => kernel::with_types_of(&view, path)?,
         None => view,
     };
-    Ok(view.with_host_namespaces(host_namespaces(&settings.procfs)))
+    Ok(view.changed(|facts| facts.namespaces = host_namespaces(&settings.procfs)))
 }
 
 /// Says how far the start has come.

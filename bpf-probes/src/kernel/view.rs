@@ -246,13 +246,6 @@ impl KernelView {
         self.facts.preemption
     }
 
-    /// The same with other namespaces of the host.
-    #[must_use]
-    pub fn with_host_namespaces(mut self, namespaces: HostNamespaces) -> Self {
-        self.facts.namespaces = namespaces;
-        self
-    }
-
     /// Whether handlers of tracepoints can be preempted on this kernel.
     ///
     /// Tracepoints called their handlers with preemption off until 6.19; since then they hold an SRCU lock instead

@@ -29,7 +29,7 @@ pub(crate) fn recorded(folder: &str) -> KernelView {
         )
     });
     let view = KernelView::from_files(|name| std::fs::read(folder.join(name)).ok()).unwrap();
-    view.with_host_namespaces(host)
+    view.changed(|facts| facts.namespaces = host)
 }
 
 /// What the kernel keeps with a thread.
