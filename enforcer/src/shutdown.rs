@@ -105,13 +105,7 @@ impl Drain {
 
     /// Ends what an earlier daemon left running; to be called once this one does the same.
     pub(crate) fn take_over(&self) {
-        let released = self.keep.release_others();
-        if released > 0 {
-            tracing::info!(
-                names = released,
-                "took over from an earlier daemon: what it had left in the kernel is released"
-            );
-        }
+        self.keep.release_others();
     }
 
     /// Stops everything at once, for a daemon that did not come up.

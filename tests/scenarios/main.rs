@@ -39,6 +39,7 @@ mod samples;
 mod screen;
 mod selectors;
 mod shadow;
+mod sleeper;
 mod syscalls;
 mod throttle;
 mod uprobes;

@@ -10,8 +10,8 @@ use e2e::scenario::Guest;
 use crate::{
     arguments, churn, classes, command, content, contention, enforcers, gap, kinds, language, lifecycle,
     lists, machine, many, misbehaviour, modules, network, objects, overload, overrides, paths, processes,
-    refusals, reports, restart, returns, samples, selectors, shadow, syscalls, throttle, uprobes, usdts,
-    verification,
+    refusals, reports, restart, returns, samples, selectors, shadow, sleeper, syscalls, throttle, uprobes,
+    usdts, verification,
 };
 
 /// One behaviour.
@@ -206,6 +206,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "a_daemon_that_is_killed_at_any_moment_is_followed_by_a_clean_start",
         restart::killed_at_any_moment,
     ),
+    // proves: REL-06
+    plain("a_call_that_sleeps_while_one_daemon_follows_the_other_is_denied", sleeper::through_restarts)
+        .with(&[Feature::ActiveBpfLsm]),
     // proves: REL-03 (a full disk)
     plain("a_full_disk_loses_events_that_are_counted_and_nothing_else", misbehaviour::full_disk)
         .on_one_kernel(),

@@ -25,6 +25,17 @@ pub struct Opens {
     pub denied: u64,
     /// Bytes read from descriptors, at most one a call.
     pub bytes: u64,
+    /// The last call that returned one.
+    pub last_opened: Option<Call>,
+}
+
+/// When a call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it began.
+    pub began: Instant,
+    /// How long it took: longer than a moment if the thread lost its CPU meanwhile.
+    pub lasted: Duration,
 }
 
 /// Gives the calling thread the least share of the CPUs, so that many of it leave room for who is under test.
@@ -67,6 +78,7 @@ pub fn opens(path: &Path, threads: usize, limit: Limit, stop: &Arc<AtomicBool>) 
             all.opened += counted.opened;
             all.denied += counted.denied;
             all.bytes += counted.bytes;
+            all.last_opened = all.last_opened.or(counted.last_opened);
         }
         Ok(all)
     })
@@ -80,8 +92,10 @@ fn open_until(path: &Path, end: Instant, left: &AtomicU64, stop: &AtomicBool) ->
         && left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     {
         counted.calls += 1;
+        let began = Instant::now();
         match File::open(path) {
             Ok(mut file) => {
+                counted.last_opened = Some(Call { began, lasted: began.elapsed() });
                 counted.opened += 1;
                 // A denied read is as good as a denied open.
                 counted.bytes += file.read(&mut [0_u8; 1]).map_or(0, |count| count as u64);
@@ -197,7 +211,9 @@ mod tests {
         let limit = Limit { time: Duration::from_mins(1), calls: 1000 };
         let stop = Arc::new(AtomicBool::new(false));
         let counted = opens(Path::new("/proc/self/cmdline"), 4, limit, &stop).unwrap();
-        assert_eq!(counted, Opens { calls: 1000, opened: 1000, denied: 0, bytes: 1000 });
+        let last_opened = counted.last_opened;
+        assert!(last_opened.is_some());
+        assert_eq!(counted, Opens { calls: 1000, opened: 1000, denied: 0, bytes: 1000, last_opened });
         assert!(opens(Path::new("/no/such/file"), 1, limit, &stop).is_err());
     }
 }

@@ -21,6 +21,7 @@ mod sys;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
+mod trampolines;
 mod verifier_log;
 
 pub use collection::{Collection, LoadContext, LoadError, MapSet};
@@ -31,7 +32,7 @@ pub use map::Map;
 pub use map_error::MapError;
 pub use mapped_array::MappedArray;
 pub use own_btf::OwnBtfError;
-pub use pin::{BPF_FS_MAGIC, Pin, PinError, PinFolder, hold_pinned};
+pub use pin::{BPF_FS_MAGIC, Pin, PinError, PinFolder};
 pub use program::{FindMap, Program, ProgramError, ProgramInfo};
 pub use ring::{Head, Ring, RingError};
 pub use running::{
@@ -39,4 +40,5 @@ pub use running::{
     running_programs,
 };
 pub use sys::{ObjectKind, SysError, Undisturbed, object_ids, wait_for_programs};
+pub use trampolines::replaced_trampolines;
 pub use verifier_log::Refusal;

@@ -127,7 +127,7 @@ impl Drop for PinFolder {
 ///
 /// # Errors
 /// The kernel's answer: `ENOENT` where there is no such name, `EINVAL` where it is none of an object.
-pub fn hold_pinned(path: &Path) -> Result<OwnedFd, SysError> {
+pub(super) fn hold_pinned(path: &Path) -> Result<OwnedFd, SysError> {
     let text = CString::new(path.as_os_str().as_bytes());
     sys::object_get(&text.map_err(|_nul| SysError::new("bpf(BPF_OBJ_GET)", libc::EINVAL))?)
 }

@@ -7,15 +7,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bpf_probes::kernel::{Feature, KernelView};
-use bpf_probes::load::{BPF_FS_MAGIC, Link, Map, Pin, PinError, PinFolder, hold_pinned, wait_for_programs};
+use bpf_probes::load::{
+    BPF_FS_MAGIC, Link, Map, Pin, PinError, PinFolder, replaced_trampolines, wait_for_programs,
+};
 use nix::sys::statfs::statfs;
 use nix::time::{ClockId, clock_gettime};
 
@@ -32,13 +32,19 @@ const REWRITES: &str = "rewrites";
 /// Links of base programs.
 const BASE: &str = "base";
 
-/// Slots of earlier runs that stay a while longer.
-const OUTLASTING: &str = "outlasting";
+/// A directory that a run has once it does all that it is to do.
+const COMPLETE: &str = "complete";
+/// Begins the names of runs.
+const RUN: &str = "run-";
 
 /// Ends the names of slots behind stubs.
 const SLOTS: &str = "_slots";
-/// How long slots of an earlier run stay filled once their names are gone: longer than a thread that can run waits for a CPU.
-const OUTLAST: Duration = Duration::from_secs(10);
+/// How long to wait for threads in trampolines: longer than one that can run waits for a CPU. One that sleeps in a function goes on past the program that would have judged it.
+const IN_TRAMPOLINES: Duration = Duration::from_mins(1);
+/// Between two looks at the trampolines.
+const LOOK: Duration = Duration::from_millis(250);
+/// A list of symbols that changes while it is read can lack one: so many looks must agree.
+const LOOKS: u32 = 2;
 /// How long to wait for programs on a machine that cannot tell when they have ended.
 const UNWAITED: Duration = Duration::from_secs(1);
 
@@ -98,7 +104,9 @@ impl Keep {
         for part in [HOOKS, REWRITES, BASE] {
             folder.make_folder(part)?;
         }
-        Ok(Self { root, folder: Some(folder) })
+        let keep = Self { root, folder: Some(folder) };
+        keep.release_superseded();
+        Ok(keep)
     }
 
     /// Names a link, if links are to stay. `name` is unlike that of any other of its kind.
@@ -123,73 +131,56 @@ impl Keep {
         self.folder.as_ref().map(|folder| folder.pin_map(map, &format!("{HOOKS}/{name}{SLOTS}"))).transpose()
     }
 
-    /// From here on the programs stay whatever is dropped: the daemon ends.
+    /// The daemon ends: from here on its programs stay whatever is dropped. If nothing is to stay, nothing of earlier ones does.
     pub fn leave(&self) {
-        if let Some(folder) = &self.folder {
-            folder.keep();
-        }
-    }
-
-    /// Ends what earlier daemons left running, once this one does all that they did. Returns how many names that were.
-    pub fn release_others(&self) -> usize {
-        let others = self.others();
-        let slots: Vec<PathBuf> = others.iter().flat_map(|other| slots_of(other)).collect();
-        let mut released = self.outlast(&slots);
-        for other in others {
-            // what asks the base programs goes before them
-            for part in [HOOKS, REWRITES] {
-                released += remove(&other.join(part));
+        match &self.folder {
+            Some(folder) => folder.keep(),
+            None => {
+                release(&self.others());
             }
-            released += remove(&other);
         }
-        released
     }
 
-    /// Lets calls that met the old stubs alone be judged by what is behind them; how many names it took from where they were.
-    ///
-    /// A thread can be preempted in a stub, or right before it, and come back when the name of the slots is gone, which empties them: it would pass unjudged (10 of
-    /// 1 323 790 denied opens on 7.2, in 60 restarts under 16 threads, before this was here). Those inside a program are waited for. Those in the few instructions before it
-    /// nobody can wait for, so the slots stay a while longer, under other names: a daemon that is killed in that time leaves them to the next.
-    fn outlast(&self, slots: &[PathBuf]) -> usize {
-        if slots.is_empty() {
-            return 0;
+    /// Ends what earlier daemons left running, now that this one does all that they did: not at once, but when no thread can be on its way past the programs of this
+    /// one any more. That is waited for on a thread of its own.
+    pub fn release_others(&self) {
+        if let Some(folder) = &self.folder
+            && let Err(error) = folder.make_folder(COMPLETE)
+        {
+            tracing::warn!("{error}");
         }
-        if let Err(error) = wait_for_programs() {
-            tracing::debug!("{error}");
-            thread::sleep(UNWAITED);
+        let others = self.others();
+        if others.is_empty() {
+            return;
         }
-        let (outlasting, taken) = self.take(slots);
-        let waits = thread::Builder::new().name("outlast".to_owned()).spawn(move || {
-            thread::sleep(OUTLAST);
-            outlasting.end();
+        let waits = thread::Builder::new().name("take-over".to_owned()).spawn(move || {
+            wait_for_callers();
+            let names = release(&others);
+            tracing::info!(
+                names,
+                "took over from an earlier daemon: what it had left in the kernel is released"
+            );
         });
         if let Err(error) = waits {
-            tracing::warn!("the slots of an earlier daemon are not kept as long as they should be: {error}");
+            tracing::warn!("what an earlier daemon left in the kernel stays beside this one: {error}");
         }
-        taken
     }
 
-    /// Takes slots over from the runs that are about to go; how many names that were.
-    fn take(&self, slots: &[PathBuf]) -> (Outlasting, usize) {
-        let folder = self.folder.as_ref().map(|folder| folder.path().join(OUTLASTING));
-        let named = folder.filter(|folder| match fs::create_dir(folder) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!("{}: {error}", folder.display());
-                false
-            }
-        });
-        let mut outlasting = Outlasting { named, held: Vec::new() };
-        let mut taken = 0;
-        for path in slots {
-            let name = format!("{}-{taken}{SLOTS}", moment());
-            let renamed = outlasting.named.as_ref().is_some_and(|to| fs::rename(path, to.join(name)).is_ok());
-            taken += usize::from(renamed);
-            if !renamed {
-                outlasting.held.extend(hold_pinned(path).ok());
-            }
+    /// Ends runs of earlier daemons that add nothing to a later one: a daemon that is started and killed again and again leaves two at most.
+    ///
+    /// The latest that came up goes on, and if none did, the latest. One that changes registers of user code may have ended what an earlier one changed there: it goes on too.
+    fn release_superseded(&self) {
+        let mut runs: Vec<PathBuf> = self.others();
+        runs.retain(|path| moment_of(path).is_some());
+        runs.sort_by_key(|path| moment_of(path));
+        let latest = runs.iter().rposition(|run| run.join(COMPLETE).exists());
+        let Some(latest) = latest.or_else(|| runs.len().checked_sub(1)) else { return };
+        runs.remove(latest);
+        runs.retain(|run| count(&run.join(REWRITES)) == 0);
+        if runs.iter().any(|run| run.join(COMPLETE).exists()) {
+            wait_for_callers();
         }
-        (outlasting, taken)
+        release(&runs);
     }
 
     /// Ends those programs of earlier daemons that change registers, right before ones of this daemon do.
@@ -211,35 +202,57 @@ impl Keep {
     }
 }
 
-/// The names of slots behind stubs of another run, and of those that it took from earlier ones.
-fn slots_of(other: &Path) -> Vec<PathBuf> {
-    let names =
-        [HOOKS, REWRITES, OUTLASTING].into_iter().filter_map(|part| fs::read_dir(other.join(part)).ok());
-    let paths = names.flatten().flatten().map(|name| name.path());
-    paths.filter(|path| path.as_os_str().as_bytes().ends_with(SLOTS.as_bytes())).collect()
-}
-
-/// What keeps slots of earlier runs filled.
-#[derive(Debug, Default)]
-struct Outlasting {
-    /// Where they have names: also if the daemon is killed meanwhile.
-    named: Option<PathBuf>,
-    /// Those without, where nothing is to stay behind this daemon.
-    held: Vec<OwnedFd>,
-}
-
-impl Outlasting {
-    fn end(self) {
-        drop(self.held);
-        if let Some(folder) = self.named {
-            remove(&folder);
+/// Waits until no thread can come back into what was there before the programs of this run were attached: into a program, or into a trampoline that calls only older ones.
+///
+/// On 7.2 a thread that is preempted in such a trampoline passes by a program that is detached meanwhile, and never meets the new one: 10 of 1 323 790 denied opens succeeded so in 60
+/// restarts under 16 threads.
+fn wait_for_callers() {
+    if let Err(error) = wait_for_programs() {
+        tracing::debug!("{error}");
+        thread::sleep(UNWAITED);
+    }
+    let begun = Instant::now();
+    let mut looks = 0;
+    while looks < LOOKS && begun.elapsed() < IN_TRAMPOLINES {
+        match replaced_trampolines() {
+            Ok(Some(0)) => looks += 1,
+            Ok(Some(_) | None) => {
+                looks = 0;
+                thread::sleep(LOOK);
+            }
+            Err(error) => {
+                tracing::debug!("/proc/kallsyms: {error}");
+                thread::sleep(IN_TRAMPOLINES.saturating_sub(begun.elapsed()));
+            }
         }
     }
+    tracing::debug!(
+        milliseconds = begun.elapsed().as_millis(),
+        clear = looks == LOOKS,
+        "waited for threads in trampolines"
+    );
+}
+
+/// Takes the names of runs away; how many that were. Base programs go after the hooks that ask them.
+fn release(runs: &[PathBuf]) -> usize {
+    let mut released = 0;
+    for run in runs {
+        for part in [HOOKS, REWRITES] {
+            released += remove(&run.join(part));
+        }
+        released += remove(run);
+    }
+    released
+}
+
+/// When a run began, in nanoseconds since the machine was started; `None` for what is no run of ours.
+fn moment_of(run: &Path) -> Option<u128> {
+    run.file_name()?.to_str()?.strip_prefix(RUN)?.split('-').next()?.parse().ok()
 }
 
 /// Unlike the name of any other run since the machine was started.
 fn run_name() -> String {
-    format!("run-{}-{}", moment(), std::process::id())
+    format!("{RUN}{}-{}", moment(), std::process::id())
 }
 
 /// Nanoseconds since the machine was started.
@@ -312,30 +325,55 @@ mod tests {
         let keep = keep(root.path());
         let ours = keep.folder.as_ref().unwrap().path().join("pin");
         fs::write(&ours, "").unwrap();
-        assert_eq!(keep.release_others(), 6);
+        assert_eq!(release(&keep.others()), 6);
         assert!(ours.exists());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
-        assert_eq!(keep.release_others(), 0);
+        assert_eq!(release(&keep.others()), 0);
+    }
+
+    /// Runs that are there, of those that `names` says, `+` those that came up and `*` those that change registers.
+    fn remaining(names: &[&str]) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        for name in names {
+            let run = root.path().join(name.trim_end_matches(['+', '*']));
+            fs::create_dir_all(run.join(REWRITES)).unwrap();
+            if name.contains('+') {
+                fs::create_dir(run.join(COMPLETE)).unwrap();
+            }
+            if name.contains('*') {
+                fs::write(run.join(REWRITES).join("0"), "").unwrap();
+            }
+        }
+        let keep = keep(root.path());
+        keep.release_superseded();
+        let mut left: Vec<String> =
+            keep.others().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        left.sort();
+        left
     }
 
     #[test]
-    fn slots_of_a_daemon_that_took_over_and_was_killed_are_taken_over_once_more() {
+    fn of_runs_that_were_killed_the_latest_that_came_up_goes_on() {
+        assert_eq!(remaining(&[]), [""; 0]);
+        assert_eq!(remaining(&["run-9-1", "run-10-1"]), ["run-10-1"]);
+        assert_eq!(remaining(&["run-9-1", "run-10-1+", "run-11-1", "run-100-1"]), ["run-10-1"]);
+        assert_eq!(
+            remaining(&["run-9-1+", "run-11-1*", "policy", "run-x"]),
+            ["policy", "run-11-1", "run-9-1", "run-x"]
+        );
+    }
+
+    #[test]
+    fn of_two_runs_that_came_up_the_later_goes_on() {
+        assert_eq!(remaining(&["run-9-1+", "run-10-1+"]), ["run-10-1"]);
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_nothing_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let first = root.path().join("run-1/hooks");
-        fs::create_dir_all(&first).unwrap();
-        fs::write(first.join("1_slots"), "of the first").unwrap();
-        let names = |keep: &Keep| -> Vec<PathBuf> {
-            let folder = keep.folder.as_ref().unwrap().path().join(OUTLASTING);
-            fs::read_dir(folder).unwrap().map(|name| name.unwrap().path()).collect()
-        };
-        let second = keep(root.path());
-        assert_eq!(second.release_others(), 1);
-        assert!(!first.exists() && names(&second).len() == 1);
-        let third = keep(root.path());
-        assert_eq!(third.release_others(), 1);
-        let kept = names(&third);
-        assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "of the first");
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        fs::create_dir_all(root.path().join("run-1-1/hooks")).unwrap();
+        Keep { root: Some(root.path().to_owned()), folder: None }.leave();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[test]
