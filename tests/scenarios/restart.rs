@@ -258,8 +258,8 @@ pub(crate) fn killed_at_any_moment(guest: &Guest) -> Outcome {
     let last = scene.settings.start(guest)?;
     scene.guard_holds()?;
     eventually("as many programs as at first", PATIENCE, || Ok((programs()? == usual).then_some(())))?;
-    let left = runs()?;
-    ensure!(left.len() == usize::from(guest.variant.has(Feature::PerfEventLink)), "{left:?}");
+    let expected = usize::from(guest.variant.has(Feature::PerfEventLink));
+    eventually("end of all earlier runs", PATIENCE, || Ok((runs()?.len() == expected).then_some(())))?;
     last.stop()?;
     // for the scenarios that follow
     scene.settings.flags(&["--keep-sensors-on-exit=false"]).start(guest)?.stop()?;

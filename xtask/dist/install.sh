@@ -15,12 +15,21 @@ if [ -z "$destdir" ]; then
     [ -e /sys/kernel/btf/vmlinux ] || echo "install.sh: this kernel has no BTF (/sys/kernel/btf/vmlinux), without which Enforcer does not start" >&2
 fi
 
+# What was there before the first installation is somebody else's, perhaps Tetragon's: it is put aside, and uninstall.sh brings it back.
+ours="$destdir/usr/local/share/doc/enforcer/LICENSE"
+first=no
+[ -e "$ours" ] || first=yes
+
 # A running program cannot be written over, but replaced.
 cd "$here"
 find usr -type d | while read -r folder; do
     mkdir -p "$destdir/$folder"
 done
 find usr \( -type f -o -type l \) | while read -r file; do
+    if [ "$first" = yes ] && [ ! -e "$destdir/$file.before-enforcer" ] && { [ -e "$destdir/$file" ] || [ -L "$destdir/$file" ]; }; then
+        mv -f "$destdir/$file" "$destdir/$file.before-enforcer"
+        echo "install.sh: $destdir/$file was there and is kept as $file.before-enforcer" >&2
+    fi
     cp -P "$file" "$destdir/$file.new"
     mv -f "$destdir/$file.new" "$destdir/$file"
 done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes what install.sh brought. Configuration, policies (/etc/tetragon) and logs stay.
+# Removes what install.sh brought, and brings back what it put aside. Configuration, policies (/etc/tetragon) and logs stay.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -20,6 +20,9 @@ fi
 cd "$here"
 find usr \( -type f -o -type l \) | while read -r file; do
     rm -f "$destdir/$file"
+    if [ -e "$destdir/$file.before-enforcer" ] || [ -L "$destdir/$file.before-enforcer" ]; then
+        mv -f "$destdir/$file.before-enforcer" "$destdir/$file"
+    fi
 done
 # folders of our own only
 for folder in usr/local/lib/tetragon/tetragon.conf.d usr/local/lib/tetragon usr/local/share/doc/enforcer; do

@@ -195,6 +195,25 @@ mod tests {
         }
     }
 
+    // proves: INST-02
+    #[test]
+    fn what_another_product_had_there_is_put_aside_and_comes_back() {
+        let node = tempfile::tempdir().unwrap();
+        let daemon = node.path().join("usr/local/bin/tetragon");
+        fs::create_dir_all(daemon.parent().unwrap()).unwrap();
+        fs::write(&daemon, "another").unwrap();
+        let aside = node.path().join("usr/local/bin/tetragon.before-enforcer");
+        for version in ["first", "second"] {
+            let archive = laid_out(version);
+            script(&archive, "install.sh", node.path());
+            assert_eq!(text(aside.clone()), "another", "after the {version}");
+            assert!(text(daemon.clone()).contains(version));
+        }
+        script(&laid_out("second"), "uninstall.sh", node.path());
+        assert_eq!(text(daemon), "another");
+        assert!(!aside.exists());
+    }
+
     // proves: INST-01 (unit)
     #[test]
     fn systemd_finds_nothing_wrong_with_the_unit() {

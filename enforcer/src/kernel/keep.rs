@@ -105,7 +105,7 @@ impl Keep {
             folder.make_folder(part)?;
         }
         let keep = Self { root, folder: Some(folder) };
-        keep.release_superseded();
+        keep.release_superseded(wait_for_callers);
         Ok(keep)
     }
 
@@ -169,7 +169,8 @@ impl Keep {
     /// Ends runs of earlier daemons that add nothing to a later one: a daemon that is started and killed again and again leaves two at most.
     ///
     /// The latest that came up goes on, and if none did, the latest. One that changes registers of user code may have ended what an earlier one changed there: it goes on too.
-    fn release_superseded(&self) {
+    /// Calls `wait` before anything that came up ends.
+    fn release_superseded(&self, wait: impl FnOnce()) {
         let mut runs: Vec<PathBuf> = self.others();
         runs.retain(|path| moment_of(path).is_some());
         runs.sort_by_key(|path| moment_of(path));
@@ -178,7 +179,7 @@ impl Keep {
         runs.remove(latest);
         runs.retain(|run| count(&run.join(REWRITES)) == 0);
         if runs.iter().any(|run| run.join(COMPLETE).exists()) {
-            wait_for_callers();
+            wait();
         }
         release(&runs);
     }
@@ -332,7 +333,7 @@ mod tests {
     }
 
     /// Runs that are there, of those that `names` says, `+` those that came up and `*` those that change registers.
-    fn remaining(names: &[&str]) -> Vec<String> {
+    fn remaining(names: &[&str]) -> (Vec<String>, bool) {
         let root = tempfile::tempdir().unwrap();
         for name in names {
             let run = root.path().join(name.trim_end_matches(['+', '*']));
@@ -345,27 +346,28 @@ mod tests {
             }
         }
         let keep = keep(root.path());
-        keep.release_superseded();
+        let mut waited = false;
+        keep.release_superseded(|| waited = true);
         let mut left: Vec<String> =
             keep.others().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
         left.sort();
-        left
+        (left, waited)
     }
 
     #[test]
     fn of_runs_that_were_killed_the_latest_that_came_up_goes_on() {
-        assert_eq!(remaining(&[]), [""; 0]);
-        assert_eq!(remaining(&["run-9-1", "run-10-1"]), ["run-10-1"]);
-        assert_eq!(remaining(&["run-9-1", "run-10-1+", "run-11-1", "run-100-1"]), ["run-10-1"]);
-        assert_eq!(
-            remaining(&["run-9-1+", "run-11-1*", "policy", "run-x"]),
-            ["policy", "run-11-1", "run-9-1", "run-x"]
-        );
+        let at_once = |names: &[&str], left: &[&str]| {
+            assert_eq!(remaining(names), (left.iter().map(|&name| name.to_owned()).collect(), false));
+        };
+        at_once(&[], &[]);
+        at_once(&["run-9-1", "run-10-1"], &["run-10-1"]);
+        at_once(&["run-9-1", "run-10-1+", "run-11-1", "run-100-1"], &["run-10-1"]);
+        at_once(&["run-9-1+", "run-11-1*", "policy", "run-x"], &["policy", "run-11-1", "run-9-1", "run-x"]);
     }
 
     #[test]
-    fn of_two_runs_that_came_up_the_later_goes_on() {
-        assert_eq!(remaining(&["run-9-1+", "run-10-1+"]), ["run-10-1"]);
+    fn of_two_runs_that_came_up_the_later_goes_on_and_the_other_is_waited_for() {
+        assert_eq!(remaining(&["run-9-1+", "run-10-1+"]), (vec!["run-10-1".to_owned()], true));
     }
 
     #[test]
