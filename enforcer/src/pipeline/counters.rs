@@ -264,10 +264,7 @@ impl PipelineCounters {
 
     /// Counts events of a batch by type, policy and program.
     pub(crate) fn count(&self, events: &[Event]) {
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events {
-            series.count(event);
-        }
+        self.series.lock().unwrap_or_else(PoisonError::into_inner).count(events);
     }
 
     /// How many calls of each function became one event of their entry and return.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::event::Origin;
+use foldhash::fast::RandomState;
 use tracing_policy::ir::{RecordLayout, ValueKind};
 use tracing_policy::policy::{CopiedPlace, EventForm, Request};
 
@@ -84,7 +85,7 @@ pub struct Layouts {
 
 #[derive(Debug, Default)]
 struct Shared {
-    layouts: HashMap<u32, Arc<HookLayout>>,
+    layouts: HashMap<u32, Arc<HookLayout>, RandomState>,
     removed: Vec<u32>,
 }
 
@@ -124,14 +125,14 @@ impl Layouts {
 pub(crate) struct LayoutView {
     shared: Arc<Layouts>,
     version: u64,
-    layouts: HashMap<u32, Arc<HookLayout>>,
+    layouts: HashMap<u32, Arc<HookLayout>, RandomState>,
     /// Removed before `version`, and the rings have not been empty since.
     removed: Vec<u32>,
 }
 
 impl LayoutView {
     pub(crate) fn new(shared: Arc<Layouts>) -> Self {
-        let mut view = Self { shared, version: 0, layouts: HashMap::new(), removed: Vec::new() };
+        let mut view = Self { shared, version: 0, layouts: HashMap::default(), removed: Vec::new() };
         view.update();
         view
     }

@@ -59,41 +59,43 @@ impl ProgramCounts {
         self.syscalls.iter().map(|(number, count)| (*number, *count))
     }
 
-    fn count(&mut self, kind: EventType, event: &Event) {
+    /// Counts so many events that are [alike](are_alike).
+    fn count(&mut self, event: &Event, events: u64) {
+        let kind = event.event_type();
         if let Some(place) = TYPES.iter().position(|of| *of == kind)
             && let Some(count) = self.types.get_mut(place)
         {
-            *count += 1;
+            *count += events;
         }
         if let (Some(policy), Some(hook)) = (event.policy_name(), hook(&event.kind)) {
-            self.count_policy(policy, hook);
+            self.count_policy(policy, hook, events);
         }
         if let Some(number) = syscall(&event.kind) {
-            self.count_syscall(number);
+            self.count_syscall(number, events);
         }
     }
 
-    fn count_policy(&mut self, policy: &str, hook: &Arc<str>) {
-        if self.count_known(policy, hook) {
+    fn count_policy(&mut self, policy: &str, hook: &Arc<str>, events: u64) {
+        if self.count_known(policy, hook, events) {
             return;
         }
         if self.hooks < MAX_OF_PROGRAM {
             self.hooks += 1;
-            self.policies.entry(policy.into()).or_default().insert(Arc::clone(hook), 1);
-        } else if !self.count_known(OTHERS, OTHERS) {
-            self.policies.entry(OTHERS.into()).or_default().insert(OTHERS.into(), 1);
+            self.policies.entry(policy.into()).or_default().insert(Arc::clone(hook), events);
+        } else if !self.count_known(OTHERS, OTHERS, events) {
+            self.policies.entry(OTHERS.into()).or_default().insert(OTHERS.into(), events);
         }
     }
 
-    /// Counts an event of a hook that was seen before; whether it was.
-    fn count_known(&mut self, policy: &str, hook: &str) -> bool {
+    /// Counts events of a hook that was seen before; whether it was.
+    fn count_known(&mut self, policy: &str, hook: &str, events: u64) -> bool {
         let count = self.policies.get_mut(policy).and_then(|hooks| hooks.get_mut(hook));
-        count.map(|count| *count += 1).is_some()
+        count.map(|count| *count += events).is_some()
     }
 
-    fn count_syscall(&mut self, number: u32) {
+    fn count_syscall(&mut self, number: u32, events: u64) {
         let known = self.syscalls.contains_key(&number) || self.syscalls.len() < MAX_OF_PROGRAM;
-        *self.syscalls.entry(if known { number } else { u32::MAX }).or_default() += 1;
+        *self.syscalls.entry(if known { number } else { u32::MAX }).or_default() += events;
     }
 }
 
@@ -115,20 +117,22 @@ impl Series {
         self.shared
     }
 
-    /// Counts an event.
-    pub(super) fn count(&mut self, event: &Event) {
-        let kind = event.event_type();
-        let program = event.process().map(|process| &process.binary);
-        match self.programs.get_mut(program.map_or("", |program| &**program)) {
-            Some(counts) => counts.count(kind, event),
-            None => self.of(program).count(kind, event),
+    /// Counts events. A program that a policy watches makes many in a row: those are looked up once.
+    pub(super) fn count(&mut self, events: &[Event]) {
+        for run in events.chunk_by(are_alike) {
+            let Some(first) = run.first() else { continue };
+            let (program, events) = (program(first), run.len() as u64);
+            match self.programs.get_mut(program.map_or("", |program| &**program)) {
+                Some(counts) => counts.count(first, events),
+                None => self.of(program, events).count(first, events),
+            }
         }
     }
 
-    fn of(&mut self, program: Option<&Arc<str>>) -> &mut ProgramCounts {
+    fn of(&mut self, program: Option<&Arc<str>>, events: u64) -> &mut ProgramCounts {
         let mut name = program.map_or("", |program| &**program);
         if program.is_some() && self.programs.len() >= MAX_PROGRAMS && !self.programs.contains_key(name) {
-            self.shared += 1;
+            self.shared += events;
             name = OTHERS;
         }
         if !self.programs.contains_key(name) {
@@ -138,6 +142,25 @@ impl Series {
         // A second look-up is cheaper than a name of its own for an entry each time.
         self.programs.get_mut(name).expect("it is there")
     }
+}
+
+fn program(event: &Event) -> Option<&Arc<str>> {
+    event.process().map(|process| &process.binary)
+}
+
+/// Whether both count alike: of one type, program, policy and hook, and of no system call. Policies and hooks that are equal without being the same do not.
+fn are_alike(one: &Event, other: &Event) -> bool {
+    let is_same = |one: Option<&Arc<str>>, other| match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
+    let [policy, others] = [one, other].map(|event| event.policy_name().map(std::ptr::from_ref));
+    one.event_type() == other.event_type()
+        && program(one) == program(other)
+        && policy == others
+        && is_same(hook(&one.kind), hook(&other.kind))
+        && syscall(&one.kind).is_none()
+        && syscall(&other.kind).is_none()
 }
 
 /// The hook of an event, as upstream names it.
@@ -205,33 +228,34 @@ mod tests {
         }))
     }
 
+    fn enter(id: u32) -> Event {
+        let id = SyscallId { id, abi: "x64".into() };
+        event(EventKind::Tracepoint(Tracepoint {
+            process: process("/p"),
+            subsystem: "raw_syscalls".into(),
+            event: "sys_enter".into(),
+            args: vec![Argument { value: Some(Value::SyscallId(id)), ..Argument::default() }],
+            ..Tracepoint::default()
+        }))
+    }
+
     // proves: MET-03 (counts)
     #[test]
     fn events_are_counted_by_type_policy_system_call_and_program() {
         let mut series = Series::default();
-        for _ in 0..2 {
-            series.count(&exec("/a"));
-            series.count(&kprobe("one", "f"));
-        }
-        series.count(&kprobe("two", "f"));
-        let id = SyscallId { id: 7, abi: "x64".into() };
-        let args = vec![Argument { value: Some(Value::SyscallId(id)), ..Argument::default() }];
-        let (subsystem, name) = ("raw_syscalls".into(), "sys_enter".into());
-        series.count(&event(EventKind::Tracepoint(Tracepoint {
-            process: process("/p"),
-            subsystem,
-            event: name,
-            args,
-            ..Tracepoint::default()
-        })));
+        let calls = kprobe("one", "f");
+        series.count(&[exec("/a"), exec("/a"), calls.clone(), calls, kprobe("two", "f")]);
+        series.count(&[enter(7), enter(7), enter(9)]);
         let of = |program: &str| series.programs().find(|(name, _)| *name == program).unwrap().1;
         assert_eq!(of("/a").types().collect::<Vec<_>>(), [(EventType::ProcessExec, 2)]);
-        let expected = [(EventType::ProcessKprobe, 3), (EventType::ProcessTracepoint, 1)];
+        let expected = [(EventType::ProcessKprobe, 3), (EventType::ProcessTracepoint, 3)];
         assert_eq!(of("/p").types().collect::<Vec<_>>(), expected);
         let mut policies: Vec<_> = of("/p").policies().collect();
         policies.sort_unstable();
-        assert_eq!(policies, [("", "sys_enter", 1), ("one", "f", 2), ("two", "f", 1)]);
-        assert_eq!(of("/p").syscalls().collect::<Vec<_>>(), [(7, 1)]);
+        assert_eq!(policies, [("", "sys_enter", 3), ("one", "f", 2), ("two", "f", 1)]);
+        let mut syscalls: Vec<_> = of("/p").syscalls().collect();
+        syscalls.sort_unstable();
+        assert_eq!(syscalls, [(7, 2), (9, 1)]);
     }
 
     #[test]
@@ -239,14 +263,14 @@ mod tests {
         let mut series = Series::default();
         let more = 100;
         for number in 0..MAX_PROGRAMS + more {
-            series.count(&exec(&format!("/{number}")));
+            series.count(&[exec(&format!("/{number}"))]);
         }
         assert_eq!(series.programs().count(), MAX_PROGRAMS + 1);
         let (_, others) = series.programs().find(|(name, _)| *name == OTHERS).unwrap();
         assert_eq!((others.types().next(), series.shared()), (Some((EventType::ProcessExec, 100)), 100));
         let mut series = Series::default();
         for number in 0..MAX_OF_PROGRAM + more {
-            series.count(&kprobe(&format!("p{number}"), "f"));
+            series.count(&[kprobe(&format!("p{number}"), "f")]);
         }
         let counts = series.programs().next().unwrap().1;
         assert_eq!(counts.policies().count(), MAX_OF_PROGRAM + 1);

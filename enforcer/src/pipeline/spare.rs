@@ -1,22 +1,22 @@
 //! The memory of delivered events, for the next ones: so that an event of a hook takes none of its own.
 //!
-//! Whoever lets go of a batch last takes its events apart, and what they were made of lies in one place, from which the event path takes it when it has run out.
-//! No more than some batches' worth is kept, and nothing large.
+//! Whoever lets go of a batch last puts it down whole, and the event path takes its events apart: what events share is counted by one thread then, and two CPUs
+//! do not contend for the counts. No more than some batches' worth is kept, and nothing large.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use api::event::{Argument, Event, EventKind, Skb, Sock, Value, text};
+use api::event::{Argument, Event, EventKind, Node, Origin, Skb, Sock, Value, text};
 
 use super::publish::BATCH;
 
-/// Most lists of arguments that are kept, and sockets, packets and buffers.
+/// Most lists of arguments that are kept, and sockets, packets, buffers and references to what events share.
 const KEPT: usize = 8 * BATCH;
 /// Most texts, of which an event has some.
 const KEPT_TEXTS: usize = 4 * KEPT;
-/// Most batches.
-const KEPT_BATCHES: usize = 4;
+/// Most batches: those that are empty, and those not yet taken apart.
+const KEPT_BATCHES: usize = 8;
 /// Room in bytes that a text or buffer has at first, and most that one may have to be kept.
 const TEXT: usize = 64;
 const LARGEST_TEXT: usize = 256;
@@ -24,39 +24,47 @@ const LARGEST_TEXT: usize = 256;
 const LIST: usize = 5;
 const LARGEST_LIST: usize = 8;
 
-/// Empty lists and texts that have room.
+/// Empty lists and texts that have room, and references to what events share.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "what is kept are the boxes")]
 struct Pieces {
-    batches: Vec<Vec<Event>>,
     lists: Vec<Vec<Argument>>,
     texts: Vec<String>,
     buffers: Vec<Vec<u8>>,
     sockets: Vec<Box<Sock>>,
     packets: Vec<Box<Skb>>,
+    nodes: Vec<Arc<Node>>,
+    names: Vec<Arc<str>>,
+    origins: Vec<Arc<Origin>>,
 }
 
-/// Where those who let go of events put what they were made of. Clones are the same place.
+#[derive(Debug, Default)]
+struct Batches {
+    /// Not yet taken apart.
+    whole: Vec<Vec<Event>>,
+    /// Taken apart.
+    empty: Vec<Vec<Event>>,
+}
+
+/// Where those who let go of events put them. Clones are the same place.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Returned(Arc<Mutex<Pieces>>);
+pub(crate) struct Returned(Arc<Mutex<Batches>>);
 
 impl Returned {
-    fn lock(&self) -> MutexGuard<'_, Pieces> {
+    fn lock(&self) -> MutexGuard<'_, Batches> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Room for [`BATCH`] events.
     pub(crate) fn batch(&self) -> Vec<Event> {
-        self.lock().batches.pop().unwrap_or_else(|| Vec::with_capacity(BATCH))
+        let empty = self.lock().empty.pop();
+        empty.unwrap_or_else(|| Vec::with_capacity(BATCH))
     }
 
-    /// Takes the events of a batch apart.
-    pub(crate) fn take(&self, mut events: Vec<Event>) {
-        let mut pieces = self.lock();
-        events.drain(..).for_each(|event| pieces.take_apart(event));
-        if events.capacity() >= BATCH {
-            keep(&mut pieces.batches, events, KEPT_BATCHES);
-        }
+    /// Takes the events of a batch back.
+    pub(crate) fn take(&self, events: Vec<Event>) {
+        // What is not kept is dropped behind the lock.
+        let _rest = keep(&mut self.lock().whole, events, KEPT_BATCHES);
     }
 }
 
@@ -65,20 +73,48 @@ impl Returned {
 pub(crate) struct Spare {
     own: Pieces,
     returned: Returned,
+    /// Being taken apart.
+    batches: Vec<Vec<Event>>,
 }
 
 impl Spare {
     /// What was put into `returned`.
     pub(crate) fn new(returned: Returned) -> Self {
-        Self { own: Pieces::default(), returned }
+        Self { own: Pieces::default(), returned, batches: Vec::new() }
+    }
+
+    /// Takes apart what came back.
+    pub(crate) fn collect(&mut self) {
+        std::mem::swap(&mut self.batches, &mut self.returned.lock().whole);
+        for events in &mut self.batches {
+            events.drain(..).for_each(|event| self.own.take_apart(event));
+        }
+        let mut returned = self.returned.lock();
+        for events in self.batches.drain(..).filter(|events| events.capacity() >= BATCH) {
+            let _rest = keep(&mut returned.empty, events, KEPT_BATCHES);
+        }
     }
 
     fn take<T>(&mut self, kind: impl Fn(&mut Pieces) -> &mut Vec<T>) -> Option<T> {
-        let own = kind(&mut self.own);
-        if own.is_empty() {
-            std::mem::swap(own, kind(&mut self.returned.lock()));
+        if kind(&mut self.own).is_empty() {
+            self.collect();
         }
-        own.pop()
+        kind(&mut self.own).pop()
+    }
+
+    /// Another reference to a node: one that came back, if it is to the same.
+    pub(crate) fn node(&mut self, node: &Arc<Node>) -> Arc<Node> {
+        again(self.own.nodes.pop(), node)
+    }
+
+    /// The same for the name of a function.
+    pub(crate) fn name(&mut self, name: &Arc<str>) -> Arc<str> {
+        again(self.own.names.pop(), name)
+    }
+
+    /// The same for a policy.
+    pub(crate) fn origin(&mut self, origin: &Arc<Origin>) -> Arc<Origin> {
+        again(self.own.origins.pop(), origin)
     }
 
     /// An empty list.
@@ -129,20 +165,44 @@ fn boxed<T>(place: Option<Box<T>>, value: T) -> Box<T> {
     place
 }
 
-fn keep<T>(kept: &mut Vec<T>, one: T, most: usize) {
+/// `kept` if it refers to `shared`, else a new reference.
+fn again<T: ?Sized>(kept: Option<Arc<T>>, shared: &Arc<T>) -> Arc<T> {
+    kept.filter(|kept| Arc::ptr_eq(kept, shared)).unwrap_or_else(|| Arc::clone(shared))
+}
+
+/// Keeps one if there is room, else returns it.
+fn keep<T>(kept: &mut Vec<T>, one: T, most: usize) -> Option<T> {
     if kept.len() < most {
         kept.push(one);
+        return None;
     }
+    Some(one)
 }
 
 impl Pieces {
     fn take_apart(&mut self, event: Event) {
+        keep(&mut self.nodes, event.node, KEPT);
         match event.kind {
-            EventKind::Kprobe(event) => self.take_lists([event.args, event.data]),
-            EventKind::Tracepoint(event) => self.take_lists([event.args]),
-            EventKind::Uprobe(event) => self.take_lists([event.args, event.data]),
-            EventKind::Lsm(event) => self.take_lists([event.args]),
-            EventKind::Usdt(event) => self.take_lists([event.args]),
+            EventKind::Kprobe(event) => {
+                self.take_shared(event.function_name, event.origin);
+                self.take_lists([event.args, event.data]);
+            }
+            EventKind::Tracepoint(event) => {
+                self.take_shared(event.event, event.origin);
+                self.take_lists([event.args]);
+            }
+            EventKind::Uprobe(event) => {
+                self.take_shared(event.symbol, event.origin);
+                self.take_lists([event.args, event.data]);
+            }
+            EventKind::Lsm(event) => {
+                self.take_shared(event.function_name, event.origin);
+                self.take_lists([event.args]);
+            }
+            EventKind::Usdt(event) => {
+                self.take_shared(event.name, event.origin);
+                self.take_lists([event.args]);
+            }
             EventKind::Exec(_)
             | EventKind::Exit(_)
             | EventKind::Loader(_)
@@ -150,6 +210,11 @@ impl Pieces {
             | EventKind::Test(_)
             | EventKind::RateLimit(_) => {}
         }
+    }
+
+    fn take_shared(&mut self, name: Arc<str>, origin: Arc<Origin>) {
+        keep(&mut self.names, name, KEPT);
+        keep(&mut self.origins, origin, KEPT);
     }
 
     fn take_lists<const N: usize>(&mut self, lists: [Vec<Argument>; N]) {
@@ -234,7 +299,7 @@ mod tests {
 
     use api::event::{Argument, Event, EventKind, Kprobe, Node, Timestamp, Value};
 
-    use super::{KEPT, LARGEST_TEXT, Returned, Spare};
+    use super::{KEPT, KEPT_BATCHES, LARGEST_TEXT, Returned, Spare};
 
     fn event(args: Vec<Argument>) -> Event {
         let kind = EventKind::Kprobe(Kprobe { args, ..Kprobe::default() });
@@ -260,9 +325,13 @@ mod tests {
         let mut spare = Spare::new(returned.clone());
         let large = spare.text(&[b'x'; LARGEST_TEXT + 1]);
         returned.take(vec![event(vec![Value::String(large).into()])]);
-        assert!(returned.lock().texts.is_empty(), "a large text");
+        spare.collect();
+        assert!(spare.own.texts.is_empty(), "a large text");
         let lists: Vec<_> = (0..=KEPT).map(|_| spare.list()).collect();
         returned.take(lists.into_iter().map(event).collect());
-        assert_eq!(returned.lock().lists.len(), KEPT);
+        spare.collect();
+        assert_eq!((spare.own.lists.len(), spare.own.nodes.len()), (KEPT, KEPT));
+        (0..=KEPT_BATCHES).for_each(|_| returned.take(vec![event(Vec::new())]));
+        assert_eq!(returned.lock().whole.len(), KEPT_BATCHES);
     }
 }

@@ -27,8 +27,8 @@ use super::spare::{Returned, Spare};
 use super::throttle::Throttling;
 use crate::requests::Requests;
 
-/// What one record became, with the time of the event.
-type Outcome = Result<(EventKind, Timestamp), NoEvent>;
+/// Whether one record became an event.
+type Outcome = Result<(), NoEvent>;
 
 /// All state between the rings and the queues.
 #[derive(Debug)]
@@ -114,17 +114,11 @@ impl Stages {
         self.totals.unordered += u64::from(unordered);
         let begun = self.totals.measures_latency().then(Instant::now);
         let number = raw.bytes.first().copied().unwrap_or_default();
-        match self.outcome(raw.bytes) {
-            Ok((kind, time)) => {
-                self.count(&kind);
-                self.push(kind, time);
+        if let Err(reason) = self.outcome(raw.bytes) {
+            if matches!(reason, NoEvent::Malformed(_)) {
+                self.totals.add_malformed(number);
             }
-            Err(reason) => {
-                if matches!(reason, NoEvent::Malformed(_)) {
-                    self.totals.add_malformed(number);
-                }
-                self.totals.add_no_event(reason);
-            }
+            self.totals.add_no_event(reason);
         }
         if let Some(begun) = begun {
             let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -141,8 +135,9 @@ impl Stages {
                 self.totals.add_flags(exec.fixed.flags);
                 let mut executed = self.identify.exec(&exec);
                 self.add_ancestors(&mut executed.subject, AncestorKind::Base);
-                let kind = exec_event(executed.subject, executed.properties);
-                Ok((kind, self.identify.time(exec.fixed.header.ktime)))
+                let time = self.identify.time(exec.fixed.header.ktime);
+                self.made(exec_event(executed.subject, executed.properties), time);
+                Ok(())
             }
             Record::Fork(fork) => {
                 self.totals.add_decoded(RecordKind::Fork);
@@ -155,7 +150,8 @@ impl Stages {
                 let mut subject = self.identify.exit(exit).ok_or(NoEvent::KernelThread)?;
                 self.add_ancestors(&mut subject, AncestorKind::Base);
                 let time = self.identify.time(exit.header.ktime);
-                Ok((exit_event(subject, exit.code, time), time))
+                self.made(exit_event(subject, exit.code, time), time);
+                Ok(())
             }
             Record::Hook(hook) => {
                 self.totals.add_decoded(RecordKind::Hook);
@@ -173,7 +169,8 @@ impl Stages {
             Record::Throttle(throttle) => {
                 self.totals.add_decoded(RecordKind::Throttle);
                 let kind = self.throttling.told(throttle).ok_or(NoEvent::Throttled)?;
-                Ok((kind, self.identify.time(throttle.header.ktime)))
+                self.made(kind, self.identify.time(throttle.header.ktime));
+                Ok(())
             }
             Record::Gone(exit) => {
                 self.totals.add_decoded(RecordKind::Gone);
@@ -210,7 +207,8 @@ impl Stages {
             self.returns.enter(hook.fixed, Entered { kind, time });
             return Err(NoEvent::Waits);
         }
-        Ok((kind, time))
+        self.made(kind, time);
+        Ok(())
     }
 
     /// The other half of a call's event.
@@ -226,7 +224,14 @@ impl Stages {
         ask(self.requests.as_ref(), &layout.return_requests, record.fixed.selector);
         self.returns.joined();
         self.joined.push(Arc::clone(&layout.function_name));
-        Ok((kind, time))
+        self.made(kind, time);
+        Ok(())
+    }
+
+    /// A record became an event.
+    fn made(&mut self, kind: EventKind, time: Timestamp) {
+        self.count(&kind);
+        self.push(kind, time);
     }
 
     fn count(&mut self, kind: &EventKind) {
@@ -241,7 +246,7 @@ impl Stages {
     }
 
     fn push(&mut self, kind: EventKind, time: Timestamp) {
-        let event = Event::new(kind, time, Arc::clone(&self.node));
+        let event = Event::new(kind, time, self.spare.node(&self.node));
         let unknown = event.process().is_some_and(|process| process.flags.contains(ProcessFlags::UNKNOWN));
         self.totals.unknown_process += u64::from(unknown);
         self.events.push(event);
@@ -265,8 +270,9 @@ impl Stages {
         self.throttling.next()
     }
 
-    /// Says that the events are about to be published.
+    /// Says that the events are about to be published. What became of earlier ones is taken back.
     pub(super) fn count_published(&mut self) {
+        self.spare.collect();
         self.totals.published += self.events.len() as u64;
         (self.totals.table, self.totals.lookups, self.totals.data) = self.identify.stats();
         self.totals.returns = self.returns.stats();

@@ -12,10 +12,10 @@ use api::json::write_event;
 use crate::siem::Form;
 use crate::sink::{Counters, WriteError};
 
-/// The buffer is handed to the target when it holds this much.
-const WRITE_AT: usize = 64 << 10;
+/// The buffer is handed to the target when it holds this much: the page cache takes large pieces in large folios.
+const WRITE_AT: usize = 256 << 10;
 /// Capacity that an empty buffer keeps.
-const KEPT_CAPACITY: usize = 256 << 10;
+const KEPT_CAPACITY: usize = 512 << 10;
 /// Between two attempts to write what is held back, where no event comes.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How often lines are written again that were written to a file nobody can find, before they are held back.
@@ -61,6 +61,8 @@ pub(super) struct Lines<T> {
     target: T,
     /// Whole lines, each with its end.
     pending: Vec<u8>,
+    /// How many these are.
+    waiting: u64,
     bound: usize,
     /// The target ends with part of a line that could not be taken back.
     torn: bool,
@@ -78,7 +80,7 @@ impl<T: Target> Lines<T> {
     pub(super) fn new(target: T, bound: usize, fields: FieldFilters, form: Form) -> Self {
         let (pending, whole, filtered) = (Vec::new(), Vec::new(), Vec::new());
         let counters = Arc::default();
-        Self { target, pending, bound, torn: false, fields, form, whole, filtered, counters }
+        Self { target, pending, waiting: 0, bound, torn: false, fields, form, whole, filtered, counters }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -144,7 +146,7 @@ impl<T: Target> Lines<T> {
 
     /// Drops what is pending; says how many events that were.
     pub(super) fn give_up(&mut self) -> u64 {
-        let dropped = count_lines(&self.pending);
+        let dropped = std::mem::take(&mut self.waiting);
         self.counters.add_dropped(dropped);
         self.pending = Vec::new();
         dropped
@@ -173,6 +175,7 @@ impl<T: Target> Lines<T> {
             form.write(filtered, pending);
         }
         pending.push(b'\n');
+        self.waiting += 1;
     }
 
     /// Drops the newest line.
@@ -180,6 +183,7 @@ impl<T: Target> Lines<T> {
         let before = self.pending.len().saturating_sub(1);
         let start = self.pending[..before].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         self.pending.truncate(start);
+        self.waiting -= 1;
         self.counters.add_dropped(1);
     }
 
@@ -193,8 +197,10 @@ impl<T: Target> Lines<T> {
     fn write_out(&mut self) -> io::Result<()> {
         let mut done = 0;
         let result = self.append_pieces(&mut done);
-        self.counters.add_written(count_lines(&self.pending[..done]), done as u64);
         self.pending.drain(..done);
+        let left = if self.pending.is_empty() { 0 } else { count_lines(&self.pending) };
+        self.counters.add_written(self.waiting - left, done as u64);
+        self.waiting = left;
         if self.pending.is_empty() {
             self.pending.shrink_to(KEPT_CAPACITY);
         }

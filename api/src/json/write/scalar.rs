@@ -9,12 +9,21 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `text` in quotes. Control characters (C0, DEL and C1, which terminals act on) are escaped.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
     let bytes = text.as_bytes();
+    out.push(b'"');
+    if all_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        escaped(out, bytes);
+    }
+    out.push(b'"');
+}
+
+fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
-        if !stands_out(byte) {
+        if stands_out(byte) == 0 {
             index += plain(&bytes[index..]);
             continue;
         }
@@ -35,24 +44,38 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
         copied = index;
     }
     out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
 }
 
 /// The first byte of U+0080 to U+00BF.
 const C1: u8 = 0xc2;
 
-/// Whether a byte of a text may have to be escaped.
-const fn stands_out(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f || byte == C1
+/// Whether a byte of a text may have to be escaped: not 0 if so. In bytes and without a branch, so that the compiler looks at all bytes of a block at once.
+fn stands_out(byte: u8) -> u8 {
+    let of_c0 = u8::from(byte < 0x20);
+    of_c0 | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte == 0x7f) | u8::from(byte == C1)
+}
+
+/// Whether no byte of a block stands out.
+fn is_plain<const N: usize>(block: &[u8; N]) -> bool {
+    block.iter().fold(0, |any, &byte| any | stands_out(byte)) == 0
+}
+
+/// Whether no byte stands out. What is left behind the last whole block is looked at with bytes before it.
+fn all_plain(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        return bytes.as_chunks::<16>().0.iter().chain([last]).all(is_plain);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return is_plain(first) && is_plain(last);
+    }
+    bytes.iter().all(|&byte| stands_out(byte) == 0)
 }
 
 /// How many bytes of `bytes`, the first of which does not stand out, do not: all of them up to the first that does, or the whole blocks before.
 fn plain(bytes: &[u8]) -> usize {
-    // without a branch within a block, so that the compiler looks at all of its bytes at once
-    let is_plain = |block: &[u8; 16]| !block.iter().fold(false, |any, &byte| any | stands_out(byte));
-    let (blocks, _) = bytes.as_chunks();
+    let (blocks, _) = bytes.as_chunks::<16>();
     match blocks.iter().take_while(|block| is_plain(block)).count() {
-        0 => bytes.iter().take(16).take_while(|&&byte| !stands_out(byte)).count(),
+        0 => bytes.iter().take(16).take_while(|&&byte| stands_out(byte) == 0).count(),
         count => 16 * count,
     }
 }
@@ -120,16 +143,13 @@ pub fn write_timestamp(out: &mut Vec<u8>, time: Timestamp, all_digits: bool) {
     let (year, month, day) = civil_date(seconds.div_euclid(86_400));
     let second_of_day = seconds.rem_euclid(86_400).unsigned_abs();
     padded(out, year, 4);
-    for (separator, number) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', second_of_day / 3_600),
-        (b':', second_of_day / 60 % 60),
-        (b':', second_of_day % 60),
-    ] {
-        out.push(separator);
-        padded(out, number, 2);
+    let mut rest = *b"-00-00T00:00:00";
+    let numbers = [month, day, second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60];
+    for (place, number) in rest.as_chunks_mut::<3>().0.iter_mut().zip(numbers) {
+        let two = u8::try_from(number).unwrap_or_default();
+        (place[1], place[2]) = (b'0' + two / 10, b'0' + two % 10);
     }
+    out.extend_from_slice(&rest);
     let (fraction, digits) = match nanos {
         _ if all_digits => (nanos, 9),
         0 => (0, 0),
@@ -179,6 +199,19 @@ mod tests {
             let (before, behind) = ("x".repeat(before), "y".repeat(40 - before));
             let text = written(|out| string(out, &format!("{before}\n{behind}\u{9b}")));
             assert_eq!(text, format!("\"{before}\\n{behind}\\u009b\""));
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_escaped_is_found_wherever_it_stands() {
+        let escapes = [('"', "\\\""), ('\u{1f}', "\\u001f"), ('\u{80}', "\\u0080")];
+        for (length, plain) in (1..40).flat_map(|length| [(length, "x"), (length, "é")]) {
+            for (place, (character, escaped)) in (0..length).flat_map(|place| escapes.map(|one| (place, one)))
+            {
+                let (before, behind) = (plain.repeat(place), plain.repeat(length - place - 1));
+                let text = written(|out| string(out, &format!("{before}{character}{behind}")));
+                assert_eq!(text, format!("\"{before}{escaped}{behind}\""));
+            }
         }
     }
 

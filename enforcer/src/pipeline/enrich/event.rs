@@ -61,7 +61,7 @@ pub(crate) fn hook_event(
     let data = args.split_off(args.len().saturating_sub(layout.data_values));
     let action = Action::from_number(i32::from(hook.fixed.action)).unwrap_or(Action::Unknown);
     let Subject { process, parent, ancestors, .. } = subject;
-    let (function_name, origin) = (Arc::clone(&layout.function_name), Arc::clone(&layout.origin));
+    let (function_name, origin) = (spare.name(&layout.function_name), spare.origin(&layout.origin));
     Ok(match &layout.form {
         EventForm::Kprobe => EventKind::Kprobe(Kprobe {
             process,

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use api::event::{Process, ProcessRef, SharedProcess};
 use bpf_probes::abi::ProcessKey;
+use foldhash::fast::RandomState;
 
 use super::order::Order;
 use super::release::ReleaseQueue;
@@ -96,7 +97,7 @@ pub struct TableStats {
     pub released_early: u64,
 }
 
-/// The table.
+/// The table. Its keys are numbers of the kernel's making, so that a fast hash with a random key will do.
 #[derive(Debug)]
 pub(crate) struct Table {
     capacity: usize,
@@ -104,9 +105,9 @@ pub(crate) struct Table {
     lineage: Lineage,
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
-    index: HashMap<Incarnation, u32>,
+    index: HashMap<Incarnation, u32, RandomState>,
     /// The newest incarnation of each process.
-    newest: HashMap<u32, Incarnation>,
+    newest: HashMap<u32, Incarnation, RandomState>,
     order: Order,
     queue: ReleaseQueue,
     /// Of entries in the queue.
@@ -126,8 +127,8 @@ impl Table {
             lineage,
             slots: Vec::new(),
             free: Vec::new(),
-            index: HashMap::new(),
-            newest: HashMap::new(),
+            index: HashMap::default(),
+            newest: HashMap::default(),
             order: Order::new(),
             queue: ReleaseQueue::default(),
             released_bytes: 0,
