@@ -11,6 +11,7 @@ mod command;
 mod content;
 mod contention;
 mod enforcers;
+mod facts;
 mod gap;
 mod generate;
 mod kinds;
