@@ -7,7 +7,7 @@ use std::time::Instant;
 use api::event::Node;
 use bpf_probes::abi::map_name;
 use bpf_probes::kernel::{FeatureSet, KernelView};
-use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view};
+use bpf_probes::load::probe::{ProbeError, ProbeOptions, host_namespaces, kernel_view, kernel_view_by};
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 use tracing_policy::ir::RecordLayout;
@@ -146,7 +146,7 @@ impl Daemon {
         let sockets = settings.server.addresses.iter().map(server::bind).collect::<Result<Vec<_>, _>>()?;
         let metrics = settings.metrics.server.map(MetricsServer::bind).transpose()?;
         let health = settings.server.health.and_then(|it| HealthServer::bind(it).transpose()).transpose()?;
-        kernel::prepare(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))?;
+        kernel::prepare(settings.btf.as_deref())?;
         let view = Arc::new(kernel_facts(&settings)?);
         step(started, "the kernel is probed");
         let keep = Arc::new(Keep::open(&settings.keep, &view)?);
@@ -281,11 +281,12 @@ pub(crate) fn tell_supervisor(state: NotifyState<'_>) {
 
 /// What the running kernel is and can do.
 fn kernel_facts(settings: &Settings) -> Result<KernelView, StartError> {
-    let view = kernel_view(&ProbeOptions::default())?;
+    let options = ProbeOptions::default();
     let view = match &settings.btf {
-        Some(path) => kernel::with_types_of(&view, path)?,
-        None => view,
+        Some(path) => kernel_view_by(kernel::types_in(path)?, &options)?,
+        None => kernel_view(&options)?,
     };
+    tracing::info!("kernel {}: {}", view.release(), kernel::in_words(&view.facts().features));
     Ok(view.changed(|facts| facts.namespaces = host_namespaces(&settings.procfs)))
 }
 

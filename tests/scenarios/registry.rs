@@ -8,10 +8,10 @@ use e2e::report::{Kernels, Machines};
 use e2e::scenario::Guest;
 
 use crate::{
-    arguments, churn, classes, command, content, contention, enforcers, gap, kinds, language, lifecycle,
-    lists, machine, many, misbehaviour, modules, network, objects, overload, overrides, paths, processes,
-    refusals, reports, restart, returns, samples, selectors, shadow, sleeper, syscalls, throttle, uprobes,
-    usdts, verification,
+    arguments, churn, classes, command, content, contention, enforcers, facts, gap, generate, kinds,
+    language, lifecycle, lists, machine, many, misbehaviour, modules, network, objects, overload, overrides,
+    paths, policytest, processes, refusals, reports, restart, returns, samples, selectors, shadow, sleeper,
+    syscalls, throttle, uprobes, usdts, verification,
 };
 
 /// One behaviour.
@@ -147,6 +147,19 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("support_gets_an_archive_of_the_node", command::archive).on_one_kernel(),
     // proves: CLI-19
     plain("programs_and_maps_of_the_daemon_are_shown_with_their_cost", command::costs).on_one_kernel(),
+    // proves: CLI-20
+    plain(
+        "tests_of_policies_that_are_built_in_succeed_and_one_that_does_not_hold_fails",
+        policytest::built_in,
+    ),
+    // proves: CLI-12 (generate for functions of the kernel, in a machine)
+    plain("policies_made_from_the_kernels_functions_load_as_they_are", generate::of_the_kernel),
+    // proves: CLI-12 (generate for static probes, in a machine)
+    plain("a_policy_made_from_the_static_probes_of_a_program_loads_as_it_is", generate::of_a_program),
+    // proves: INST-11
+    plain("what_the_kernel_can_do_is_probed_and_in_the_log", facts::are_told),
+    // proves: INST-07 (types in a file)
+    plain("types_of_a_file_serve_where_the_kernel_shows_none", facts::types_of_a_file),
     // proves: CLI-12 (in a machine), API-04
     plain("the_command_manages_the_policies_of_a_daemon", command::policies).on_one_kernel(),
     // proves: CLI-15, API-08 (level, in a machine)

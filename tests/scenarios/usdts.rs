@@ -60,6 +60,11 @@ fn there(number: i32, text: &CStr) -> u32 {
     hit!(number, text, &mut 9)
 }
 
+/// Hits the probe once, with the number 5.
+pub(crate) fn hit() {
+    here(5, c"five");
+}
+
 /// Every place of a probe reports what it passes and has its argument written; its semaphore is raised as long.
 pub(crate) fn probe(guest: &Guest) -> Outcome {
     let path = std::env::current_exe()?;

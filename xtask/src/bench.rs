@@ -112,6 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Compares the counts with the committed table; each figure is a test.
+// proves: REL-13
 pub(crate) fn gate(folder: Option<&Path>, tally: &mut Tally) -> Result<()> {
     let path = build::workspace().join(TABLE);
     let text = fs::read_to_string(&path)

@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// All targets; each is a test.
+// proves: REL-14
 pub(crate) fn gate(tally: &mut Tally) -> Result<()> {
     for found in fuzz(&TARGETS, SECONDS)? {
         terminal::progress(&format!("fuzz {}: {}", found.target, found.summary));

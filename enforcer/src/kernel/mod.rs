@@ -5,6 +5,7 @@
 mod base;
 mod cells;
 mod compiler;
+mod features;
 mod figures;
 mod files;
 mod keep;
@@ -17,8 +18,9 @@ mod setup;
 pub use base::{Base, BaseError, BaseSizes};
 pub use cells::{Cells, SelectorCounts};
 pub use compiler::KernelCompiler;
+pub use features::in_words;
 pub use figures::LoadedFigures;
 pub use keep::{Keep, KeepError};
 pub use known::{KnownKernel, Types};
 pub use port::{Body, KernelPort, Stub};
-pub use setup::{SetupError, prepare, with_types_of};
+pub use setup::{SetupError, prepare, types_in};

@@ -3,10 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use bpf_probes::btf::Btf;
-use bpf_probes::kernel::KernelView;
 use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::Uid;
@@ -25,29 +23,30 @@ pub enum SetupError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The kernel has no types.
+    /// The kernel shows no types.
     #[error(
-        "{path} is missing: this kernel was built without CONFIG_DEBUG_INFO_BTF, without which no program can be made for it"
+        "{KERNEL_TYPES} is missing: this kernel was built without CONFIG_DEBUG_INFO_BTF, and no program can be made for it without its types; \
+         give a file that has them by --btf FILE"
     )]
-    NoBtf {
-        /// Where they should be.
-        path: String,
-    },
+    NoBtf,
 }
 
+/// Where a kernel shows its types.
+const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// Where the list of active security modules is read.
 const SECURITY_FS: &str = "/sys/kernel/security";
 
-/// Makes the machine ready: locked memory (5.10 counts maps against it), and the list of security modules.
+/// Makes the machine ready: locked memory (5.10 counts maps against it), and the list of security modules. Types are the kernel's own, unless
+/// `types` names a file with them.
 ///
 /// # Errors
 /// What cannot be made up for; what may not be needed is only logged.
-pub fn prepare(btf: &Path) -> Result<(), SetupError> {
+pub fn prepare(types: Option<&Path>) -> Result<(), SetupError> {
     if !Uid::effective().is_root() {
         return Err(SetupError::NotRoot);
     }
-    if !btf.exists() {
-        return Err(SetupError::NoBtf { path: btf.display().to_string() });
+    if types.is_none() && !Path::new(KERNEL_TYPES).exists() {
+        return Err(SetupError::NoBtf);
     }
     if let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
         tracing::debug!("locked memory stays limited, kernels before 5.11 may refuse maps: {error}");
@@ -56,15 +55,14 @@ pub fn prepare(btf: &Path) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// The same view with the types of a file in place of the kernel's own.
+/// The types in a file.
 ///
 /// # Errors
 /// [`SetupError::Btf`].
-pub fn with_types_of(view: &KernelView, path: &Path) -> Result<KernelView, SetupError> {
+pub fn types_in(path: &Path) -> Result<Btf, SetupError> {
     let failed = |reason: String| SetupError::Btf { path: path.display().to_string(), reason };
     let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let btf = Btf::parse(bytes.into()).map_err(|error| failed(error.to_string()))?;
-    Ok(KernelView::new(view.facts().clone(), Arc::new(btf)))
+    Btf::parse(bytes.into()).map_err(|error| failed(error.to_string()))
 }
 
 /// Without the list it is not known whether LSM programs run, and they are not used.

@@ -26,12 +26,14 @@ pub(crate) enum PolicyTest {
     /// The process whose children act
     #[command(hide = true)]
     Stage {
-        /// What events tell it by
+        /// What events tell its children by
         token: String,
     },
     /// A process that acts
     #[command(hide = true)]
     Act {
+        /// What events tell it by
+        token: String,
         /// The acts as JSON
         acts: String,
     },

@@ -16,4 +16,4 @@ pub use file::{
     FileError, all_functions, all_traceable, host_namespaces, kernel_btf, kernel_configuration,
     kernel_symbols, module_btf, module_functions, traceable_functions, tracepoint_format,
 };
-pub use view::{FunctionLists, ProbeError, ProbeOptions, kernel_view};
+pub use view::{FunctionLists, ProbeError, ProbeOptions, kernel_view, kernel_view_by};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::feature::Prober;
 use super::file::{self, FileError};
+use crate::btf::Btf;
 use crate::kernel::{Feature, FeatureSet, KernelFacts, KernelView};
 use crate::load::CpusError;
 
@@ -82,7 +83,15 @@ pub enum ProbeError {
 /// # Errors
 /// See [`ProbeError`]; a fact that is not known is part of the view.
 pub fn kernel_view(options: &ProbeOptions<'_>) -> Result<KernelView, ProbeError> {
-    let btf = Arc::new(file::kernel_btf()?);
+    kernel_view_by(file::kernel_btf()?, options)
+}
+
+/// The same by types that are not from the kernel itself, which may show none; they must be its own all the same.
+///
+/// # Errors
+/// [`ProbeError::Cpus`]
+pub fn kernel_view_by(types: Btf, options: &ProbeOptions<'_>) -> Result<KernelView, ProbeError> {
+    let btf = Arc::new(types);
     let features: FeatureSet = Prober::new(&btf)?.answers(options.features);
     let release = file::kernel_line("osrelease");
     let version = file::kernel_line("version");

@@ -11,6 +11,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
+/// The path to this program that works in other folders too.
+pub(super) const SELF: &str = "/proc/self/exe";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -37,8 +39,8 @@ pub(super) enum Act {
 }
 
 impl Act {
-    /// Does it.
-    fn run(&self) -> io::Result<()> {
+    /// Does it, in a process that events tell by `token`.
+    fn run(&self, token: &str) -> io::Result<()> {
         match self {
             Self::Open(path) => File::open(path).map(drop),
             Self::Write(path) => OpenOptions::new().create(true).append(true).open(path)?.write_all(b"x"),
@@ -47,17 +49,23 @@ impl Act {
             Self::Seek(offset) => File::open("/proc/self/exe")?.seek(SeekFrom::Start(*offset)).map(drop),
             Self::Connect(address) => TcpStream::connect_timeout(address, CONNECT).map(drop),
             Self::Setuid(user) => Ok(nix::unistd::setuid((*user).into())?),
-            Self::Exec(name) => {
-                Err(Command::new("/proc/self/exe").arg0(name).args(["policytest", "act", "[]"]).exec())
-            }
+            Self::Exec(name) => Err(command(token, "[]").arg0(name).exec()),
         }
     }
 }
 
+/// The command of a process that does the acts that `json` lists. Its arguments have `token`, and so has what it executes: events of another
+/// program's end name as parent the program that the process was before, and not the stage.
+pub(super) fn command(token: &str, json: &str) -> Command {
+    let mut command = Command::new(SELF);
+    command.args(["policytest", "act", token, json]);
+    command
+}
+
 /// Does the acts that `json` lists. Returns the error number of the first that failed, 0 where none did.
-pub(super) fn run(json: &str) -> u8 {
+pub(super) fn run(token: &str, json: &str) -> u8 {
     let Ok(acts) = serde_json::from_str::<Vec<Act>>(json) else { return number(Errno::EINVAL as i32) };
-    let failed = acts.iter().find_map(|act| act.run().err());
+    let failed = acts.iter().find_map(|act| act.run(token).err());
     failed.map_or(0, |error| number(error.raw_os_error().unwrap_or(Errno::EIO as i32)))
 }
 
@@ -81,11 +89,11 @@ mod tests {
 
     #[test]
     fn acts_end_with_the_error_of_the_first_that_fails() {
-        assert_eq!(run(r#"[{"open":"/proc/self/exe"},{"seek":4444}]"#), 0);
-        let code = run(r#"[{"open":"/nonexistent"},{"connect":"127.0.0.1:1"}]"#);
+        assert_eq!(run("t", r#"[{"open":"/proc/self/exe"},{"seek":4444}]"#), 0);
+        let code = run("t", r#"[{"open":"/nonexistent"},{"connect":"127.0.0.1:1"}]"#);
         assert_eq!(outcome(Some(code.into())), "ENOENT");
-        assert_eq!(outcome(Some(run(r#"[{"mkdir":"/proc/x"}]"#).into())), "ENOENT");
-        assert_eq!(outcome(Some(run("no json").into())), "EINVAL");
+        assert_eq!(outcome(Some(run("t", r#"[{"mkdir":"/proc/x"}]"#).into())), "ENOENT");
+        assert_eq!(outcome(Some(run("t", "no json").into())), "EINVAL");
         assert_eq!((outcome(None), outcome(Some(0))), ("killed".to_owned(), "ok".to_owned()));
     }
 }

@@ -86,7 +86,7 @@ fn request(policy: &str, token: &str) -> wire::GetEventsRequest {
     let of_policy = wire::Filter { policy_names: vec![policy.to_owned()], ..wire::Filter::default() };
     let exits = wire::Filter {
         event_set: vec![wire::EventType::ProcessExit.into()],
-        parent_arguments_regex: vec![format!("^policytest stage {token}$")],
+        arguments_regex: vec![format!("^policytest act {token} ")],
         ..wire::Filter::default()
     };
     wire::GetEventsRequest { allow_list: vec![of_policy, exits], ..wire::GetEventsRequest::default() }

@@ -75,10 +75,10 @@ pub(crate) fn run(connection: &Connection, command: &PolicyTest) -> Result<u8, P
         PolicyTest::List { list_params } => list(*list_params)?,
         PolicyTest::DumpPolicy { names, set_param } => dump(names, set_param)?,
         PolicyTest::Run(options) => tests(connection, options)?,
-        PolicyTest::Stage { token: _ } => {
-            stage::serve(io::stdin().lock(), io::stdout().lock()).map_err(PolicyTestError::Stage)?;
+        PolicyTest::Stage { token } => {
+            stage::serve(token, io::stdin().lock(), io::stdout().lock()).map_err(PolicyTestError::Stage)?;
         }
-        PolicyTest::Act { acts } => return Ok(act::run(acts)),
+        PolicyTest::Act { token, acts } => return Ok(act::run(token, acts)),
     }
     Ok(0)
 }

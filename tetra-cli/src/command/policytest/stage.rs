@@ -6,10 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::act::Act;
+use super::act::{self, Act, SELF};
 
-/// The path to this program that works in other folders too.
-const SELF: &str = "/proc/self/exe";
 /// Longest line.
 const LINE: u64 = 64 << 10;
 
@@ -33,7 +31,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts a stage that events tell by `token`, a part of its arguments.
+    /// Starts a stage with children that events tell by `token`, a part of their arguments.
     pub(super) fn start(token: &str) -> io::Result<Self> {
         let mut child = Command::new(SELF)
             .args(["policytest", "stage", token])
@@ -75,10 +73,9 @@ impl Drop for Stage {
 }
 
 /// The stage itself: acts until the input ends.
-pub(super) fn serve(orders: impl BufRead, mut answers: impl Write) -> io::Result<()> {
+pub(super) fn serve(token: &str, orders: impl BufRead, mut answers: impl Write) -> io::Result<()> {
     for order in orders.lines() {
-        let mut child =
-            Command::new(SELF).args(["policytest", "act", &order?]).stdin(Stdio::null()).spawn()?;
+        let mut child = act::command(token, &order?).stdin(Stdio::null()).spawn()?;
         let pid = child.id();
         let status = child.wait()?;
         let ended = Ended { pid, code: status.code(), signal: status.signal() };
