@@ -61,11 +61,10 @@ fn through_a_restart(guest: &Guest, settings: &Settings, factor: u32) -> Outcome
     write_program(BRIEF, BRIEF_SIZE)?;
     let begun = Instant::now();
     must(&[BRIEF])?;
-    let second_takes = first.ready();
+    let (brief, second_takes) = (begun.elapsed(), first.ready());
     let enough = (second_takes + Duration::from_secs(2)) * factor;
-    let size =
-        BRIEF_SIZE.saturating_mul(enough.as_millis() as u64) / begun.elapsed().as_millis().max(1) as u64;
-    write_program(SLOW, size.min(LARGEST))?;
+    let size = u128::from(BRIEF_SIZE) * enough.as_millis() / brief.as_millis().max(1);
+    write_program(SLOW, u64::try_from(size).map_or(LARGEST, |size| size.min(LARGEST)))?;
     let mut call = exec(SLOW)?;
     thread::sleep(Duration::from_millis(500));
     first.signal(Signal::SIGKILL)?;
