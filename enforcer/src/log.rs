@@ -129,8 +129,12 @@ mod tests {
 
     use super::{LevelControl, LogFormat, lines, open, sentence};
 
+    /// Whether a message is wanted is remembered for the process by `tracing`, of one subscriber at a time.
+    static ONE_LOG: Mutex<()> = Mutex::new(());
+
     #[test]
     fn the_level_can_be_changed_while_the_log_runs() {
+        let _alone = ONE_LOG.lock().unwrap();
         let (filter, control) = LevelControl::detached(Level::INFO);
         let lines = fmt::layer().with_writer(io::sink);
         tracing::subscriber::with_default(
@@ -148,6 +152,7 @@ mod tests {
     // proves: EXP-07
     #[test]
     fn lines_go_to_a_file_as_text_or_json_as_well() {
+        let _alone = ONE_LOG.lock().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enforcer.log");
         for format in [LogFormat::Text, LogFormat::Json] {
