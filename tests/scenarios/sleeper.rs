@@ -10,6 +10,7 @@ use e2e::expect::{Context as _, Outcome};
 use e2e::scenario::{Guest, Settings, must, run};
 use nix::sys::signal::Signal;
 
+use crate::policies::named;
 use crate::restart::{KEEP, taken_over};
 
 const SLOW: &str = "/run/slow-program";
@@ -21,11 +22,8 @@ const LARGEST: u64 = 2 << 30;
 /// How often the hash may be over too early.
 const ATTEMPTS: u32 = 3;
 
-const DENY: &str = "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {name: denied}
-spec:
-  kprobes:
+/// Below `spec:`.
+const DENY: &str = "  kprobes:
   - call: security_bprm_check
     syscall: false
     args: [{index: 0, type: linux_binprm}]
@@ -35,11 +33,7 @@ spec:
 ";
 
 /// Of several programs of one function the latest runs first, and this one sleeps: the longer, the larger the file.
-const HASH: &str = "apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {name: hashed}
-spec:
-  lsmhooks:
+const HASH: &str = "  lsmhooks:
   - hook: bprm_check_security
     args: [{index: 0, type: linux_binprm}]
     selectors:
@@ -57,7 +51,7 @@ fn write_program(path: &str, size: u64) -> Outcome {
 /// How a call that was begun under the first daemon ended under the second; `None`: it was over before that.
 fn through_a_restart(guest: &Guest, settings: &Settings, factor: u32) -> Outcome<Option<bool>> {
     let first = settings.start(guest)?;
-    first.add("hashed", HASH)?;
+    first.add("hashed", &named("hashed", HASH))?;
     write_program(BRIEF, BRIEF_SIZE)?;
     let begun = Instant::now();
     must(&[BRIEF])?;
@@ -88,7 +82,7 @@ fn exec(path: &str) -> Outcome<Child> {
 /// A call that sleeps in another program while the daemon that would deny it is followed by the next is denied all the same: the programs of the first stay
 /// until it is through. Without that the kernel takes the first one's denial out of its way, and it never meets the second's (7.2, `bpf_trampoline_skip_prog`).
 pub(crate) fn through_restarts(guest: &Guest) -> Outcome {
-    let settings = Settings::default().policy(DENY).flags(&[KEEP]);
+    let settings = Settings::default().policy(&named("denied", DENY)).flags(&[KEEP]);
     let mut result = None;
     for attempt in 1..=ATTEMPTS {
         result = through_a_restart(guest, &settings, 1 << attempt)?;

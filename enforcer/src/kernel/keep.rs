@@ -41,7 +41,7 @@ const RUN: &str = "run-";
 const SLOTS: &str = "_slots";
 /// How long to wait for threads in trampolines: longer than one that can run waits for a CPU. One that sleeps in a function goes on past the program that would have judged it.
 const IN_TRAMPOLINES: Duration = Duration::from_mins(1);
-/// Between two looks at the trampolines.
+/// Between the first two looks at the trampolines; each pause is twice the one before, for a look reads all symbols of the kernel.
 const LOOK: Duration = Duration::from_millis(250);
 /// A list of symbols that changes while it is read can lack one: so many looks must agree.
 const LOOKS: u32 = 2;
@@ -213,17 +213,21 @@ fn wait_for_callers() {
         thread::sleep(UNWAITED);
     }
     let begun = Instant::now();
-    let mut looks = 0;
+    let (mut looks, mut pause) = (0, LOOK);
     while looks < LOOKS && begun.elapsed() < IN_TRAMPOLINES {
+        let left = IN_TRAMPOLINES.saturating_sub(begun.elapsed());
         match replaced_trampolines() {
             Ok(Some(0)) => looks += 1,
-            Ok(Some(_) | None) => {
+            Ok(Some(_)) => {
                 looks = 0;
-                thread::sleep(LOOK);
+                thread::sleep(pause.min(left));
+                pause *= 2;
             }
+            // the kernel does not say, and will not
+            Ok(None) => thread::sleep(left),
             Err(error) => {
                 tracing::debug!("/proc/kallsyms: {error}");
-                thread::sleep(IN_TRAMPOLINES.saturating_sub(begun.elapsed()));
+                thread::sleep(left);
             }
         }
     }
