@@ -204,6 +204,7 @@ fn a_key_without_time_names_whichever_process_runs_under_the_pid() {
     assert_eq!(of(&event).1, "/sbin/init");
 }
 
+// proves: EVT-22 (process and parent, from /proc instead of a later event)
 #[test]
 fn a_process_whose_exec_was_lost_is_looked_up_once() {
     let config = Config { proc_root: "/proc".into(), ..config() };
