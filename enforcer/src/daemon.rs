@@ -422,7 +422,7 @@ fn write_info(
     let text = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
     let info = Info {
         export_filename: text(settings.export.as_ref().and_then(ExportSettings::path)),
-        btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))),
+        btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new(kernel::KERNEL_TYPES)))),
         server_address: unix.or(sockets.first()).map(BoundSocket::address).unwrap_or_default(),
         metrics_address: metrics.map(|metrics| metrics.address().to_string()).unwrap_or_default(),
         max_recv_size: MAX_REQUEST,
