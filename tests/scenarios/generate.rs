@@ -5,7 +5,8 @@ use std::fs;
 
 use e2e::ensure;
 use e2e::event::Event;
-use e2e::expect::{Events, Outcome};
+use e2e::expect::{Events, Failure, Outcome};
+use e2e::kernels::Feature;
 use e2e::scenario::{Daemon, Guest, Settings, must};
 
 /// The program whose calls are reported.
@@ -72,5 +73,28 @@ pub(crate) fn of_a_program(guest: &Guest) -> Outcome {
     ensure!(hooks.len() == 1 && hooks[0].name == "hit", "{hooks:?}");
     let number = hooks[0].args.first().and_then(|argument| argument.int_arg);
     ensure!(number == Some(5), "the probe's first argument is {number:?}");
+    Ok(())
+}
+
+/// What is generated for all functions of a program loads as it is where they share a link, and reports each by its name; elsewhere it is said how
+/// many can be hooked.
+pub(crate) fn of_functions(guest: &Guest) -> Outcome {
+    let program = guest.folder.join("bash").display().to_string();
+    fs::copy("/usr/bin/bash", &program)?;
+    let mut daemon = Settings::default().start(guest)?;
+    let mut events = daemon.events()?;
+    let added = add(&daemon, guest, &["uprobes", "--binary", &program]);
+    if !guest.variant.has(Feature::ProbeMulti) {
+        let Err(refused) = added else { return Err(Failure("it was not refused".to_owned())) };
+        ensure!(refused.to_string().contains("1024"), "{refused}");
+        return Ok(());
+    }
+    added?;
+    must(&[&program, "-c", "find=1; : $find"])?;
+    let seen = daemon.settle(&mut events)?;
+    let hooks = seen.iter().filter_map(|event| event.process_uprobe.as_ref());
+    let functions: BTreeSet<&str> = hooks.map(|hook| hook.symbol.as_str()).collect();
+    let expected = ["find_variable", "execute_command", "parse_command"];
+    ensure!(expected.iter().all(|name| functions.contains(name)), "{functions:?}");
     Ok(())
 }

@@ -154,13 +154,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
     // proves: CLI-12 (generate for functions of the kernel, in a machine)
     plain("policies_made_from_the_kernels_functions_load_as_they_are", generate::of_the_kernel),
+    // proves: CLI-12 (generate for functions of a program, in a machine), HOOK-12 (many symbols by one link, in a machine)
+    plain("a_policy_made_from_the_functions_of_a_program_loads_as_it_is", generate::of_functions),
     // proves: CLI-12 (generate for static probes, in a machine)
     plain("a_policy_made_from_the_static_probes_of_a_program_loads_as_it_is", generate::of_a_program),
     // proves: INST-11
     plain("what_the_kernel_can_do_is_probed_and_in_the_log", facts::are_told),
     // proves: INST-07 (types in a file)
     plain("types_of_a_file_serve_where_the_kernel_shows_none", facts::types_of_a_file),
-    // proves: CLI-12 (in a machine), API-04
+    // proves: CLI-12, API-04
     plain("the_command_manages_the_policies_of_a_daemon", command::policies).on_one_kernel(),
     // proves: CLI-15, API-08 (level, in a machine)
     plain("the_command_asks_a_daemon_what_it_is_and_does", command::questions).on_one_kernel(),

@@ -1,4 +1,7 @@
-//! `cargo xtask dist`: the archive that is installed on a node.
+//! `cargo xtask dist`: the archive that is installed on a node, with what is in it, checksums and their signature.
+
+mod bill;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +18,9 @@ pub(crate) struct Arguments {
     /// Where the archive is put.
     #[arg(long, default_value = "target/dist", value_name = "FOLDER")]
     out: PathBuf,
+    /// Sign the checksums with this private key (PEM, ECDSA P-256).
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
 }
 
 /// Builds the release and packs it.
@@ -27,8 +33,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     fs::create_dir_all(&out)?;
     let archive = out.join(format!("{name}.tar.gz"));
     pack(work.path(), &name, &archive)?;
-    let size = fs::metadata(&archive)?.len();
-    terminal::line(&format!("{} ({size} bytes)", archive.display()));
+    let bill = out.join(format!("{name}.cdx.json"));
+    fs::write(&bill, bill::bill(env!("CARGO_PKG_VERSION"))?)?;
+    let sums = sums::sum(&out, &[&format!("{name}.tar.gz"), &format!("{name}.cdx.json")])?;
+    let mut published = vec![archive, bill, sums.clone()];
+    if let Some(key) = &arguments.sign_key {
+        published.push(sums::sign(&sums, key)?);
+    }
+    for path in published {
+        terminal::line(&format!("{} ({} bytes)", path.display(), fs::metadata(&path)?.len()));
+    }
     Ok(())
 }
 

@@ -11,6 +11,8 @@ pub enum ManyPlaces {
     Functions,
     /// System calls of one kind of program.
     Syscalls,
+    /// Places in one file.
+    InFile,
 }
 
 /// Whether functions may share an attachment.
@@ -29,6 +31,8 @@ pub enum ManyMechanism {
     KprobeMulti,
     /// The raw tracepoint `sys_enter`: the number tells which call it is.
     SysEnter,
+    /// `uprobe.multi`: the cookie tells which place it is.
+    UprobeMulti,
 }
 
 /// How many places are served together.
@@ -42,7 +46,7 @@ pub struct ManyPlan {
     pub reason: String,
 }
 
-/// From how many places on they share one `kprobe.multi`.
+/// From how many places on they share one `kprobe.multi` or `uprobe.multi`.
 const FEWEST_FOR_MULTI: usize = 4;
 /// From how many system calls on they share a tracepoint, which every call of every process then passes.
 const FEWEST_FOR_TRACEPOINT: usize = 32;
@@ -59,6 +63,9 @@ pub fn plan_many(
     sharing: Sharing,
     kernel: &KernelView,
 ) -> Option<ManyPlan> {
+    if places == ManyPlaces::InFile {
+        return plan_in_file(count, sharing, kernel);
+    }
     let has_kprobes = kernel.has(Feature::Kprobe);
     if has_kprobes && sharing == Sharing::Refused {
         return None;
@@ -80,6 +87,15 @@ pub fn plan_many(
     };
     let reason = format!("{count} system calls share the tracepoint that every call passes: {why}");
     Some(ManyPlan { mechanism: ManyMechanism::SysEnter, exactness, reason })
+}
+
+fn plan_in_file(count: usize, sharing: Sharing, kernel: &KernelView) -> Option<ManyPlan> {
+    let can = sharing == Sharing::Allowed && kernel.has(Feature::UprobeMulti);
+    (can && count >= FEWEST_FOR_MULTI).then(|| ManyPlan {
+        mechanism: ManyMechanism::UprobeMulti,
+        exactness: Exactness::Exact,
+        reason: format!("{count} places share one uprobe.multi: {}", Reason::UprobeIsExact),
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +137,20 @@ mod tests {
         for sharing in [Sharing::Allowed, Sharing::Refused] {
             let found = mechanism("6.18", ManyPlaces::Syscalls, 2, sharing);
             assert_eq!(found, Some(ManyMechanism::SysEnter));
+        }
+    }
+
+    // proves: HOOK-12 (choice for many places)
+    #[test]
+    fn many_places_in_a_file_share_a_link_where_the_kernel_has_it_and_the_policy_lets_it() {
+        for folder in ["6.12", "7.2"] {
+            let multi = Some(ManyMechanism::UprobeMulti);
+            assert_eq!(mechanism(folder, ManyPlaces::InFile, 4, Sharing::Allowed), multi, "{folder}");
+            assert_eq!(mechanism(folder, ManyPlaces::InFile, 3, Sharing::Allowed), None, "{folder}");
+            assert_eq!(mechanism(folder, ManyPlaces::InFile, 4, Sharing::Refused), None, "{folder}");
+        }
+        for folder in ["5.10", "6.1"] {
+            assert_eq!(mechanism(folder, ManyPlaces::InFile, 300, Sharing::Allowed), None, "{folder}");
         }
     }
 }

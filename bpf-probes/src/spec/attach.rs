@@ -68,10 +68,12 @@ pub enum AttachSpec {
         /// Which end of the call.
         end: CallEnd,
     },
-    /// A place in a program or library, by a link of its own (`uprobe.multi`, 6.6).
+    /// One or more places in a program or library, by a link of their own (`uprobe.multi`, 6.6).
     UprobeMulti {
-        /// The place.
+        /// The place, or the first one; its cookie is 0.
         place: Box<UserPlace>,
+        /// Offsets of further places in the same file, which have no reference counters; the cookies count on from 1.
+        further: Vec<u64>,
         /// Which end of the call.
         end: CallEnd,
     },
@@ -166,8 +168,13 @@ impl fmt::Display for AttachSpec {
             Self::Lsm { hook } => write!(f, "LSM hook {hook}"),
             Self::Uprobe { place, end: CallEnd::Entry } => write!(f, "uprobe {place}"),
             Self::Uprobe { place, end: CallEnd::Return } => write!(f, "uretprobe {place}"),
-            Self::UprobeMulti { place, end: CallEnd::Entry } => write!(f, "uprobe.multi {place}"),
-            Self::UprobeMulti { place, end: CallEnd::Return } => write!(f, "uretprobe.multi {place}"),
+            Self::UprobeMulti { place, further, end } => {
+                let kind = if *end == CallEnd::Entry { "uprobe.multi" } else { "uretprobe.multi" };
+                match further.len() {
+                    0 => write!(f, "{kind} {place}"),
+                    further => write!(f, "{kind} {place} and {further} more"),
+                }
+            }
         }
     }
 }

@@ -34,7 +34,11 @@ impl AttachSpec {
                 function.clone()
             }
             Self::Lsm { hook } => hook.clone(),
-            Self::Uprobe { place, .. } | Self::UprobeMulti { place, .. } => user_words(place),
+            Self::Uprobe { place, .. } => user_words(place),
+            Self::UprobeMulti { place, further, .. } => match further.len() {
+                0 => user_words(place),
+                further => format!("{}_and_{further}", user_words(place)),
+            },
         }
     }
 
@@ -91,7 +95,12 @@ mod tests {
             offset: 0x2a_f00,
             reference_counter: 0,
         };
-        let uprobe = AttachSpec::UprobeMulti { place: Box::new(place), end: CallEnd::Return };
-        assert_eq!(uprobe.program_name(), "libc_so_6_0x2af00__uretprobe_multi");
+        let uprobe = |further: &[u64]| AttachSpec::UprobeMulti {
+            place: Box::new(place.clone()),
+            further: further.to_vec(),
+            end: CallEnd::Return,
+        };
+        assert_eq!(uprobe(&[]).program_name(), "libc_so_6_0x2af00__uretprobe_multi");
+        assert_eq!(uprobe(&[1, 2]).program_name(), "libc_so_6_0x2af00_and_2__uretprobe_multi");
     }
 }

@@ -114,7 +114,7 @@ fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
     if let Some(text) = &flags.export_file_perm {
         file.mode = file_mode(text)?;
     }
-    file.form = form("export-format", flags.export_format.as_deref())?;
+    file.form = choice("export-format", flags.export_format.as_deref(), &Form::NAMES)?;
     let rotation = &mut file.rotation;
     let option = "export-file-rotation-interval";
     if let Some(interval) = duration(option, flags.export_file_rotation_interval.as_ref())? {
@@ -133,11 +133,16 @@ fn file_options(flags: &Flags) -> Result<FileOptions, SettingsError> {
     Ok(file)
 }
 
-/// The form of that name; without one, Tetragon's.
-pub(super) fn form(option: &'static str, name: Option<&str>) -> Result<Form, SettingsError> {
-    let Some(name) = name else { return Ok(Form::default()) };
-    let form = Form::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, form)| form);
-    form.ok_or_else(|| value_error(option, name, "tetragon, ecs or ocsf"))
+/// The one of that name; without a name, the default.
+pub(super) fn choice<T: Copy + Default>(
+    option: &'static str,
+    name: Option<&str>,
+    names: &[(&str, T)],
+) -> Result<T, SettingsError> {
+    let Some(name) = name else { return Ok(T::default()) };
+    let chosen = names.iter().find(|(known, _)| *known == name).map(|(_, chosen)| *chosen);
+    let all = || names.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(" or ");
+    chosen.ok_or_else(|| value_error(option, name, format!("expected {}", all())))
 }
 
 /// The lists of events that `flags` ask for; those by `pid_set` only where processes are followed.

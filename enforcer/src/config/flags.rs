@@ -69,15 +69,27 @@ pub struct Flags {
     /// Compress export files that are not written to any more, with gzip
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = boolean)]
     pub export_file_compress: Option<bool>,
-    /// OpenTelemetry collector to send events to as logs (OTLP over gRPC): `http://HOST:PORT` or `https://HOST:PORT`; empty for none
+    /// OpenTelemetry collector to send events to as logs (OTLP): `http://HOST:PORT` or `https://HOST:PORT`; empty for none
     #[arg(long, value_name = "URL")]
     pub export_otlp_endpoint: Option<String>,
+    /// How to speak to it: grpc or http/protobuf [default: grpc]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub export_otlp_protocol: Option<String>,
+    /// How to make what is sent to it smaller: none or gzip [default: none]
+    #[arg(long, value_name = "COMPRESSION")]
+    pub export_otlp_compression: Option<String>,
     /// Headers to send to it: NAME=VALUE, with commas between, and %2C for a comma in a value
     #[arg(long, value_name = "HEADERS")]
     pub export_otlp_headers: Option<String>,
     /// PEM file with the authorities that its certificate must come from [default: those of the machine]
     #[arg(long, value_name = "FILE")]
     pub export_otlp_ca_file: Option<String>,
+    /// PEM file with the certificate to show it
+    #[arg(long, value_name = "FILE")]
+    pub export_otlp_cert_file: Option<String>,
+    /// PEM file with the private key of that certificate
+    #[arg(long, value_name = "FILE")]
+    pub export_otlp_key_file: Option<String>,
     /// How long its answer may take [default: 10s]
     #[arg(long, value_name = "DURATION")]
     pub export_otlp_timeout: Option<String>,
@@ -239,8 +251,12 @@ impl Flags {
             export_file_max_backups: self.export_file_max_backups.or(under.export_file_max_backups),
             export_file_compress: self.export_file_compress.or(under.export_file_compress),
             export_otlp_endpoint: self.export_otlp_endpoint.or(under.export_otlp_endpoint),
+            export_otlp_protocol: self.export_otlp_protocol.or(under.export_otlp_protocol),
+            export_otlp_compression: self.export_otlp_compression.or(under.export_otlp_compression),
             export_otlp_headers: self.export_otlp_headers.or(under.export_otlp_headers),
             export_otlp_ca_file: self.export_otlp_ca_file.or(under.export_otlp_ca_file),
+            export_otlp_cert_file: self.export_otlp_cert_file.or(under.export_otlp_cert_file),
+            export_otlp_key_file: self.export_otlp_key_file.or(under.export_otlp_key_file),
             export_otlp_timeout: self.export_otlp_timeout.or(under.export_otlp_timeout),
             export_otlp_format: self.export_otlp_format.or(under.export_otlp_format),
             export_allowlist: self.export_allowlist.or(under.export_allowlist),

@@ -18,7 +18,7 @@ const COMPILED: &str = "programs are compiled for the running kernel, in the for
 const PARENTS: &str = "the parents of processes are kept in one table with them: --execve-map-entries";
 const WAITING: &str = "no event waits for its process: one that is not known yet is read from /proc";
 const PODS: &str = "policies for pods are decided in the kernel without further options";
-const PROFILES: &str = "a profile is taken by perf; --metrics-server shows what programs cost";
+const PROFILES: &str = "tetra bugtool tells what each thread takes, perf takes a profile; --metrics-server shows what programs cost";
 
 const fn foreign(name: &'static str, default: &'static str, instead: &'static str) -> Foreign {
     Foreign { name, default, instead }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bpf_probes::abi::HANDOVER_CELLS;
 use tracing_policy::diagnostic::render::{Style, terminal};
 use tracing_policy::diagnostic::{Diagnostic, Severity};
 use tracing_policy::policy::{HookKey, ResolvedHook};
@@ -70,7 +71,7 @@ pub enum PolicyError {
         /// Name of the text.
         name: String,
         /// What has run out.
-        what: &'static str,
+        what: String,
     },
     /// The text is another policy's than the name of its file says.
     #[error("its text is that of policy {found}")]
@@ -123,7 +124,9 @@ impl PolicyError {
                 Some(source) => Self::findings(source, &error.findings),
                 None => Self::Findings { text: String::new() },
             },
-            HookError::Exhausted => Self::Exhausted { name, what: "all hand-over cells of hooks" },
+            HookError::Exhausted => {
+                Self::Exhausted { name, what: format!("all {HANDOVER_CELLS} hand-over cells of hooks") }
+            }
             HookError::Refused(refusal) => {
                 let HookRefusal { key, target, refused, blamed } = *refusal;
                 let of_layout = |(layout, span): (u32, Span)| {

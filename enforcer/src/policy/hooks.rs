@@ -149,7 +149,12 @@ impl<P: HookPort> Hooks<P> {
         port: &P,
     ) -> Result<Prepared<P>, HookError> {
         let mut prepared = Prepared { hooks: BTreeMap::new() };
-        for (key, passengers) in self.next_passengers(joining, leaving) {
+        let next = self.next_passengers(joining, leaving);
+        // each takes one number at least: what cannot end well is not begun
+        if next.keys().filter(|key| !self.hooks.contains_key(*key)).count() > self.numbers.left() {
+            return Err(HookError::Exhausted);
+        }
+        for (key, passengers) in next {
             let mut next = NextHook { passengers, bodies: Vec::new() };
             let result = self.prepare_hook(&key, &mut next, compiler, port);
             prepared.hooks.insert(key, next);

@@ -163,10 +163,9 @@ fn cells_that_are_all_in_use_are_an_error_and_come_back() {
         .collect();
     join(&mut hooks, &kernel, &all);
     let more = [passenger("more", 5000)];
-    assert!(matches!(
-        hooks.prepare(&more, &[], &FakeCompiler::default(), &kernel),
-        Err(HookError::Exhausted)
-    ));
+    let compiler = FakeCompiler::default();
+    assert!(matches!(hooks.prepare(&more, &[], &compiler, &kernel), Err(HookError::Exhausted)));
+    assert_eq!(compiler.compiled.get(), 0, "what cannot end well is not begun");
     leave(&mut hooks, &kernel, &[7]);
     join(&mut hooks, &kernel, &more);
     assert_eq!(hooks.len(), HANDOVER_CELLS);

@@ -38,8 +38,7 @@ impl Numbers {
     }
 
     /// How many can be taken.
-    #[cfg(test)]
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         (self.bound - self.unused) as usize + self.returned.len()
     }
 }

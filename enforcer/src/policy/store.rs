@@ -331,7 +331,7 @@ where
     /// Gives a policy its numbers.
     fn number(&mut self, incoming: Incoming) -> Result<Numbered, PolicyError> {
         let name = incoming.source.name().to_owned();
-        let exhausted = |what| PolicyError::Exhausted { name: name.clone(), what };
+        let exhausted = |what: &str| PolicyError::Exhausted { name: name.clone(), what: what.to_owned() };
         let number = self.policy_numbers.take().ok_or_else(|| exhausted("all numbers of policies"))?;
         let loaded = Loaded { number, hooks: Vec::new(), absent: incoming.absent.clone() };
         let mut numbered = Numbered { incoming, loaded, passengers: Vec::new() };

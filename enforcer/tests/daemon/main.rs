@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod calls;
+#[path = "../../../export/tests/otlp/certificates.rs"]
+mod certificates;
 mod classes;
 #[path = "../../../export/tests/otlp/collector.rs"]
 mod collector;

@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+use super::certificates::Authority;
 use super::collector::{Collector, takes_all};
 use super::instance::{Instance, PATIENCE, wait_until};
 
@@ -64,4 +67,41 @@ fn root_a_collector_gets_what_happened_until_the_end_and_its_absence_holds_nothi
     let asked = Instant::now();
     let ended = instance.stop();
     assert!(ended.status.success() && asked.elapsed() < PATIENCE / 3, "{}", ended.log);
+}
+
+#[test]
+fn root_a_collector_that_asks_for_a_certificate_and_a_token_gets_both_and_the_token_is_told_to_nobody_else() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = authority.sign();
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(server.pem, server.key))
+        .client_ca_root(Certificate::from_pem(clients.pem()));
+    let collector = Collector::start("127.0.0.1:0", Some(tls), takes_all());
+    let folder = tempfile::tempdir().unwrap();
+    let ours = clients.sign();
+    let identity = ours.write(folder.path());
+    let trusted = folder.path().join("ca.pem");
+    std::fs::write(&trusted, clients.pem()).unwrap();
+    let options = [
+        format!("--export-otlp-endpoint=https://localhost:{}", collector.address.port()),
+        "--export-otlp-headers=api-key=secret-token".to_owned(),
+        "--export-otlp-compression=gzip".to_owned(),
+        format!("--export-otlp-ca-file={}", trusted.display()),
+        format!("--export-otlp-cert-file={}", identity.certificate.display()),
+        format!("--export-otlp-key-file={}", identity.key.display()),
+    ];
+    let instance = Instance::start(&options.each_ref().map(String::as_str));
+    run("collected");
+    wait_until("it is not believed", || instance.log().contains("invalid peer certificate"));
+    assert!(collector.records().is_empty());
+    std::fs::write(&trusted, authority.pem()).unwrap();
+    wait_until("it is believed", || !collector.records().is_empty());
+    let ended = instance.stop();
+    assert!(ended.status.success() && !ended.log.contains("secret-token"), "{}", ended.log);
+    let got = collector.got.lock().unwrap();
+    for (headers, certificates) in got.headers.iter().zip(&got.certificates) {
+        assert_eq!(headers.get("api-key").unwrap(), "secret-token");
+        assert_eq!(headers.get("grpc-encoding").unwrap(), "gzip");
+        assert_eq!(*certificates, std::slice::from_ref(&ours.der));
+    }
 }

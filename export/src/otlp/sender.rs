@@ -1,20 +1,20 @@
 //! The thread that sends: one batch at a time, again and again until the collector takes it, refuses it, or the time is over.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use tokio::sync::watch;
-use tonic::metadata::MetadataMap;
-use tonic::{Code, Extensions, Request, Status};
-use tonic_types::StatusExt as _;
 
-use super::client::{Client, why};
+use super::client::{Client, Failure};
 use super::pause::Pauses;
 use super::queue::{Batch, Queue};
 use super::record::Source;
-use crate::siem::Form;
+use super::sink::OtlpOptions;
 
+/// Letters of what a collector says that are told further.
+const TOLD: usize = 300;
 /// Between attempts at the end.
 const HURRY: Duration = Duration::from_millis(100);
 
@@ -25,22 +25,13 @@ pub(super) type End = watch::Receiver<Option<Instant>>;
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) queue: Arc<Queue>,
-    /// Exchanged when the connection is to be made anew.
-    pub(super) client: Arc<Mutex<Client>>,
-    pub(super) headers: MetadataMap,
+    pub(super) options: Arc<OtlpOptions>,
+    /// None before the first request, and when the connection is to be made anew.
+    pub(super) client: Option<Client>,
+    /// Whether it is.
+    pub(super) anew: Arc<AtomicBool>,
     pub(super) source: Source,
-    pub(super) form: Form,
-    /// How long an answer may take.
-    pub(super) timeout: Duration,
     pub(super) end: End,
-}
-
-/// Why a batch did not arrive.
-enum Failure {
-    /// It may arrive another time, and not before so long.
-    Later(String, Option<Duration>),
-    /// The collector will never take it.
-    Refused(String),
 }
 
 impl Sender {
@@ -80,8 +71,10 @@ impl Sender {
                     let taken = batch.lines.len().saturating_sub(rejected);
                     return self.queue.settle(&batch, taken, reason);
                 }
-                Err(Failure::Refused(reason)) => return self.queue.settle(&batch, 0, Some(reason)),
-                Err(Failure::Later(reason, after)) => (reason, after),
+                Err(Failure::Refused(reason)) => {
+                    return self.queue.settle(&batch, 0, Some(self.told(&reason)));
+                }
+                Err(Failure::Later(reason, after)) => (self.told(&reason), after),
             };
             if is_over(&self.end) {
                 return self.queue.settle(&batch, 0, Some(reason));
@@ -98,60 +91,29 @@ impl Sender {
 
     /// Sends a batch once; how many events of it were refused, and why.
     async fn attempt(&mut self, batch: &Batch) -> Result<(usize, Option<String>), Failure> {
-        let logs = self.source.logs(batch.lines.iter(), self.form);
+        let logs = self.source.logs(batch.lines.iter(), self.options.form);
         let message = ExportLogsServiceRequest { resource_logs: vec![logs] };
-        let request = Request::from_parts(self.headers.clone(), Extensions::default(), message);
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let late = format!("no answer within {} ms", self.timeout.as_millis());
+        if self.anew.swap(false, Ordering::Relaxed) {
+            self.client = None;
+        }
+        let client = self.client.get_or_insert_with(|| Client::new(&self.options));
+        let late = format!("no answer within {} ms", self.options.timeout.as_millis());
         let answer = tokio::select! {
-            answer = tokio::time::timeout(self.timeout, client.export(request)) => answer,
+            answer = tokio::time::timeout(self.options.timeout, client.export(message)) => answer,
             () = over(&mut self.end) => return Err(Failure::Later("the daemon ends".to_owned(), None)),
         };
-        let answer =
-            answer.map_err(|_late| Failure::Later(late, None))?.map_err(|status| failure(&status))?;
-        let partial = answer.into_inner().partial_success.unwrap_or_default();
+        let partial =
+            answer.map_err(|_late| Failure::Later(late, None))??.partial_success.unwrap_or_default();
         let rejected = usize::try_from(partial.rejected_log_records).unwrap_or_default();
-        let reason = (rejected > 0).then(|| format!("the collector refused some: {}", partial.error_message));
-        Ok((rejected, reason))
+        let why = || self.told(&format!("the collector refused some: {}", partial.error_message));
+        Ok((rejected, (rejected > 0).then(why)))
     }
-}
 
-/// Which answers ask for another attempt: <https://opentelemetry.io/docs/specs/otlp/#failures>.
-fn failure(status: &Status) -> Failure {
-    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    let reason = format!("{:?}: {}", status.code(), why_of(status));
-    match status.code() {
-        Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unavailable
-        | Code::DataLoss => Failure::Later(reason, asked),
-        Code::ResourceExhausted if asked.is_some() => Failure::Later(reason, asked),
-        // A broken connection, not an answer.
-        Code::Unknown | Code::Internal if std::error::Error::source(status).is_some() => {
-            Failure::Later(reason, asked)
-        }
-        Code::Ok
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::ResourceExhausted
-        | Code::FailedPrecondition
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::Unauthenticated => Failure::Refused(reason),
+    /// Some hundred letters of foreign text, without the secrets that it may repeat.
+    fn told(&self, text: &str) -> String {
+        let plain: String = text.chars().filter(|letter| !letter.is_control()).collect();
+        self.options.headers.hide(plain).chars().take(TOLD).collect()
     }
-}
-
-/// What a status says and comes from, in some hundred characters: it is foreign text.
-fn why_of(status: &Status) -> String {
-    let source = std::error::Error::source(status).map(why).unwrap_or_default();
-    let text = [status.message(), &source].into_iter().filter(|text| !text.is_empty());
-    let text = text.collect::<Vec<_>>().join(": ");
-    text.chars().filter(|letter| !letter.is_control()).take(300).collect()
 }
 
 fn is_over(end: &End) -> bool {

@@ -1,22 +1,25 @@
 //! The sink: renders events, and hands them to the thread that sends.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::event::{Event, Node};
 use api::filter::FieldFilters;
 use api::json::write_event;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-use super::client::{Client, Endpoint};
+use super::client::Compression;
+use super::connector::Connector;
+use super::endpoint::Endpoint;
 use super::headers::Headers;
 use super::queue::{Line, Queue};
 use super::record::Source;
 use super::sender::Sender;
+use super::tls::TlsFiles;
 use crate::siem::Form;
 use crate::sink::{Counters, OpenError, Sink, WriteError};
 
@@ -28,12 +31,14 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// How to send to a collector.
 #[derive(Debug, Clone)]
 pub struct OtlpOptions {
-    /// Where it is.
+    /// Where it is, and how it is spoken to.
     pub endpoint: Endpoint,
     /// What is sent along.
     pub headers: Headers,
-    /// PEM file with the authorities that its certificate must come from, instead of the machine's.
-    pub authorities: Option<PathBuf>,
+    /// How requests are made smaller.
+    pub compression: Compression,
+    /// By what it is trusted, and trusts us, where the address says that the connection is encrypted.
+    pub tls: TlsFiles,
     /// How long its answer may take.
     pub timeout: Duration,
     /// How many bytes of events may wait.
@@ -50,10 +55,10 @@ pub struct OtlpOptions {
 #[derive(Debug)]
 pub struct OtlpSink {
     name: String,
-    options: OtlpOptions,
+    options: Arc<OtlpOptions>,
     queue: Arc<Queue>,
-    client: Arc<Mutex<Client>>,
-    runtime: Handle,
+    /// Whether the connection is to be made anew.
+    anew: Arc<AtomicBool>,
     end: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
@@ -67,25 +72,22 @@ impl OtlpSink {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Collector`] where the authorities cannot be used, or there can be no thread.
+    /// [`OpenError::Collector`] where files cannot be used, or there can be no thread.
     pub fn open(options: OtlpOptions, node: &Node) -> Result<Self, OpenError> {
-        let failed = |error: io::Error| OpenError::Collector {
-            endpoint: options.endpoint.to_string(),
-            reason: error.to_string(),
-        };
+        check(&options)?;
+        let options = Arc::new(options);
+        let failed = |error| failed(&options, &error);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let handle = runtime.handle().clone();
-        let client = Arc::new(Mutex::new(client(&options, &handle)?));
         let counters = Arc::new(Counters::default());
         let queue = Arc::new(Queue::new(options.bound, Arc::clone(&counters)));
+        let anew = Arc::<AtomicBool>::default();
         let (end, ending) = watch::channel(None);
         let sender = Sender {
             queue: Arc::clone(&queue),
-            client: Arc::clone(&client),
-            headers: options.headers.metadata(),
+            options: Arc::clone(&options),
+            client: None,
+            anew: Arc::clone(&anew),
             source: Source { node: node.name.to_string(), cluster: node.cluster_name.to_string() },
-            form: options.form,
-            timeout: options.timeout,
             end: ending,
         };
         let work = move || {
@@ -97,8 +99,7 @@ impl OtlpSink {
             name: format!("otlp {}", options.endpoint),
             options,
             queue,
-            client,
-            runtime: handle,
+            anew,
             end,
             thread: Some(thread),
             counters,
@@ -140,9 +141,14 @@ impl OtlpSink {
     }
 }
 
-fn client(options: &OtlpOptions, runtime: &Handle) -> Result<Client, OpenError> {
-    let _inside = runtime.enter();
-    options.endpoint.client(options.authorities.as_deref(), options.timeout)
+/// Says what would keep any connection from being made.
+fn check(options: &OtlpOptions) -> Result<(), OpenError> {
+    let connector = Connector { endpoint: options.endpoint.clone(), tls: options.tls.clone() };
+    connector.check().map_err(|error| failed(options, &error))
+}
+
+fn failed(options: &OtlpOptions, error: &io::Error) -> OpenError {
+    OpenError::Collector { endpoint: options.endpoint.to_string(), reason: error.to_string() }
 }
 
 fn nanoseconds_now() -> u64 {
@@ -174,10 +180,10 @@ impl Sink for OtlpSink {
         self.report()
     }
 
-    /// Reads the authorities anew, and makes a new connection.
+    /// Makes a new connection before the next request, by what the files now hold.
     fn reopen(&mut self) -> Result<(), OpenError> {
-        let client = client(&self.options, &self.runtime)?;
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        check(&self.options)?;
+        self.anew.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -11,8 +11,9 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 type Answer = Result<ExportLogsServiceResponse, Status>;
@@ -25,6 +26,8 @@ pub(crate) type Answers = Box<dyn Fn(usize) -> (Duration, Answer) + Send + Sync>
 pub(crate) struct Got {
     pub(crate) logs: Vec<ResourceLogs>,
     pub(crate) headers: Vec<MetadataMap>,
+    /// Those that the client of each request showed.
+    pub(crate) certificates: Vec<Vec<Vec<u8>>>,
 }
 
 struct Service {
@@ -47,10 +50,12 @@ impl LogsService for Service {
         let (wait, answer) = (self.answers)(number);
         tokio::time::sleep(wait).await;
         let answer = answer?;
+        let shown = request.peer_certs().unwrap_or_default();
         let (headers, _, message) = request.into_parts();
         let mut got = self.got.lock().unwrap();
         got.logs.extend(message.resource_logs);
         got.headers.push(headers);
+        got.certificates.push(shown.iter().map(|certificate| certificate.to_vec()).collect());
         Ok(Response::new(answer))
     }
 }
@@ -68,8 +73,8 @@ pub(crate) fn takes_all() -> Answers {
 }
 
 impl Collector {
-    /// At `address`, whose port may be 0, encrypted where there is an identity.
-    pub(crate) fn start(address: &str, identity: Option<Identity>, answers: Answers) -> Self {
+    /// At `address`, whose port may be 0, encrypted where that is given.
+    pub(crate) fn start(address: &str, tls: Option<ServerTlsConfig>, answers: Answers) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -78,12 +83,11 @@ impl Collector {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             let mut server = Server::builder();
-            if let Some(identity) = identity {
-                server = server.tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+            if let Some(tls) = tls {
+                server = server.tls_config(tls).unwrap();
             }
-            let serve = server
-                .add_service(LogsServiceServer::new(service))
-                .serve_with_incoming(TcpListenerStream::new(listener));
+            let service = LogsServiceServer::new(service).accept_compressed(CompressionEncoding::Gzip);
+            let serve = server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
             runtime.block_on(async {
                 tokio::select! {
                     served = serve => served.unwrap(),

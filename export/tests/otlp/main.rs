@@ -1,23 +1,29 @@
-//! Events to an OpenTelemetry collector: one that is there, one that goes and comes back, a slow one, one that refuses, an encrypted one.
+//! Events to an OpenTelemetry collector: one that is there, one that goes and comes back, a slow one, one that refuses, an encrypted one, one by HTTP.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod certificates;
 mod collector;
+mod encryption;
+mod http;
+mod web;
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use api::event::{Event, EventKind, Node, TestEvent, Timestamp};
 use api::filter::FieldFilters;
 use api::json::read_event;
 use collector::{Collector, takes_all};
-use export::otlp::{Headers, OtlpOptions, OtlpSink};
+use export::otlp::{Compression, Endpoint, Headers, OtlpOptions, OtlpSink, Protocol, TlsFiles};
 use export::siem::Form;
-use export::sink::{Counts, OpenError, Sink as _};
+use export::sink::{Counts, Sink as _};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use tonic::transport::Identity;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -25,9 +31,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 fn options(endpoint: &str) -> OtlpOptions {
     OtlpOptions {
-        endpoint: endpoint.parse().unwrap(),
+        endpoint: Endpoint::new(endpoint, Protocol::Grpc).unwrap(),
         headers: Headers::default(),
-        authorities: None,
+        compression: Compression::None,
+        tls: TlsFiles::default(),
         timeout: Duration::from_secs(10),
         bound: 8 << 20,
         fields: FieldFilters::none(),
@@ -55,6 +62,11 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until a sink that is in trouble says so.
+fn wait_for_trouble(sink: &mut OtlpSink, says: &str) {
+    wait_until(says, || sink.tick().is_err_and(|error| error.to_string().contains(says)));
 }
 
 /// Events received, written and dropped.
@@ -185,15 +197,7 @@ fn a_collector_that_is_down_costs_what_finds_no_room_and_gets_the_rest_when_it_i
     drop(collector);
 
     sink.write(&mut events(10..20).iter()).unwrap();
-    let mut said = String::new();
-    wait_until("it is said", || match sink.tick() {
-        Ok(()) => false,
-        Err(error) => {
-            said = error.to_string();
-            true
-        }
-    });
-    assert!(said.contains(&format!("cannot write events to otlp http://{address}: Unavailable: ")), "{said}");
+    wait_for_trouble(&mut sink, &format!("cannot write events to otlp http://{address}: Unavailable: "));
     assert!(sink.due().is_some());
     let error = sink.write(&mut events(20..300).iter()).unwrap_err().to_string();
     let (received, written, dropped) = counts(&sink);
@@ -277,56 +281,38 @@ fn what_is_refused_is_dropped_and_what_is_to_come_later_is_sent_again() {
     assert_eq!(counts(&sink), (40, 18, 22));
 }
 
-/// An authority, and a certificate of it for `localhost`.
-fn certified() -> (String, Identity) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).unwrap().pem();
-    let issuer = rcgen::Issuer::new(params, key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    (authority, Identity::from_pem(certificate.pem(), key.serialize_pem()))
-}
-
-#[test]
-fn a_collector_proves_who_it_is_and_authorities_are_read_again() {
-    let (authority, identity) = certified();
-    let (other, _) = certified();
-    let collector = Collector::start("127.0.0.1:0", Some(identity), takes_all());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ca.pem");
-    std::fs::write(&path, other).unwrap();
-    let endpoint = format!("https://localhost:{}", collector.address.port());
-    let mut sink = sink(OtlpOptions { authorities: Some(path.clone()), ..options(&endpoint) });
-    sink.write(&mut events(0..2).iter()).unwrap();
-    let mut said = String::new();
-    wait_until("it is not believed", || match sink.tick() {
-        Ok(()) => false,
-        Err(error) => {
-            said = error.to_string();
-            true
+/// Passes one connection on to `address`; where, and how many bytes its client has sent.
+fn tap(address: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = listener.local_addr().unwrap();
+    let sent = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&sent);
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = TcpStream::connect(address).unwrap();
+        let (mut answers, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+        let mut bytes = [0; 4096];
+        while let Ok(size @ 1..) = client.read(&mut bytes) {
+            counter.fetch_add(size, Ordering::Relaxed);
+            server.write_all(&bytes[..size]).unwrap();
         }
     });
-    assert!(said.contains("certificate"), "{said}");
-    assert_eq!(counts(&sink), (2, 0, 0));
-    std::fs::write(&path, authority).unwrap();
-    sink.reopen().unwrap();
-    wait_until("it is believed now", || counts(&sink) == (2, 2, 0));
-    assert_eq!(numbers(&collector.records()), [0, 1]);
+    (here, sent)
 }
 
 #[test]
-fn authorities_that_cannot_be_used_are_told_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ca.pem");
-    let open = || {
-        let options = OtlpOptions { authorities: Some(path.clone()), ..options("https://localhost:1") };
-        OtlpSink::open(options, &Node::named("n")).map(drop).unwrap_err()
-    };
-    let said = |error: &OpenError| error.to_string();
-    assert!(said(&open()).starts_with("cannot export to https://localhost:1: /"), "{}", said(&open()));
-    std::fs::write(&path, "nothing").unwrap();
-    assert!(said(&open()).ends_with("ca.pem: no certificate in it"), "{}", said(&open()));
+fn with_gzip_a_request_is_a_fraction_of_what_it_is_without() {
+    let sizes = [Compression::None, Compression::Gzip].map(|compression| {
+        let collector = Collector::start("127.0.0.1:0", None, takes_all());
+        let (address, sent) = tap(collector.address);
+        let mut sink = sink(OtlpOptions { compression, ..options(&format!("http://{address}")) });
+        sink.write(&mut events(0..500).iter()).unwrap();
+        sink.finish().unwrap();
+        assert_eq!(numbers(&collector.records()), (0..500).collect::<Vec<_>>());
+        let header = collector.got.lock().unwrap().headers[0].get("grpc-encoding").cloned();
+        assert_eq!(header.is_some_and(|header| header == "gzip"), compression == Compression::Gzip);
+        sent.load(Ordering::Relaxed)
+    });
+    assert!(sizes[0] > 500 * 76 && sizes[1] * 3 < sizes[0], "{sizes:?}");
 }

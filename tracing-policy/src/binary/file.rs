@@ -1,10 +1,13 @@
 //! A file's headers: what of it is loaded, and where.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use object::LittleEndian;
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, NoteIterator, ProgramHeader, Rela, SectionHeader, SectionTable};
+
+use super::names::Names;
 
 pub(super) type Header = elf::FileHeader64<LittleEndian>;
 pub(super) type Section = elf::SectionHeader64<LittleEndian>;
@@ -59,6 +62,8 @@ pub struct Binary<'d> {
     headers: &'d [elf::ProgramHeader64<LittleEndian>],
     segments: Vec<Segment>,
     sections: SectionTable<'d, Header>,
+    /// Of `.symtab` and `.dynsym`, once a function has been looked for.
+    pub(super) names: OnceCell<[Option<Names>; 2]>,
 }
 
 impl<'d> Binary<'d> {
@@ -88,7 +93,7 @@ impl<'d> Binary<'d> {
         let headers = header.program_headers(ENDIAN, bytes).map_err(damaged)?;
         let segments = headers.iter().filter_map(loaded).collect();
         let sections = header.sections(ENDIAN, bytes).unwrap_or_default();
-        Ok(Self { bytes, headers, segments, sections })
+        Ok(Self { bytes, headers, segments, sections, names: OnceCell::new() })
     }
 
     /// The place in the file of what is loaded at an address, the first one of the file being loaded as linked.

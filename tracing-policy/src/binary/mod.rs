@@ -23,6 +23,7 @@ mod go;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod image;
 mod list;
+mod names;
 mod operand;
 mod outline;
 mod symbol;

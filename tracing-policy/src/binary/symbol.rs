@@ -7,6 +7,7 @@ use object::read::elf::{SectionHeader, Sym};
 
 use super::file::{Binary, ENDIAN, FileOffset};
 use super::go::{GoError, GoTable};
+use super::names::Names;
 
 /// Names longer than this are nobody's typing error.
 const LONGEST_SUGGESTION: usize = 256;
@@ -126,8 +127,9 @@ impl<'d> Binary<'d> {
         let name = || symbol.to_owned();
         let mut found = Found::default();
         let tables = [self.table(elf::SHT_SYMTAB), self.table(elf::SHT_DYNSYM)];
-        for table in tables.iter().flatten() {
-            self.search(table, symbol, &mut found);
+        let names = self.names.get_or_init(|| tables.each_ref().map(|table| table.as_ref().map(Names::of)));
+        for (table, names) in tables.iter().flatten().zip(names.iter().flatten()) {
+            self.search((table, names), symbol, &mut found);
             let best = found.functions.iter().map(|(rank, _)| *rank).min();
             if found.indirect.is_some_and(|rank| best.is_none_or(|best| rank <= best)) {
                 return Err(SymbolError::Indirect { symbol: name() });
@@ -210,13 +212,14 @@ impl<'d> Binary<'d> {
         None
     }
 
-    fn search(&self, table: &Table<'d>, symbol: &str, found: &mut Found) {
+    fn search(&self, (table, names): (&Table<'d>, &Names), symbol: &str, found: &mut Found) {
         let (base, version) = match symbol.split_once('@') {
             Some((base, version)) => (base, Some(version.trim_start_matches('@'))),
             None => (symbol, None),
         };
         let number = version.and_then(|version| self.version_number(version));
-        for (index, entry) in table.symbols.iter().enumerate() {
+        for index in names.like(symbol) {
+            let Some(entry) = table.symbols.get(index) else { continue };
             let Some(name) = table.name(entry) else { continue };
             let old = table.versions.get(index).is_some_and(|version| version.0.get(ENDIAN).is_hidden());
             let own = table.versions.get(index).map(|version| version.0.get(ENDIAN).index().0);

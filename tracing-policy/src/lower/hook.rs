@@ -247,7 +247,9 @@ pub fn hook(riders: &[Rider<'_>], purpose: Purpose) -> ir::Hook {
 
 /// How the places of a hook are told apart.
 fn members(rider: &Rider<'_>) -> ir::Members {
-    let is_multi = |attachment: &Attachment| matches!(attachment.target, AttachSpec::KprobeMulti { .. });
+    let is_multi = |attachment: &Attachment| {
+        matches!(attachment.target, AttachSpec::KprobeMulti { .. } | AttachSpec::UprobeMulti { .. })
+    };
     let hook = rider.hook;
     if hook.members.is_empty() {
         ir::Members::One

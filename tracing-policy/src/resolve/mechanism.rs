@@ -229,7 +229,7 @@ fn target(mechanism: &Mechanism) -> AttachSpec {
         Mechanism::RawTracepoint { name } => AttachSpec::RawTracepoint { name: (*name).to_owned() },
         Mechanism::Uprobe { place, end } => AttachSpec::Uprobe { place: Box::new(place.clone()), end: *end },
         Mechanism::UprobeMulti { place, end } => {
-            AttachSpec::UprobeMulti { place: Box::new(place.clone()), end: *end }
+            AttachSpec::UprobeMulti { place: Box::new(place.clone()), further: Vec::new(), end: *end }
         }
     }
 }

@@ -61,9 +61,9 @@ pub fn policy(
     let here: Vec<&Hook> = policy.hooks.iter().filter(is_here).collect();
     // what one entry of the policy stands for has its place in the text
     for entry in here.chunk_by(|left, right| left.span == right.span) {
-        let (gathered, rest) = many::gather(&policy, entry, kernel);
+        let (gathered, rest) = many::gather(&policy, entry, facts);
         for many in gathered {
-            let first = many.first().and_then(|first| hook(&policy, first, facts, &mut report));
+            let first = hook(&policy, many.first(), facts, &mut report);
             let first = first.and_then(|hooks| hooks.into_iter().next());
             hooks.extend(first.and_then(|first| many.unite(first, kernel, &mut report)));
         }

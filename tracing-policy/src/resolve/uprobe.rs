@@ -62,9 +62,7 @@ pub(super) fn placed(
     };
     let function = format!("{:#x}:{}+{:#x}", place.file.device, place.file.inode, place.offset);
     let key = HookKey { function, convention: Convention::User };
-    let in_register = |argument: &&Argument| argument.place == Place::Parameter && is_pointer(argument);
-    let pointers = hook.arguments.iter().filter(in_register);
-    let arguments = pointers.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7));
+    let arguments = pointers(hook);
     let mut due = mechanism::duties(hook);
     due.extend((arguments != 0).then_some(Duty::ReadUserMemory));
     let point = attach::Hook::user(place, links, &due);
@@ -75,6 +73,18 @@ pub(super) fn placed(
         }
     }
     Some(Placed { key, attachments, arguments: hook.arguments.clone() })
+}
+
+/// The parameters of a hook that are addresses of what is read, as bits by index.
+pub(super) fn pointers(hook: &Hook) -> u8 {
+    let in_register = |argument: &&Argument| argument.place == Place::Parameter && is_pointer(argument);
+    let pointers = hook.arguments.iter().filter(in_register);
+    pointers.fold(0_u8, |bits, argument| bits | 1 << argument.index.value.min(7))
+}
+
+/// The file of a uprobe, if it could be read and is one that the policy means.
+pub(super) fn file<'b>(uprobe: &Uprobe, binaries: &'b Binaries) -> Option<&'b BinaryFile> {
+    binaries.get(&uprobe.path).ok().filter(|file| digest::matches(&file.bytes, &uprobe.digests))
 }
 
 /// Whether an argument is the address of what is read.

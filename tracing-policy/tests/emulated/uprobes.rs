@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bpf_probes::attach::FileId;
 use bpf_probes::kernel::KernelView;
+use tracing_policy::binary::Binary;
 use tracing_policy::diagnostic::Code;
 use tracing_policy::files::{Binaries, BinaryFile};
 use tracing_policy::policy::{Absent, EventForm, Resolved};
@@ -181,6 +182,43 @@ fn a_place_in_an_elf_file_is_found_by_symbol_and_address() {
     let (behind, layout) = key("symbols: [_start+0x4]");
     assert!(behind.function.ends_with(&format!("+{:#x}", offset + 4)), "{behind}");
     assert_eq!(layout.function_name, "_start+0x4");
+}
+
+// proves: HOOK-12 (many symbols by one link)
+#[test]
+fn the_cookie_tells_which_of_many_functions_of_a_file_was_reached() {
+    let bytes = own_bytes();
+    let functions: Vec<_> = Binary::parse(&bytes).unwrap().functions().into_iter().take(5).collect();
+    let symbols: Vec<String> = functions.iter().map(|name| format!("'{name}'")).collect();
+    let of = |view: &KernelView, options: &str, further: &str| {
+        let less = "selectors: [{matchArgs: [{index: 0, operator: LT, values: ['7']}]}]";
+        let symbols = format!("[{}{further}]", symbols.join(", "));
+        let hook = format!("path: /bin/elf, symbols: {symbols}, args: [{{index: 0, type: int}}], {less}");
+        resolve(view, options, &hook)
+    };
+    for view in kernels().iter().filter(|view| view.has(Feature::UprobeMulti)) {
+        let policy = of(view, "", &format!(", '{}'", functions[1])).unwrap();
+        let [hook] = policy.hooks.as_slice() else { panic!("{:?}", policy.hooks) };
+        let mut it = Emulated::new(std::slice::from_ref(&policy), view);
+        let target = it.compiled.bodies[0].target.to_string();
+        assert!(target.starts_with("uprobe.multi /bin/elf") && target.ends_with(" and 4 more"), "{target}");
+        for (cookie, expected) in [(0, functions[0]), (4, functions[4]), (1, functions[1])] {
+            it.run(Context::kprobe([3, 0, 0, 0, 0, 0]).with_cookie(cookie));
+            let report = it.reports().remove(0);
+            let layout = hook.layouts().nth((report.record.layout - 100) as usize).unwrap();
+            assert_eq!((layout.function_name.as_str(), &layout.form), (expected, &form("/bin/elf", 0, 0)));
+        }
+        it.run(Context::kprobe([9, 0, 0, 0, 0, 0]).with_cookie(2));
+        assert!(it.reports().is_empty());
+        let off = "{name: disable-uprobe-multi, value: 'true'}";
+        assert_eq!(of(view, off, "").unwrap().hooks.len(), 5);
+        assert_eq!(of(view, "", ", no_such_function").unwrap_err(), [Code::NoSuchFunction]);
+    }
+    assert_eq!(
+        of(&recorded("6.1"), "", "").unwrap().hooks.len(),
+        5,
+        "without uprobe.multi each is by itself"
+    );
 }
 
 fn form(path: &str, offset: u64, ref_ctr_offset: u64) -> EventForm {

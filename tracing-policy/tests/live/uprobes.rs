@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::hint::black_box;
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bpf_probes::attach::FileId;
 use bpf_probes::btf::{BtfWriter, IntEncoding, WriteMember};
@@ -14,7 +14,7 @@ use tracing_policy::files::{Binaries, BinaryFile};
 use tracing_policy::policy::Resolved;
 use tracing_policy::source::SourceText;
 
-use crate::running::Running;
+use crate::running::{Report, Running};
 
 /// A kernel with uprobes; `None`, said aloud, where there are none.
 pub(crate) fn kernel_with(feature: Feature) -> Option<KernelView> {
@@ -255,22 +255,49 @@ fn root_a_structs_fields_are_reached_by_the_types_of_the_program() {
     assert_eq!(values, [(-5_i64).to_le_bytes().as_slice(), b"five"]);
 }
 
+/// The C library of this process; `None`, said aloud, where there is none.
+fn c_library() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    let library = paths.find(|path| path.ends_with("/libc.so.6")).map(PathBuf::from);
+    if library.is_none() {
+        eprintln!("this program is not linked to a libc.so.6: not run here");
+    }
+    library
+}
+
+// proves: HOOK-12 (many symbols by one link, natively)
+#[test]
+fn root_many_functions_of_a_library_share_a_link_and_each_is_told_by_its_name() {
+    let Some(kernel) = kernel_with(Feature::UprobeMulti) else { return };
+    let Some(library) = c_library() else { return };
+    let pid = std::process::id();
+    let hook = format!(
+        "symbols: [getpgid, getsid, getppid, getpriority, sched_yield], selectors: [{{matchPIDs: [{{operator: In, values: [{pid}]}}]}}]"
+    );
+    let policy = resolve_file(&kernel, "", &library, &hook);
+    assert_eq!(policy.hooks.len(), 1);
+    let mut running = Running::start(std::slice::from_ref(&policy), &kernel);
+    std::thread::yield_now();
+    let _parent = std::os::unix::process::parent_id();
+    let layouts: Vec<String> = policy.hooks[0].layouts().map(|layout| layout.function_name).collect();
+    let of = |report: &Report| layouts[(report.record.layout - 100) as usize].clone();
+    let seen: Vec<String> = running.reports().iter().map(of).collect();
+    // tests beside this one may call these functions too
+    for expected in ["sched_yield", "getppid"] {
+        assert!(seen.contains(&expected.to_owned()), "{seen:?}");
+    }
+}
+
 // proves: HOOK-10 (symbol, natively)
 #[test]
 fn root_a_function_is_hooked_by_its_symbol() {
     let Some(kernel) = kernel_with(Feature::Uprobe) else { return };
-    // the C library of this process; nobody else asks it for that variable
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let Some(library) = maps
-        .lines()
-        .find_map(|line| line.split_whitespace().nth(5).filter(|path| path.ends_with("/libc.so.6")))
-    else {
-        eprintln!("this program is not linked to a libc.so.6: not run here");
-        return;
-    };
+    let Some(library) = c_library() else { return };
+    // nobody else asks it for that variable
     let filter = "selectors: [{matchArgs: [{index: 0, operator: Equal, values: [ENFORCER_UPROBE_TEST]}]}]";
     let hook = format!("symbols: [getenv], args: [{{index: 0, type: string}}], {filter}");
-    let policy = resolve_file(&kernel, "", Path::new(library), &hook);
+    let policy = resolve_file(&kernel, "", &library, &hook);
     let mut running = Running::start(&[policy], &kernel);
     assert!(std::env::var_os("ENFORCER_UPROBE_TEST").is_none());
     assert!(std::env::var_os("ENFORCER_UPROBE_TEST_").is_none());

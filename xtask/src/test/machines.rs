@@ -13,7 +13,7 @@ use e2e::kernels::{Origin, VARIANTS, Variant};
 use e2e::report::{Kernels, Listed, Machines, Report, Verdict};
 use e2e::vm::{Emulation, End, JOB_PATH, Job, Message, Options, boot_and_run};
 
-use super::{Arguments, Tally, units};
+use super::{Arguments, Tally, samples, units};
 use crate::{build, machine, terminal};
 
 /// MiB of one machine.
@@ -21,9 +21,9 @@ const MEMORY: u32 = 2048;
 /// Seconds that a machine may take, for itself and for each scenario; each scenario has a limit of its own inside.
 const LIMIT: (u64, u64) = (300, 400);
 
-/// The kernel that upstream's samples are from, and where they lie beside the checkout and in the machine.
+/// The kernel that upstream's samples are from, and where they lie in the machine.
 const SAMPLED: &str = "6.12";
-const SAMPLES: (&str, &str) = ("../shared/samples", "/usr/share/samples");
+const SAMPLES: &str = "/usr/share/samples";
 
 /// The scenario that runs tests which load programs themselves, and where the machine has them.
 const VERIFIED: &str = "no_program_is_expensive_to_verify";
@@ -86,7 +86,10 @@ pub(crate) fn run(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
         Some(folder) => build::in_folder(&wanted, folder)?,
         None => build::binaries(&wanted, build::VM_PROFILE)?,
     };
-    let listed = listed(&binaries)?;
+    let mut listed = listed(&binaries)?;
+    if !samples().is_dir() {
+        listed.retain(|listed| listed.kernels != Kernels::Sampled);
+    }
     let Rounds { alone, together } = rounds(arguments, &listed)?;
     let live = if together.iter().any(Round::verifies) {
         Some(units::optimised_suite(LIVE.0, LIVE.1)?)
@@ -225,9 +228,8 @@ fn try_boot(round: &Round, machinery: &Machinery, reports: &mut Vec<Report>) -> 
     if let Some(live) = machinery.live.as_deref().filter(|_| round.verifies()) {
         machine::add(&mut image, live, LIVE.2)?;
     }
-    if name == SAMPLED {
-        let samples = build::workspace().join(SAMPLES.0);
-        machine::add(&mut image, &samples, SAMPLES.1).context("samples of upstream's events")?;
+    if name == SAMPLED && samples().is_dir() {
+        machine::add(&mut image, &samples(), SAMPLES).context("samples of upstream's events")?;
     }
     let mut command = vec!["/usr/bin/e2e-guest".to_owned(), "run".to_owned(), name.to_owned()];
     command.extend(round.names.iter().cloned());

@@ -19,7 +19,7 @@ use std::thread;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{bench, fuzz, setup, terminal};
+use crate::{bench, build, fuzz, setup, terminal};
 use clock::Clock;
 
 /// A kind of test.
@@ -73,6 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         terminal::progress(&format!("{error:#}"));
     }
+    if !samples().is_dir() && (chosen(Layer::Unit) || chosen(Layer::Vm)) {
+        let reason = format!("{} is not there", samples().display());
+        tally.skip("what is compared with upstream's samples", &reason);
+    }
     let needs_built = chosen(Layer::Vm) && machines::wants_built(arguments);
     let building = needs_built.then(|| thread::spawn(machines::build_ahead));
     // A machine that counts instructions counts the same beside others, on one CPU of the host.
@@ -89,6 +93,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         tally.fail("the custom kernel", "the thread that builds it panicked");
     }
     Ok(tally.close())
+}
+
+/// Where upstream's samples are, which lie beside the checkout: what compares with them is left out where they do not.
+fn samples() -> PathBuf {
+    build::workspace().join("../shared/samples")
 }
 
 /// Runs two layers at the same time.

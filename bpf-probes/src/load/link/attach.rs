@@ -152,6 +152,8 @@ pub(super) enum Fault {
     NotSupported(String),
     /// LSM programs do not run.
     LsmInactive(String),
+    /// One of several places is the one that fails.
+    At(AttachSpec, Box<Fault>),
 }
 
 impl From<SysError> for Fault {
@@ -192,8 +194,8 @@ pub fn attach(
         AttachSpec::Uprobe { place, end } => {
             user_file::with(place, file, |door| uprobe::attach(program, place, *end, door))
         }
-        AttachSpec::UprobeMulti { place, end } => {
-            user_file::with(place, file, |door| uprobe_multi::attach(program, place, *end, door))
+        AttachSpec::UprobeMulti { place, further, end } => {
+            user_file::with(place, file, |door| uprobe_multi::attach(program, place, further, *end, door))
         }
     };
     match hold {
@@ -205,6 +207,7 @@ pub fn attach(
 fn describe(fault: Fault, program: &str, target: &AttachSpec) -> AttachError {
     let (program, target) = (program.to_owned(), target.clone());
     match fault {
+        Fault::At(one, fault) => describe(*fault, &program, &one),
         Fault::NoSuchTarget(error) => AttachError::NoSuchTarget { program, target, error },
         Fault::NotSupported(reason) => AttachError::NotSupported { program, target, reason },
         Fault::LsmInactive(active) => AttachError::LsmInactive { program, target, active },

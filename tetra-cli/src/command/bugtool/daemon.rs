@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::bounded::{head, output, tail};
 use super::item::{Collected, Item, ItemError};
+use super::threads::threads;
 use crate::args::{Bugtool, Connection};
 use crate::client::{Client, DESCRIPTION_FILE, Description, RUN_FOLDER, metrics_page};
 use crate::command::debug::{MapReport, program_kind};
@@ -122,6 +123,7 @@ fn process(pid: u32) -> Vec<Item> {
         proc("daemon/cgroup", "cgroup"),
         proc("daemon/io", "io"),
         proc("daemon/sched", "sched"),
+        Item::figures("daemon/threads", move || threads(pid)),
         proc("pmap.out", "smaps_rollup"),
         Item::settings("daemon/cmdline", move || words(&line.join("cmdline"), |_word| true)),
         Item::settings("daemon/environment", move || {

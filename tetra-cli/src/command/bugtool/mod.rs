@@ -13,5 +13,6 @@ mod kernel;
 mod kernel_log;
 mod redact;
 mod run;
+mod threads;
 
 pub(crate) use run::run;
