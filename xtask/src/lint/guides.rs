@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use clap::{Arg, Command, CommandFactory as _};
+
 use super::text::{File, product_part};
+use crate::Arguments;
 
 /// Pages that people write.
 const PAGES: [&str; 4] = ["docs/guide/", "docs/limitations.md", "README.md", "SECURITY.md"];
@@ -37,7 +40,7 @@ fn text_of<'f>(files: &'f [File], path: &str) -> Option<&'f str> {
 
 /// What the references have.
 struct Known<'f> {
-    options: BTreeSet<&'f str>,
+    options: BTreeSet<String>,
     /// As they are written behind `tetra `.
     commands: BTreeSet<String>,
     metrics: &'f str,
@@ -49,18 +52,21 @@ impl<'f> Known<'f> {
         let (flags, tetra) =
             (text_of(files, "docs/reference/flags.md")?, text_of(files, "docs/reference/tetra.md")?);
         Some(Self {
-            options: options(flags).chain(options(tetra)).collect(),
+            options: options(flags)
+                .chain(options(tetra))
+                .map(str::to_owned)
+                .chain(of_chores(&Arguments::command()))
+                .collect(),
             commands: commands(tetra),
             metrics: text_of(files, "docs/reference/metrics.md")?,
             diagnostics: text_of(files, "docs/reference/diagnostics.md")?,
         })
     }
 
-    /// What a page names and there is not. Lines about cargo have its options.
+    /// What a page names and there is not.
     fn missing_of(&self, page: &str) -> BTreeSet<String> {
         let mut missing = BTreeSet::new();
-        for line in page.lines().filter(|line| !line.contains("cargo ")) {
-            missing.extend(options(line).filter(|name| !self.options.contains(name)).map(str::to_owned));
+        for line in page.lines() {
             for word in line.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')) {
                 let is_metric = word.starts_with("enforcer_") || word.starts_with("tetragon_");
                 if is_metric && !self.metrics.contains(&format!("`{word}`")) {
@@ -75,7 +81,11 @@ impl<'f> Known<'f> {
                 }
             }
         }
-        missing.extend(code(page).into_iter().filter_map(|code| self.unknown_command(code)));
+        for code in code(page) {
+            let unknown = options(&code).filter(|name| is_ours(&code) && !self.options.contains(*name));
+            missing.extend(unknown.map(str::to_owned));
+            missing.extend(self.unknown_command(&code));
+        }
         missing
     }
 
@@ -93,6 +103,20 @@ impl<'f> Known<'f> {
         let has_inner = self.commands.iter().any(|known| known.starts_with(&format!("{name} ")));
         (has_inner && !self.commands.contains(&inner)).then(|| format!("tetra {inner}"))
     }
+}
+
+/// Options of the chores of this repository.
+fn of_chores(command: &Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(Arg::get_long).map(|name| format!("--{name}"));
+    own.chain(command.get_subcommands().flat_map(of_chores)).collect()
+}
+
+/// Whether a piece of code is an option by itself, or a command of this repository.
+fn is_ours(code: &str) -> bool {
+    let program = code.split_whitespace().next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    code.starts_with("--")
+        || ["enforcer", "tetra", "tetragon"].contains(&program)
+        || code.starts_with("cargo xtask ")
 }
 
 /// Each `--name` in a text.
@@ -118,17 +142,15 @@ fn commands(reference: &str) -> BTreeSet<String> {
     found
 }
 
-/// Pieces of code: lines between fences, and what stands between backticks.
-fn code(page: &str) -> Vec<&str> {
+/// Pieces of code: commands between fences, each in one line, and what stands between backticks.
+fn code(page: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut is_fenced = false;
-    for line in page.lines() {
-        if line.starts_with("```") {
-            is_fenced = !is_fenced;
-        } else if is_fenced {
-            found.push(line);
+    let commands_in_one_line = page.replace("\\\n", " ");
+    for (index, part) in commands_in_one_line.split("\n```").enumerate() {
+        if index % 2 == 1 {
+            found.extend(part.lines().skip(1).map(str::to_owned));
         } else {
-            found.extend(line.split('`').skip(1).step_by(2));
+            found.extend(part.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned));
         }
     }
     found
@@ -219,7 +241,7 @@ mod tests {
     fn names_that_there_are_are_no_findings() {
         let page = format!(
             "{EVENTS}`--rb-size 1M`, `enforcer_lost_total{{kind}}`, P0001, `tetra policy add x.yaml`, `tetra top`\n```sh\n./tetra tp add x.yaml\n\
-             tetra --rb-size 1 status\ncargo build --release\n```\nThe command tetra is there.\n"
+             tetra --rb-size 1 status\ncargo build --release\nsha256sum --check x\n```\nThe command tetra is there.\n"
         );
         let table =
             "| it says | do |\n| --- | --- |\n| `lost in the kernel: exec=…` or `… in the …` | `nothing` |\n";
@@ -232,6 +254,8 @@ mod tests {
             ("`--rb-sizes`", "--rb-sizes"),
             ("`enforcer_lost`", "enforcer_lost"),
             ("P0002", "P0002"),
+            ("`cargo xtask lint --fast`", "--fast"),
+            ("```\nenforcer \\\n  --rb-sizes 1\n```", "--rb-sizes"),
             ("`tetra dance`", "tetra dance"),
             ("```\ntetra policy remove x\n```", "tetra policy remove"),
         ] {
