@@ -265,10 +265,12 @@ impl Daemon {
         tokio::spawn(self.kernel.let_go_when_unused(stop.clone()));
         self.drain.take_over();
         let policies = self.observed.board.policies().len();
-        let milliseconds = milliseconds_since(self.started);
-        tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
-        tell_supervisor(NotifyState::Ready);
-        self.drain.run(servers, stop, self.observed).await
+        let ready = || {
+            let milliseconds = milliseconds_since(self.started);
+            tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
+            tell_supervisor(NotifyState::Ready);
+        };
+        self.drain.run(servers, stop, self.observed, ready).await
     }
 }
 
