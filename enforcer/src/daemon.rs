@@ -265,10 +265,12 @@ impl Daemon {
         tokio::spawn(self.kernel.let_go_when_unused(stop.clone()));
         self.drain.take_over();
         let policies = self.observed.board.policies().len();
-        let milliseconds = milliseconds_since(self.started);
-        tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
-        tell_supervisor(NotifyState::Ready);
-        self.drain.run(servers, stop, self.observed).await
+        let ready = || {
+            let milliseconds = milliseconds_since(self.started);
+            tracing::info!(policies, processes = self.processes, milliseconds, "enforcer ready");
+            tell_supervisor(NotifyState::Ready);
+        };
+        self.drain.run(servers, stop, self.observed, ready).await
     }
 }
 
@@ -422,7 +424,7 @@ fn write_info(
     let text = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
     let info = Info {
         export_filename: text(settings.export.as_ref().and_then(ExportSettings::path)),
-        btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new("/sys/kernel/btf/vmlinux")))),
+        btf: text(Some(settings.btf.as_deref().unwrap_or(Path::new(kernel::KERNEL_TYPES)))),
         server_address: unix.or(sockets.first()).map(BoundSocket::address).unwrap_or_default(),
         metrics_address: metrics.map(|metrics| metrics.address().to_string()).unwrap_or_default(),
         max_recv_size: MAX_REQUEST,

@@ -114,12 +114,13 @@ impl Drain {
         tracing::debug!(read = report.summary.totals.read(), "stopped before it was ready");
     }
 
-    /// Waits for a signal, then drains. A second signal ends the waiting.
+    /// Waits for a signal, then drains. A second signal ends the waiting. `ready` is called as soon as a signal would not go unnoticed.
     pub(crate) async fn run(
         self,
         mut servers: Servers,
         stop: CancellationToken,
         observed: Observed,
+        ready: impl FnOnce(),
     ) -> Report {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
@@ -129,6 +130,7 @@ impl Drain {
                 return Report { faults, ..Report::default() };
             }
         };
+        ready();
         let mut faults = self.wait(&mut signals, &mut servers, &observed).await;
         tell_supervisor(NotifyState::Stopping);
         self.keep.leave();

@@ -17,7 +17,7 @@ fn generated(pages: &[(&str, String)]) {
     }
 }
 
-// proves: MET-01 (reference)
+// proves: MET-01 (reference), DOC-06
 #[test]
 fn the_reference_and_the_dashboard_of_metrics_are_what_the_source_says() {
     generated(&[
@@ -26,6 +26,7 @@ fn the_reference_and_the_dashboard_of_metrics_are_what_the_source_says() {
     ]);
 }
 
+// proves: DOC-05 (flags: the page is what the source says)
 #[test]
 fn the_reference_of_options_is_what_the_source_says() {
     generated(&[("flags.md", enforcer::config::flags_reference())]);

@@ -116,7 +116,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("paths_are_right_across_mounts_and_roots", paths::mounts_and_roots),
     // proves: ARG-06 (file)
     plain("paths_are_right_when_long_foreign_or_deleted", paths::long_foreign_deleted),
-    // proves: ACT-13, ACT-14
+    // proves: ACT-13, ACT-14, SEC-05 (in a machine)
     plain("what_is_alike_is_reported_once_with_its_stacks", reports::limited_with_stacks),
     // proves: ACT-10 (TrackSock)
     plain("what_is_sent_over_a_tracked_socket_is_its_owners", reports::tracked_sockets),
@@ -169,9 +169,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // proves: INST-10
     plain("a_second_daemon_is_refused", lifecycle::second_daemon),
     plain("nothing_stays_behind_after_sigterm", lifecycle::leaves_nothing),
-    // proves: SEL-09
+    // proves: SEL-09, SEC-08 (host_ns, in a machine)
     plain("namespaces_other_than_the_hosts_are_told_by_their_kind", selectors::namespaces),
-    // proves: SEL-11
+    // proves: SEL-11, SEC-08
     plain("capabilities_of_root_users_and_user_namespaces_are_told_apart", selectors::capabilities),
     // proves: SEL-08 (In, NotIn)
     plain("a_parent_is_told_by_its_binary", selectors::parents),
@@ -212,6 +212,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     plain("calls_by_int_0x80_are_told_from_those_of_64_bit_programs", lists::int_0x80_told_apart),
     // proves: POL-12, POL-16 (partially enabled, in a machine)
     plain("a_policy_that_goes_without_a_function_is_enabled_in_part", lists::enabled_in_part),
+    // proves: REL-07 (5.10 to 7.2)
     plain("no_program_is_expensive_to_verify", verification::cheap),
     plain("upstreams_policies_load_and_report_what_upstream_reported", samples::all).where_samples_are_from(),
     // proves: REL-04, REL-05, REL-06 (clean-up of leftovers)

@@ -46,6 +46,7 @@ fn the_definitions_survive_yaml() {
     }
 }
 
+// proves: DOC-03
 #[test]
 fn the_reference_is_that_of_the_language() {
     is("docs/reference/policy.md", &format!("{HEAD}{}", reference()));

@@ -70,3 +70,28 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::{CommandFactory as _, ValueEnum as _};
+
+    use super::{Arguments, build, test::Layer};
+
+    // proves: DOC-11 (chores and layers of tests)
+    #[test]
+    fn every_chore_and_layer_is_in_the_table_for_contributors() {
+        let page = std::fs::read_to_string(build::workspace().join("CONTRIBUTING.md")).unwrap();
+        let chores: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+            .flat_map(|cell| cell.split(['`', ',', ' ']))
+            .collect();
+        for chore in Arguments::command().get_subcommands() {
+            assert!(chores.contains(&chore.get_name()), "{}", chore.get_name());
+        }
+        let layers = Layer::value_variants().iter().filter_map(Layer::to_possible_value);
+        let layers: Vec<String> = layers.map(|layer| layer.get_name().to_owned()).collect();
+        assert!(page.contains(&format!("in layers: {};", layers.join(", "))), "{layers:?}");
+    }
+}

@@ -7,7 +7,8 @@ use prost::{DecodeError, Message};
 use super::event::{shown_properties, split_to_wire, to_wire};
 use super::process::fields_to_wire;
 use crate::event::{Event, EventKind, Process, ProcessRef};
-use crate::wire;
+use crate::wire::get_events_response::Event as Kind;
+use crate::wire::{self, EventType};
 
 /// Fields of every event that has processes, but of a loader's.
 const PROCESS: u32 = 1;
@@ -84,17 +85,15 @@ impl Encoder {
         let Some(who) = in_front else { return self.message(&to_wire(event)) };
         let (kind, envelope) = split_to_wire(event);
         self.rest.clear();
-        kind.encode(&mut self.rest);
-        let mut rest = self.rest.as_slice();
-        let (field, wire_type) = encoding::decode_key(&mut rest).expect("a field was just encoded");
-        encoding::decode_varint(&mut rest).expect("a message has a length");
+        let field = encode_kind(&kind, &mut self.rest);
+        let rest = self.rest.as_slice();
         let process = Shown { who, properties: shown_properties(event) };
         let parent = event.parent().map(|who| Shown { who, properties: None });
         let parent_len = parent.as_ref().map_or(0, |parent| parent.field_len(PARENT));
         let len = process.field_len(PROCESS) + parent_len + rest.len();
         let key_len = encoding::key_len(field) + encoding::encoded_len_varint(len as u64);
         self.block.reserve(key_len + len + envelope.encoded_len());
-        encoding::encode_key(field, wire_type, &mut self.block);
+        encoding::encode_key(field, WireType::LengthDelimited, &mut self.block);
         encoding::encode_varint(len as u64, &mut self.block);
         process.put(PROCESS, &mut self.block);
         if let Some(parent) = parent {
@@ -110,6 +109,27 @@ impl Encoder {
         self.block.reserve(message.encoded_len());
         message.encode_raw(&mut self.block);
         EncodedEvent(self.block.split().freeze())
+    }
+}
+
+/// Encodes the message of an event. Returns the number of its field, which is that of the event's type.
+fn encode_kind(kind: &Kind, out: &mut Vec<u8>) -> u32 {
+    fn message(kind: EventType, message: &impl Message, out: &mut Vec<u8>) -> u32 {
+        message.encode_raw(out);
+        kind as u32
+    }
+    match kind {
+        Kind::ProcessExec(event) => message(EventType::ProcessExec, event, out),
+        Kind::ProcessExit(event) => message(EventType::ProcessExit, event, out),
+        Kind::ProcessKprobe(event) => message(EventType::ProcessKprobe, event, out),
+        Kind::ProcessTracepoint(event) => message(EventType::ProcessTracepoint, event, out),
+        Kind::ProcessLoader(event) => message(EventType::ProcessLoader, event, out),
+        Kind::ProcessUprobe(event) => message(EventType::ProcessUprobe, event, out),
+        Kind::ProcessThrottle(event) => message(EventType::ProcessThrottle, event, out),
+        Kind::ProcessLsm(event) => message(EventType::ProcessLsm, event, out),
+        Kind::ProcessUsdt(event) => message(EventType::ProcessUsdt, event, out),
+        Kind::Test(event) => message(EventType::Test, event, out),
+        Kind::RateLimitInfo(event) => message(EventType::RateLimitInfo, event, out),
     }
 }
 

@@ -44,11 +44,11 @@ impl fmt::Display for Answer {
 }
 
 macro_rules! features {
-    ($($(#[$doc:meta])+ $variant:ident = $name:literal, $since:expr;)+) => {
+    ($(#[doc = $what:literal] $variant:ident = $name:literal, $since:expr;)+) => {
         /// Everything a plan or a program's form may depend on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Feature {
-            $($(#[$doc])+ $variant,)+
+            $(#[doc = $what] $variant,)+
         }
 
         impl Feature {
@@ -58,6 +58,11 @@ macro_rules! features {
             /// Name in files, messages and `tetra probe`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it is, in a sentence of Markdown.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$variant => $what,)+ }
             }
 
             /// First upstream kernel that has it, where it depends on the version rather than on the configuration.

@@ -11,6 +11,7 @@ mod network;
 mod preemption;
 #[cfg(test)]
 mod recorded;
+mod reference;
 mod symbols;
 mod syscall_i386;
 mod syscall_table;
@@ -26,6 +27,7 @@ pub use network::NetworkNames;
 pub use preemption::{Preemption, PreemptionSources};
 #[cfg(test)]
 pub(crate) use recorded::recorded;
+pub use reference::reference;
 pub use symbols::Symbols;
 pub use syscall_i386::I386Call;
 pub use syscalls::{Abi, Syscall, SyscallName, SyscallNameError, SyscallParameter};

@@ -76,7 +76,7 @@ pub enum TracepointContext {
 /// Facts and types of one kernel, with the questions that planners and builders ask. Immutable; share it as `Arc`.
 #[derive(Debug, Clone)]
 pub struct KernelView {
-    facts: KernelFacts,
+    facts: Arc<KernelFacts>,
     btf: Arc<Btf>,
     modules: BTreeMap<String, Arc<Btf>>,
     tracepoints: BTreeMap<String, TracepointFormat>,
@@ -84,14 +84,14 @@ pub struct KernelView {
 
 impl KernelView {
     /// A view of these facts and types.
-    pub const fn new(facts: KernelFacts, btf: Arc<Btf>) -> Self {
-        Self { facts, btf, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
+    pub fn new(facts: impl Into<Arc<KernelFacts>>, btf: Arc<Btf>) -> Self {
+        Self { facts: facts.into(), btf, modules: BTreeMap::new(), tracepoints: BTreeMap::new() }
     }
 
     /// The same kernel with facts that are changed.
     #[must_use]
     pub fn changed(mut self, change: impl FnOnce(&mut KernelFacts)) -> Self {
-        change(&mut self.facts);
+        change(Arc::make_mut(&mut self.facts));
         self
     }
 
@@ -103,7 +103,8 @@ impl KernelView {
     /// Adds functions that exist, for names that the kernel's types do not list.
     pub fn add_functions(&mut self, names: &[String]) {
         let all = self.facts.functions.iter().chain(names.iter().map(String::as_str));
-        self.facts.functions = Symbols::from_names(all);
+        let all = Symbols::from_names(all);
+        Arc::make_mut(&mut self.facts).functions = all;
     }
 
     /// Adds the format of a tracepoint: of thousands that a kernel has, a view holds those that somebody asks for.
@@ -113,13 +114,13 @@ impl KernelView {
 
     /// The same, from a set.
     pub fn add_symbols(&mut self, more: &Symbols) {
-        let all = self.facts.functions.iter().chain(more.iter());
-        self.facts.functions = Symbols::from_names(all);
+        let all = Symbols::from_names(self.facts.functions.iter().chain(more.iter()));
+        Arc::make_mut(&mut self.facts).functions = all;
     }
 
     /// Says which functions can be traced.
     pub fn set_traceable(&mut self, traceable: Symbols) {
-        self.facts.traceable = Some(traceable);
+        Arc::make_mut(&mut self.facts).traceable = Some(traceable);
     }
 
     /// The functions that can be hooked, as far as they are known, whose name `wanted` takes; in order.
@@ -150,7 +151,7 @@ impl KernelView {
     }
 
     /// The facts.
-    pub const fn facts(&self) -> &KernelFacts {
+    pub const fn facts(&self) -> &Arc<KernelFacts> {
         &self.facts
     }
 
@@ -242,7 +243,7 @@ impl KernelView {
     }
 
     /// Preemption model in force.
-    pub const fn preemption(&self) -> Preemption {
+    pub fn preemption(&self) -> Preemption {
         self.facts.preemption
     }
 

@@ -158,6 +158,7 @@ mod tests {
         assert!(asked(&["enforcer", "completion"]).is_err());
     }
 
+    // proves: DOC-05 (flags)
     #[test]
     fn every_option_is_in_every_document() {
         let text = |document: Document| String::from_utf8(document.text().unwrap()).unwrap();

@@ -15,7 +15,7 @@ const HELD: Duration = Duration::from_secs(10);
 /// and read again for the next.
 #[derive(Debug)]
 pub struct KnownKernel {
-    facts: KernelFacts,
+    facts: Arc<KernelFacts>,
     types: Types,
     held: Mutex<Held>,
     used: Notify,
@@ -39,7 +39,7 @@ struct Held {
 impl KnownKernel {
     /// A kernel with these facts, and types that are from there.
     pub fn new(view: Arc<KernelView>, types: Types) -> Self {
-        let facts = view.facts().clone();
+        let facts = Arc::clone(view.facts());
         let held = Mutex::new(Held { view: Some(view), used: Instant::now() });
         Self { facts, types, held, used: Notify::new() }
     }
@@ -54,7 +54,7 @@ impl KnownKernel {
         if let Some(view) = &held.view {
             return Ok(Arc::clone(view));
         }
-        let view = Arc::new(KernelView::new(self.facts.clone(), Arc::new(kernel_btf()?)));
+        let view = Arc::new(KernelView::new(Arc::clone(&self.facts), Arc::new(kernel_btf()?)));
         held.view = Some(Arc::clone(&view));
         self.used.notify_one();
         Ok(view)

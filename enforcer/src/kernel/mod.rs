@@ -23,4 +23,4 @@ pub use figures::LoadedFigures;
 pub use keep::{Keep, KeepError};
 pub use known::{KnownKernel, Types};
 pub use port::{Body, KernelPort, Stub};
-pub use setup::{SetupError, prepare, types_in};
+pub use setup::{KERNEL_TYPES, SetupError, prepare, types_in};

@@ -32,7 +32,7 @@ pub enum SetupError {
 }
 
 /// Where a kernel shows its types.
-const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
+pub const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// Where the list of active security modules is read.
 const SECURITY_FS: &str = "/sys/kernel/security";
 

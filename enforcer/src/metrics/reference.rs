@@ -42,3 +42,26 @@ fn row(metric: &Description) -> String {
     let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
     format!("| `{}` | {kind} | {} | {} |\n", metric.full_name(), labels.join(", "), metric.help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, reference};
+
+    // proves: DOC-06
+    #[test]
+    fn every_metric_has_one_row_with_its_labels_and_what_it_counts() {
+        let page = reference();
+        for metric in ALL {
+            let name = metric.full_name();
+            let begin = format!("| `{name}` |");
+            let rows: Vec<&str> = page.lines().filter(|line| line.starts_with(&begin)).collect();
+            assert_eq!(rows.len(), 1, "{name}");
+            assert!(rows.iter().all(|row| row.ends_with(&format!("| {} |", metric.help))), "{rows:?}");
+            assert!(!metric.help.is_empty() && !metric.help.contains('|'), "{name}");
+            assert!(
+                metric.labels.iter().all(|label| rows.concat().contains(&format!("`{label}`"))),
+                "{name}"
+            );
+        }
+    }
+}

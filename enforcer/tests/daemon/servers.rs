@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use api::wire::GetVersionRequest;
 use api::wire::fine_guidance_sensors_client::FineGuidanceSensorsClient;
+use enforcer::log::sentence;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -48,15 +49,11 @@ fn encrypted(authority: &Authority) -> (Instance, PathBuf) {
 }
 
 async fn version(address: &str, tls: ClientTlsConfig) -> Result<String, String> {
-    let text = |error: &dyn std::error::Error| {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-    };
     let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
     let endpoint = endpoint.tls_config(tls).unwrap();
-    let channel: Channel = endpoint.connect().await.map_err(|error| text(&error))?;
+    let channel: Channel = endpoint.connect().await.map_err(|error| sentence(&error))?;
     let mut client = FineGuidanceSensorsClient::new(channel);
-    let answer = client.get_version(GetVersionRequest {}).await.map_err(|error| text(&error))?;
+    let answer = client.get_version(GetVersionRequest {}).await.map_err(|error| sentence(&error))?;
     Ok(answer.into_inner().version)
 }
 

@@ -80,7 +80,41 @@ fn anchor(title: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::crd::definition;
+    use crate::schema::PolicyKind;
+
+    fn fields_of(section: &str) -> BTreeSet<&str> {
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+    }
+
+    /// Looks for a table of exactly the fields of each mapping; how many mappings there are.
+    fn walk(node: &Value, tables: &[BTreeSet<&str>]) -> usize {
+        let fields = node["properties"].as_object();
+        if let Some(fields) = fields {
+            let names: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+            assert!(tables.contains(&names), "{names:?}");
+        }
+        let inner = [&node["items"], &node["additionalProperties"]].into_iter();
+        let inner = inner.chain(fields.into_iter().flat_map(serde_json::Map::values));
+        usize::from(fields.is_some())
+            + inner.filter(|node| node.is_object()).map(|node| walk(node, tables)).sum::<usize>()
+    }
+
+    // proves: DOC-03
+    #[test]
+    fn every_mapping_of_the_definition_has_a_table_of_its_fields() {
+        let text = reference();
+        let tables: Vec<BTreeSet<&str>> = text.split("\n## ").map(fields_of).collect();
+        let definition = definition(PolicyKind::Cluster);
+        let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let mappings = walk(spec, &tables);
+        assert!(mappings > 30, "{mappings}");
+    }
 
     #[test]
     fn every_link_leads_to_a_heading_and_every_field_has_a_sentence() {

@@ -67,7 +67,7 @@ fn word(kind: Namespace) -> &'static str {
     }
 }
 
-// proves: SEL-09
+// proves: SEL-09, SEC-08 (host_ns)
 #[test]
 fn every_kind_of_namespace_is_compared_with_the_hosts_on_every_kernel() {
     for view in &kernels() {

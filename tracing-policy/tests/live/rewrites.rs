@@ -1,4 +1,5 @@
-//! Functions of this very program that do something else than is written there.
+//! Functions of this very program that do something else than is written there, where the kernel writes registers. The row of such policies is proved where
+//! that is sure: emulated, and by a scenario.
 
 use std::hint::black_box;
 
@@ -39,7 +40,6 @@ fn running(kernel: &KernelView, options: &str, offset: u64, action: &str) -> Run
 adds!(returns_at_once);
 adds!(returns_at_once_by_perf);
 
-// proves: ACT-06 (argError, natively)
 #[test]
 fn root_a_function_returns_at_once_with_the_value_of_a_policy() {
     let Some(kernel) = kernel_with(Feature::UprobeRegisterWrite) else { return };
@@ -64,7 +64,6 @@ fn root_a_function_returns_at_once_with_the_value_of_a_policy() {
 
 adds!(reported_and_overridden);
 
-// proves: ACT-06 (beside a report, natively)
 #[test]
 fn root_a_policy_overrides_beside_one_that_was_there_first_and_reports() {
     let Some(kernel) = kernel_with(Feature::UprobeRegisterWrite) else { return };
@@ -84,7 +83,6 @@ adds!(called_with_another);
 adds!(called_with_what_lies_in_memory);
 adds!(called_with_a_part);
 
-// proves: ACT-06 (argRegs, natively)
 #[test]
 fn root_a_function_is_called_with_other_registers() {
     let Some(kernel) = kernel_with(Feature::UprobeRegisterWrite) else { return };
@@ -107,7 +105,6 @@ extern "C" fn goes_here(number: i64, _other: *const i64) -> i64 {
     black_box(number) * 100
 }
 
-// proves: ACT-07 (offset, natively)
 #[test]
 fn root_another_function_of_the_file_runs_instead() {
     let Some(kernel) = kernel_with(Feature::UprobeRegisterWrite) else { return };

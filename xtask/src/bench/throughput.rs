@@ -7,6 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use super::parse;
+use crate::test::CHURN;
 use crate::{build, terminal};
 
 /// The figures of the machine that they were last written on, in nanoseconds an event.
@@ -17,8 +18,6 @@ const COSTS: [(&str, &str, u64); 2] = [
     ("json_file_ns", "process_kprobe events to a JSON file, a second of one core", 500_000),
     ("stream_ns", "process_kprobe events to one gRPC stream, a second of one core", 300_000),
 ];
-/// An hour's worth of short processes.
-const CHURN: &str = "2000000";
 
 /// Measures both and prints them. `write`: into the committed table, too.
 pub(super) fn run(write: bool) -> Result<()> {
@@ -55,7 +54,16 @@ fn costs() -> Result<BTreeMap<String, u64>> {
 
 fn churn() -> Result<bool> {
     let mut test = build::cargo();
-    test.args(["test", "--quiet", "--release", "--package", "enforcer", "--test", "churn"]);
+    test.args([
+        "test",
+        "--quiet",
+        "--profile",
+        build::VM_PROFILE,
+        "--package",
+        "enforcer",
+        "--test",
+        "churn",
+    ]);
     let status = test.env("ENFORCER_CHURN", CHURN).status().context("cargo test")?;
     Ok(status.success())
 }

@@ -47,7 +47,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// What packages say of themselves, such as the policy compiler of its language: their own tests write it, and fail when what is there differs.
 fn of_packages() -> Result<()> {
-    for package in ["tracing-policy", "enforcer", "tetra-cli", "api"] {
+    for package in ["bpf-probes", "tracing-policy", "enforcer", "tetra-cli", "api"] {
         let mut test = build::cargo();
         test.args(["test", "--quiet", "--package", package, "--test", "generated"]);
         let status = test.env("ENFORCER_GENERATE", "1").status().context("cargo test")?;

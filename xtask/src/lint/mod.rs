@@ -1,5 +1,6 @@
-//! `cargo xtask lint`: what no compiler checks: who may know whom, the order of modules, the text of the source.
+//! `cargo xtask lint`: what no compiler checks: who may know whom, the order of modules, the text of the source, and what pages name of it.
 
+mod guides;
 mod layers;
 mod modules;
 mod text;
@@ -28,6 +29,7 @@ pub(crate) fn findings() -> Result<Vec<String>> {
     let files = files()?;
     findings.extend(modules::findings(&files));
     findings.extend(text::findings(&files));
+    findings.extend(guides::guides_name_what_there_is(&files));
     findings.extend(generate::findings(&files)?);
     Ok(findings)
 }

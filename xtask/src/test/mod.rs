@@ -10,6 +10,7 @@ mod tally;
 mod units;
 
 pub(crate) use tally::Tally;
+pub(crate) use units::CHURN;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -23,7 +23,10 @@ struct Optimised {
     said: &'static str,
 }
 
-/// A million random policies, and the short processes of an hour.
+/// The short processes of an hour.
+pub(crate) const CHURN: &str = "2000000";
+
+/// A million random policies, and an hour's processes.
 const OPTIMISED: [Optimised; 2] = [
     Optimised {
         package: "tracing-policy",
@@ -31,12 +34,7 @@ const OPTIMISED: [Optimised; 2] = [
         amount: ("AGREEMENT_CASES", "1000000"),
         said: "AGREEMENT_SEED=",
     },
-    Optimised {
-        package: "enforcer",
-        target: "churn",
-        amount: ("ENFORCER_CHURN", "2000000"),
-        said: "churn: ",
-    },
+    Optimised { package: "enforcer", target: "churn", amount: ("ENFORCER_CHURN", CHURN), said: "churn: " },
 ];
 
 /// A binary of tests and the folder of its package.

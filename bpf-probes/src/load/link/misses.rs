@@ -5,7 +5,8 @@ use std::os::fd::AsFd as _;
 use super::attach::Link;
 use crate::load::sys::{self, LinkFacts};
 
-/// Tells how many calls of kernel functions were not handed to a link, for a kprobe was running on that CPU. It does not keep the link in its place.
+/// Tells how many calls of kernel functions were not handed to a link, for a kprobe was running on that CPU. It does not keep the link in its place:
+/// it knows its number, which no other link has soon (`kernel/bpf/syscall.c: bpf_link_alloc_id` gives them out in a circle), and looks it up at each count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LinkMisses {
     id: u32,

@@ -2,12 +2,12 @@
 
 #![expect(unsafe_code, reason = "bpf(2)")]
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use libbpf_sys as ffi;
 
 use super::SysError;
-use super::object::{info_len, own};
+use super::object::{info, own};
 
 /// What is asked about a link.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,12 +19,10 @@ pub(in crate::load) struct LinkFacts {
 
 /// Asks about a link.
 pub(in crate::load) fn link_facts(fd: BorrowedFd<'_>) -> Result<LinkFacts, SysError> {
-    let mut info = ffi::bpf_link_info::default();
-    let mut len = info_len::<ffi::bpf_link_info>();
-    // SAFETY: `info` and `len` are live and `len` is the size of `info`; all pointers in it are null with counts of 0.
-    let result = unsafe { ffi::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
-    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
-    Ok(LinkFacts { id: info.id, missed: missed(&info) })
+    let mut answer = ffi::bpf_link_info::default();
+    // SAFETY: this is what links are asked for; all pointers in it are null with counts of 0.
+    unsafe { info(fd, &mut answer) }?;
+    Ok(LinkFacts { id: answer.id, missed: missed(&answer) })
 }
 
 /// `kernel/trace/bpf_trace.c: bpf_kprobe_multi_link_fill_link_info`, `kernel/bpf/syscall.c: bpf_perf_link_fill_kprobe`, 6.7.

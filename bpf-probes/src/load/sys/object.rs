@@ -84,18 +84,16 @@ pub(in crate::load) struct MapFacts {
 
 /// Asks about a map.
 pub(in crate::load) fn map_facts(fd: BorrowedFd<'_>) -> Result<MapFacts, SysError> {
-    let mut info = libbpf_sys::bpf_map_info::default();
-    let mut len = info_len::<libbpf_sys::bpf_map_info>();
-    // SAFETY: `info` and `len` are live and `len` is the size of `info`; the kernel writes at most that much.
-    let result = unsafe { libbpf_sys::bpf_map_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
-    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
+    let mut answer = libbpf_sys::bpf_map_info::default();
+    // SAFETY: this is what maps are asked for, and has no pointers.
+    unsafe { info(fd, &mut answer) }?;
     Ok(MapFacts {
-        id: info.id,
-        kind: info.type_,
-        name: object_name(&info.name),
-        key_size: info.key_size,
-        value_size: info.value_size,
-        max_entries: info.max_entries,
+        id: answer.id,
+        kind: answer.type_,
+        name: object_name(&answer.name),
+        key_size: answer.key_size,
+        value_size: answer.value_size,
+        max_entries: answer.max_entries,
     })
 }
 
@@ -112,6 +110,22 @@ pub(in crate::load) fn map_by_id(id: u32) -> Result<OwnedFd, SysError> {
     own("bpf(BPF_MAP_GET_FD_BY_ID)", unsafe { libbpf_sys::bpf_map_get_fd_by_id(id) })
 }
 
+/// What the kernel says about an object, into `answer`. Returns how many bytes of it this kernel knows.
+///
+/// # Safety
+/// `Info` is the `struct bpf_*_info` of the object's kind, and each pointer in it goes to a live buffer of the size or count beside it, or is null and
+/// that count 0.
+pub(super) unsafe fn info<Info>(fd: BorrowedFd<'_>, answer: &mut Info) -> Result<u32, SysError> {
+    let mut len = info_len::<Info>();
+    // SAFETY: `answer` and `len` are live and `len` is the size of `answer`, the most that the kernel writes there; the caller answers for what it points to.
+    let result = unsafe {
+        libbpf_sys::bpf_obj_get_info_by_fd(fd.as_raw_fd(), std::ptr::from_mut(answer).cast(), &raw mut len)
+    };
+    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
+    Ok(len)
+}
+
+/// The size of a structure as system calls take it.
 pub(super) fn info_len<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }

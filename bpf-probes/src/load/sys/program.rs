@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use libbpf_sys as ffi;
 
 use super::SysError;
-use super::object::{info_len, own};
+use super::object::{info, info_len, own};
 use crate::spec::ProgramKind;
 
 /// One record of `func_info`: where a function begins and its BTF type (`struct bpf_func_info`).
@@ -156,21 +156,18 @@ pub(in crate::load) struct ProgramFacts {
 
 /// Asks about a program.
 pub(in crate::load) fn program_facts(fd: BorrowedFd<'_>) -> Result<ProgramFacts, SysError> {
-    let mut info = ffi::bpf_prog_info::default();
-    let mut len = info_len::<ffi::bpf_prog_info>();
-    // SAFETY: `info` and `len` are live and `len` is the size of `info`; the kernel writes at most that much, and all pointers in `info` are
-    // null with counts of 0.
-    let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
-    SysError::check("bpf(BPF_OBJ_GET_INFO_BY_FD)", result)?;
+    let mut answer = ffi::bpf_prog_info::default();
+    // SAFETY: this is what programs are asked for; all pointers in it are null with counts of 0.
+    let known = unsafe { info(fd, &mut answer) }?;
     Ok(ProgramFacts {
-        id: info.id,
-        kind: info.type_,
-        jited_len: info.jited_prog_len,
-        run_time_ns: info.run_time_ns,
-        run_count: info.run_cnt,
-        recursion_misses: info.recursion_misses,
-        verified_insns: info.verified_insns,
-        counts_misses: len as usize
+        id: answer.id,
+        kind: answer.type_,
+        jited_len: answer.jited_prog_len,
+        run_time_ns: answer.run_time_ns,
+        run_count: answer.run_cnt,
+        recursion_misses: answer.recursion_misses,
+        verified_insns: answer.verified_insns,
+        counts_misses: known as usize
             >= std::mem::offset_of!(ffi::bpf_prog_info, recursion_misses) + size_of::<u64>(),
     })
 }
@@ -295,22 +292,21 @@ pub(in crate::load) fn program_by_id(id: u32) -> Result<OwnedFd, SysError> {
     own("bpf(BPF_PROG_GET_FD_BY_ID)", unsafe { ffi::bpf_prog_get_fd_by_id(id) })
 }
 
+/// A program uses at most so many maps (`kernel/bpf/verifier.c: MAX_USED_MAPS`, 64 in 5.10).
+const MAX_USED_MAPS: u32 = 64;
+
 /// The numbers of the maps that a program uses.
 pub(in crate::load) fn program_maps(fd: BorrowedFd<'_>) -> Result<Vec<u32>, SysError> {
-    const CALL: &str = "bpf(BPF_OBJ_GET_INFO_BY_FD)";
-    // A program uses at most so many (kernel/bpf/verifier.c: MAX_USED_MAPS, 64 in 5.10).
-    let mut maps = vec![0_u32; 64];
-    let mut info = ffi::bpf_prog_info {
-        nr_map_ids: u32::try_from(maps.len()).map_err(|_many| SysError::new(CALL, libc::E2BIG))?,
+    let mut maps = vec![0_u32; MAX_USED_MAPS as usize];
+    let mut answer = ffi::bpf_prog_info {
+        nr_map_ids: MAX_USED_MAPS,
         map_ids: maps.as_mut_ptr() as u64,
         ..Default::default()
     };
-    let mut len = info_len::<ffi::bpf_prog_info>();
-    // SAFETY: `info` and `len` are live and `len` is the size of `info`; `map_ids` goes to a live buffer of `nr_map_ids` numbers, of which
-    // the kernel writes at most that many; all other pointers in `info` are null with counts of 0.
-    let result = unsafe { ffi::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
-    SysError::check(CALL, result)?;
-    maps.truncate(info.nr_map_ids as usize);
+    // SAFETY: this is what programs are asked for; `map_ids` goes to a live buffer of `nr_map_ids` numbers, and all other pointers are null with
+    // counts of 0.
+    unsafe { info(fd, &mut answer) }?;
+    maps.truncate(answer.nr_map_ids as usize);
     Ok(maps)
 }
 

@@ -89,7 +89,7 @@ mod tests {
 
     use super::{binary_properties, namespaces};
 
-    // proves: ENR-02
+    // proves: ENR-02, SEC-08 (is_host)
     #[test]
     fn a_namespace_that_the_kernel_has_not_got_is_left_out_and_the_hosts_is_marked() {
         let host = Namespaces { uts: 1, pid: 2, ..Namespaces::default() };

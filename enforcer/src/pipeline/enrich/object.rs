@@ -151,7 +151,7 @@ mod tests {
         );
     }
 
-    // proves: ARG-11 (cred), ARG-12, ENR-04 (user namespace)
+    // proves: ARG-11 (cred), ARG-12, ENR-04 (user namespace), SEC-08 (credentials in a hook)
     #[test]
     fn credentials_carry_capabilities_and_their_user_namespace() {
         let credentials = Credentials {

@@ -173,6 +173,25 @@ fn variables_are_shown_by_name_redacted_and_inherited_by_forks() {
     assert!(json(&event).contains(shown), "{}", json(&event));
 }
 
+// proves: SEC-03
+#[test]
+fn what_is_redacted_is_not_in_the_table_of_processes_either() {
+    let config = Config {
+        environment: ShownVariables::All,
+        redaction: redaction(r#"{"redact":["TOKEN=(\\S+)","--token (\\S+)"]}"#),
+        ..config()
+    };
+    let mut bench = Bench::new(&config);
+    with_environment(&mut bench, key(5, 1_000), &[b"TOKEN=secret\0"], 13);
+    let named =
+        Exec { arguments: b"app\0--token\0secret\0", ..exec(key(6, 2_000), INIT, CLONE, b"/bin/app") };
+    bench.take(&[named.record()]);
+    let known: Vec<String> =
+        bench.stages.known().iter().map(|known| format!("{:?}", known.process)).collect();
+    assert_eq!(known.iter().filter(|process| process.contains("*****")).count(), 2, "{known:?}");
+    assert!(known.iter().all(|process| !process.contains("secret")), "{known:?}");
+}
+
 #[test]
 fn an_environment_of_which_a_piece_is_missing_is_marked() {
     let config = Config { environment: ShownVariables::All, ..config() };

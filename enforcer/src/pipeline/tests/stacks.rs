@@ -29,7 +29,7 @@ fn frame(address: u64, offset: u64, symbol: &str, module: &str) -> StackFrame {
     StackFrame { address, offset, symbol: symbol.into(), module: module.into() }
 }
 
-// proves: ACT-14 (symbols), EVT-03 (stacks), EVT-19, ENR-15
+// proves: ACT-14 (symbols), EVT-03 (stacks), EVT-19, ENR-15, SEC-05
 #[test]
 fn frames_are_named_and_their_addresses_shown_only_on_demand() {
     let procfs = procfs();
