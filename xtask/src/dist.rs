@@ -125,12 +125,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// Equal for equal content: sorted, without times and owners.
 fn pack(folder: &Path, name: &str, archive: &Path) -> Result<()> {
     let status = Command::new("tar")
-        .args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "-czf"])
+        .args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"])
+        .args(["--use-compress-program=gzip -n", "-cf"])
         .arg(archive)
         .arg("-C")
         .arg(folder)
         .arg(name)
-        .env("GZIP", "-n")
         .status()
         .context("tar")?;
     if !status.success() {
