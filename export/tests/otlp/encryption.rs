@@ -71,7 +71,8 @@ fn a_collector_that_asks_who_we_are_is_shown_our_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let mut nobody = sink(encrypted(&collector, &ours, folder.path(), None));
     nobody.write(&mut events(0..2).iter()).unwrap();
-    wait_for_trouble(&mut nobody, "CertificateRequired");
+    // in TLS 1.3 the refusal comes after the client has begun to send: whether it is still read, or the closed connection is met first, is chance
+    wait_for_trouble(&mut nobody, "held back for the next attempt");
     assert_eq!(counts(&nobody), (2, 0, 0), "it is not given up at once");
 
     let first = clients.sign();
