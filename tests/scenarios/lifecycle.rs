@@ -56,8 +56,11 @@ pub(crate) fn leaves_nothing(guest: &Guest) -> Outcome {
     }
     ensure!(execs == IN_FLIGHT && exits == IN_FLIGHT, "{execs} exec and {exits} exit events of {IN_FLIGHT}");
 
-    // The kernel frees what nobody holds after a grace period of its own.
-    eventually("end of all objects of BPF", PATIENCE, || Ok((objects()? == before).then_some(())))?;
+    // The kernel frees what nobody holds after a grace period of its own, so that an earlier daemon's objects may have been there before.
+    let is_new = |(now, before): (&BTreeSet<u32>, &BTreeSet<u32>)| !now.is_subset(before);
+    eventually("end of all objects of BPF", PATIENCE, || {
+        Ok((!objects()?.iter().zip(&before).any(is_new)).then_some(()))
+    })?;
     let pins: Vec<_> = fs::read_dir("/sys/fs/bpf")?.flatten().map(|entry| entry.path()).collect();
     ensure!(pins.is_empty(), "pins are left: {pins:?}");
     for list in ["kprobe_events", "uprobe_events"] {
