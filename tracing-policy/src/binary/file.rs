@@ -62,7 +62,7 @@ pub struct Binary<'d> {
     headers: &'d [elf::ProgramHeader64<LittleEndian>],
     segments: Vec<Segment>,
     sections: SectionTable<'d, Header>,
-    /// Of `.symtab` and `.dynsym`, once a function has been looked for.
+    /// Of `.symtab` and `.dynsym`, once they are sorted.
     pub(super) names: OnceCell<[Option<Names>; 2]>,
 }
 

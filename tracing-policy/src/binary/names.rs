@@ -38,3 +38,23 @@ fn hash(name: &[u8]) -> u32 {
     let [.., a, b, c, d] = hasher.finish().to_ne_bytes();
     u32::from_ne_bytes([a, b, c, d])
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use crate::binary::Binary;
+
+    #[test]
+    fn a_function_is_where_it_was_when_the_names_are_sorted() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let (one_by_one, sorted) = (Binary::parse(&bytes).unwrap(), Binary::parse(&bytes).unwrap());
+        sorted.sort_names();
+        let functions = one_by_one.functions();
+        assert!(functions.len() > 100);
+        let versioned = functions.iter().take(2).map(|name| format!("{name}@NO_SUCH_VERSION"));
+        let names = functions.iter().step_by(97).map(|name| (*name).to_owned()).chain(versioned);
+        for name in names.chain(["no_such_function".to_owned()]) {
+            assert_eq!(sorted.function_offset(&name), one_by_one.function_offset(&name), "{name}");
+        }
+    }
+}

@@ -127,8 +127,10 @@ impl<'d> Binary<'d> {
         let name = || symbol.to_owned();
         let mut found = Found::default();
         let tables = [self.table(elf::SHT_SYMTAB), self.table(elf::SHT_DYNSYM)];
-        let names = self.names.get_or_init(|| tables.each_ref().map(|table| table.as_ref().map(Names::of)));
-        for (table, names) in tables.iter().flatten().zip(names.iter().flatten()) {
+        let names = self.names.get().map_or([None, None], |names| names.each_ref().map(Option::as_ref));
+        for (table, names) in
+            tables.iter().zip(names).filter_map(|(table, names)| Some((table.as_ref()?, names)))
+        {
             self.search((table, names), symbol, &mut found);
             let best = found.functions.iter().map(|(rank, _)| *rank).min();
             if found.indirect.is_some_and(|rank| best.is_none_or(|best| rank <= best)) {
@@ -155,6 +157,12 @@ impl<'d> Binary<'d> {
             Found { imported: true, .. } => SymbolError::Imported { symbol: name() },
             Found { .. } => SymbolError::Missing { symbol: name(), near: self.near(symbol) },
         })
+    }
+
+    /// Has the names of functions sorted, for a file of which many are asked for.
+    pub fn sort_names(&self) {
+        let tables = [self.table(elf::SHT_SYMTAB), self.table(elf::SHT_DYNSYM)];
+        self.names.get_or_init(|| tables.map(|table| table.as_ref().map(Names::of)));
     }
 
     /// The address of a variable or function of that very name, where there is just one.
@@ -212,13 +220,15 @@ impl<'d> Binary<'d> {
         None
     }
 
-    fn search(&self, (table, names): (&Table<'d>, &Names), symbol: &str, found: &mut Found) {
+    fn search(&self, (table, names): (&Table<'d>, Option<&Names>), symbol: &str, found: &mut Found) {
         let (base, version) = match symbol.split_once('@') {
             Some((base, version)) => (base, Some(version.trim_start_matches('@'))),
             None => (symbol, None),
         };
         let number = version.and_then(|version| self.version_number(version));
-        for index in names.like(symbol) {
+        let all = names.is_none().then_some(0..table.symbols.len());
+        let alike = names.map(|names| names.like(symbol));
+        for index in all.into_iter().flatten().chain(alike.into_iter().flatten()) {
             let Some(entry) = table.symbols.get(index) else { continue };
             let Some(name) = table.name(entry) else { continue };
             let old = table.versions.get(index).is_some_and(|version| version.0.get(ENDIAN).is_hidden());

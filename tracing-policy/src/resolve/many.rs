@@ -97,9 +97,14 @@ fn gather_places<'h>(
     facts: Facts<'_>,
 ) -> (Vec<Gathered<'h>>, Vec<&'h Hook>) {
     let none = (Vec::new(), hooks.to_vec());
+    let plan = |count| plan_many(ManyPlaces::InFile, count, sharing(policy.attach_user), facts.kernel);
+    if plan(hooks.len()).is_none() {
+        return none;
+    }
     // what is wrong with the file is said when each is resolved by itself
     let Some(file) = uprobe::file(uprobe, facts.binaries) else { return none };
     let code = UserCode::of(file);
+    code.prepare();
     let (mut places, mut rest, mut known) = (Vec::new(), Vec::new(), HashSet::new());
     for &hook in hooks {
         let HookKind::Uprobe(uprobe) = &hook.kind.value else { return none };
@@ -116,8 +121,7 @@ fn gather_places<'h>(
             Ok(_) | Err(_) => rest.push(hook),
         }
     }
-    let plan = plan_many(ManyPlaces::InFile, places.len(), sharing(policy.attach_user), facts.kernel);
-    match plan.zip(places.first()) {
+    match plan(places.len()).zip(places.first()) {
         Some((plan, (first, _, offset))) => {
             let place =
                 UserPlace { file: file.id, path: file.path.clone(), offset: *offset, reference_counter: 0 };

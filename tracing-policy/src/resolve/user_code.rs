@@ -18,6 +18,13 @@ impl<'f> UserCode<'f> {
         Self { file, binary: Binary::parse(&file.bytes) }
     }
 
+    /// Gets ready for many places.
+    pub(super) fn prepare(&self) {
+        if let Ok(binary) = &self.binary {
+            binary.sort_names();
+        }
+    }
+
     /// The offset in the file of a place; in words why there is none.
     pub(super) fn find(&self, address: &UserAddress) -> Result<u64, String> {
         let binary = match (&self.binary, address) {
